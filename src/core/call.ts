@@ -1,0 +1,39 @@
+/** Taken by everything that may wait. `signal` is required, so that forgetting it does not compile. */
+export interface CallOptions {
+  readonly signal: AbortSignal;
+  /** Tells the person who waits what is going on. Short, our own words. */
+  readonly progress?: (message: string) => void;
+}
+
+/** The only source of time. Tests turn it by hand. */
+export interface Clock {
+  now(): Date;
+  /** Rejects with the signal's reason when aborted. */
+  sleep(seconds: number, options: CallOptions): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now: () => new Date(),
+  sleep: async (seconds, { signal }) =>
+    new Promise((resolve, reject) => {
+      const fail = (): void => {
+        clearTimeout(timer);
+        reject(reasonOf(signal));
+      };
+      const timer = setTimeout(() => {
+        signal.removeEventListener('abort', fail);
+        resolve();
+      }, seconds * 1000);
+      if (signal.aborted) fail();
+      else signal.addEventListener('abort', fail, { once: true });
+    }),
+};
+
+function reasonOf(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new Error('aborted');
+}
+
+/** Whether the time of `iso` has come. */
+export function hasPassed(iso: string, clock: Clock): boolean {
+  return Date.parse(iso) <= clock.now().getTime();
+}

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import type { CallOptions } from './call.ts';
+import { type JobId, jobIdSchema, type PodId, podIdSchema } from './ids.ts';
+
+const countSchema = z.object({ files: z.int().nonnegative(), bytes: z.int().nonnegative() });
+export const skippedSchema = z.object({ path: z.string(), why: z.string() });
+
+export const syncResultSchema = z.object({
+  podId: podIdSchema,
+  remotePath: z.string(),
+  sent: countSchema,
+  unchanged: countSchema,
+  deleted: z.array(z.string()),
+  skipped: z.array(skippedSchema),
+  skippedCount: z.int().nonnegative(),
+  wireBytes: z.int().nonnegative().describe('Compressed bytes sent.'),
+  seconds: z.number(),
+  verified: z.boolean().describe('Every file hashed equal on the pod.'),
+  dryRun: z.boolean(),
+});
+export type SyncResult = z.output<typeof syncResultSchema>;
+
+/** Each level includes those before it (VE-01). */
+export const PROOF_LEVELS = ['exists', 'size', 'hash', 'structure', 'loaded'] as const;
+export const proofSchema = z.enum(PROOF_LEVELS);
+export type Proof = z.output<typeof proofSchema>;
+
+export const fetchedFileSchema = z.object({
+  path: z.string().describe('Relative to the folder on the pod.'),
+  localPath: z.string(),
+  bytes: z.int().nonnegative(),
+  sha256: z.string(),
+  proof: proofSchema,
+  problem: z.string().exactOptional(),
+});
+export const fetchResultSchema = z.object({
+  podId: podIdSchema,
+  jobId: jobIdSchema.exactOptional(),
+  manifest: z.object({
+    root: z.string().describe('Folder on the pod.'),
+    files: z.array(fetchedFileSchema),
+    totalFiles: z.int().nonnegative(),
+    totalBytes: z.int().nonnegative(),
+    manifestPath: z.string().exactOptional().describe('The whole manifest, on this machine.'),
+  }),
+  missing: z.array(z.string()),
+  leftOnPod: z.array(z.object({ path: z.string(), bytes: z.int().nonnegative() })),
+  dryRun: z.boolean(),
+});
+export type FetchResult = z.output<typeof fetchResultSchema>;
+
+/** A file that came home, and the proof that it is the same file. Kept in the store; the teardown gate reads it. */
+export const artifactRecordSchema = z.object({
+  /** podId + remote absolute path. */
+  artifactId: z.string(),
+  podId: podIdSchema,
+  jobId: jobIdSchema.exactOptional(),
+  remotePath: z.string(),
+  localPath: z.string(),
+  bytes: z.int().nonnegative(),
+  sha256: z.string(),
+  proof: proofSchema,
+  fetchedAt: z.string(),
+});
+export type ArtifactRecord = Readonly<z.output<typeof artifactRecordSchema>>;
+
+/** One reason why a pod may not be destroyed yet. */
+export const gateSchema = z.object({
+  gate: z.enum([
+    'job_running',
+    'artifact_not_fetched',
+    'artifact_changed',
+    'artifact_not_home',
+    'artifact_broken',
+    'not_checked',
+  ]),
+  jobId: jobIdSchema.exactOptional(),
+  path: z.string().exactOptional(),
+  why: z.string(),
+});
+export type Gate = Readonly<z.output<typeof gateSchema>>;
+
+export interface SyncRequest {
+  readonly podId: PodId;
+  readonly localPath: string;
+  readonly remotePath: string;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly delete: boolean;
+  readonly dryRun: boolean;
+  readonly allowSecrets: readonly string[];
+}
+export interface FetchRequest {
+  /** `jobId`: the job's declared artifacts, below its folder. Else `paths` below the pod's work folder. */
+  readonly podId: PodId;
+  readonly jobId?: JobId | undefined;
+  readonly paths: readonly string[];
+  readonly localPath: string;
+  readonly exclude: readonly string[];
+  readonly verify: Proof | 'load';
+  /** A declared path with no file is an error instead of an entry in `missing`. */
+  readonly strict: boolean;
+  readonly dryRun: boolean;
+}
+
+export interface Files {
+  sync(request: SyncRequest, options: CallOptions): Promise<SyncResult>;
+  fetch(request: FetchRequest, options: CallOptions): Promise<FetchResult>;
+  /**
+   * What still forbids destroying the pod: running jobs, declared artifacts that are not home, no longer equal to the
+   * pod's, or not proven. Looks at the pod when it can; when it cannot, `not_checked` says so unless all is proven home.
+   */
+  gates(podId: PodId, options: CallOptions): Promise<readonly Gate[]>;
+}

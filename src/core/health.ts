@@ -1,0 +1,49 @@
+import type { CallOptions } from './call.ts';
+import type { JobId, PodId, ProviderName } from './ids.ts';
+import type { Finding } from './job.ts';
+
+export interface Health {
+  diagnose(
+    target: {
+      readonly podId?: PodId | undefined;
+      readonly jobId?: JobId | undefined;
+      readonly text?: string | undefined;
+    },
+    options: CallOptions,
+  ): Promise<{
+    readonly verdict: 'ok' | 'warn' | 'rerent' | 'unknown';
+    readonly facts: Readonly<Record<string, string | number>>;
+    readonly findings: readonly Finding[];
+  }>;
+}
+
+export interface DoctorProvider {
+  readonly provider: ProviderName;
+  readonly configured: boolean;
+  readonly keySource?: string | undefined;
+  readonly reachable?: boolean | undefined;
+  readonly balanceUsd?: number | undefined;
+  readonly sshKeyRegistered?: boolean | undefined;
+  readonly problem?: string | undefined;
+}
+export interface Doctor {
+  check(
+    request: {
+      readonly fix?: 'register_ssh_key' | 'generate_ssh_key' | undefined;
+      readonly provider?: ProviderName | undefined;
+    },
+    options: CallOptions,
+  ): Promise<{
+    readonly providers: readonly DoctorProvider[];
+    readonly sshKey: {
+      readonly path: string;
+      readonly exists: boolean;
+      readonly fingerprint?: string | undefined;
+    };
+    readonly tools: Readonly<Record<string, boolean>>;
+    readonly home: string;
+    readonly workspace: string;
+    readonly missing: readonly string[];
+    readonly fixed: readonly string[];
+  }>;
+}

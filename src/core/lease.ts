@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { gateSchema } from './files.ts';
+import { offerIdSchema, podIdSchema, providerNameSchema, quoteIdSchema } from './ids.ts';
+import { offerSchema } from './offer.ts';
+
+/** What was agreed: everything that decides the money. Bound by a quote, kept in the lease. */
+export const termsSchema = z.object({
+  offerIds: z.array(offerIdSchema).min(1),
+  name: z.string().exactOptional(),
+  image: z.string().exactOptional(),
+  template: z.string().exactOptional(),
+  workload: z.string().exactOptional(),
+  diskGb: z.number().positive(),
+  setup: z.string().exactOptional(),
+  env: z.record(z.string(), z.string()),
+  secretEnv: z.array(z.string()),
+  ports: z.array(z.string()),
+  registryAuth: z.string().exactOptional(),
+  volume: z.string().exactOptional(),
+  bidUsdPerHour: z.number().positive().exactOptional(),
+  expectedHours: z.number().positive().exactOptional(),
+  budgetUsd: z.number().positive().exactOptional(),
+  ttlMinutes: z.number().positive(),
+  onExpiry: z.enum(['destroy', 'stop']),
+  maxAttempts: z.int().positive(),
+});
+export type Terms = Readonly<z.output<typeof termsSchema>>;
+
+/** Lives 5 minutes, is used once, binds offers, price, disk, deadline and budget. */
+export const quoteSchema = z.object({
+  quoteId: quoteIdSchema,
+  terms: termsSchema,
+  /** The dearest of the candidates: what the person agrees to at most. */
+  usdPerHour: z.number().nonnegative(),
+  maxUsd: z.number().nonnegative(),
+  offers: z.array(offerSchema),
+  createdAt: z.string(),
+  expiresAt: z.string(),
+  usedAt: z.string().exactOptional(),
+  /** How it was allowed: by a person's form, by showing the quote, under the automatic limit, or because it is free. */
+  approvedBy: z.enum(['form', 'quote', 'auto', 'free']).exactOptional(),
+});
+export type Quote = Readonly<z.output<typeof quoteSchema>>;
+
+/**
+ * `intended`: on disk, the provider has not answered. `open`: a pod exists or may exist. `closing`: destroy was ordered.
+ * `closed`: seen gone, or never came to be. Everything but `closed` may cost money.
+ */
+export const leaseStateSchema = z.enum(['intended', 'open', 'closing', 'closed']);
+
+export const attemptSchema = z.object({
+  offerId: offerIdSchema,
+  reason: z.string(),
+  cleanup: z.enum(['nothing_created', 'gone', 'present', 'unknown']),
+});
+export type Attempt = Readonly<z.output<typeof attemptSchema>>;
+
+export const stageTimeSchema = z.object({ stage: z.string(), seconds: z.number() });
+
+/** Our record that a pod was asked for, written before the money is. */
+export const leaseSchema = z.object({
+  leaseId: z.string(),
+  /** The unique handle the provider knows the pod by. */
+  label: z.string(),
+  provider: providerNameSchema,
+  offer: offerSchema,
+  terms: termsSchema,
+  quoteId: quoteIdSchema.exactOptional(),
+  approvedBy: z.enum(['form', 'quote', 'auto', 'free', 'adopted']),
+  state: leaseStateSchema,
+  podId: podIdSchema.exactOptional(),
+  name: z.string(),
+  usdPerHour: z.number().nonnegative(),
+  /** Money set aside while the lease is not closed: price × time to the deadline is recomputed from these. */
+  createdAt: z.string(),
+  deadlineAt: z.string(),
+  budgetUsd: z.number().positive().exactOptional(),
+  readyAt: z.string().exactOptional(),
+  stoppedAt: z.string().exactOptional(),
+  endedAt: z.string().exactOptional(),
+  /** Process and boot that is creating right now; lets another server tell a crash from work in progress. */
+  creator: z.string().exactOptional(),
+  stages: z.array(stageTimeSchema),
+  /** Highest rung of the readiness ladder reached so far. */
+  stage: z.string(),
+  failure: z.string().exactOptional(),
+  measured: z.record(z.string(), z.union([z.string(), z.number()])).exactOptional(),
+  attempts: z.array(attemptSchema),
+});
+export type Lease = Readonly<z.output<typeof leaseSchema>>;
+
+/** What a destroyed pod leaves: cost, times, artifacts, and the reading that proved it gone. */
+export const receiptSchema = z.object({
+  podId: podIdSchema,
+  name: z.string(),
+  provider: providerNameSchema,
+  usdPerHour: z.number().nonnegative(),
+  createdAt: z.string(),
+  endedAt: z.string(),
+  runtimeSeconds: z.number(),
+  estimatedUsd: z.number().nonnegative(),
+  artifacts: z.array(
+    z.object({ path: z.string(), localPath: z.string(), sha256: z.string(), proof: z.string() }),
+  ),
+  proof: z.object({ how: z.string(), readAt: z.string() }),
+  /** The gates that stood open and who let it pass. */
+  waiver: z
+    .object({
+      reason: z.string(),
+      by: z.enum(['person', 'caller', 'expiry']),
+      at: z.string(),
+      gates: z.array(gateSchema),
+    })
+    .exactOptional(),
+});
+export type Receipt = Readonly<z.output<typeof receiptSchema>>;

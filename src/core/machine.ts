@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import type { CallOptions } from './call.ts';
+import { podIdSchema } from './ids.ts';
+
+/** How to reach a pod by SSH. Host keys are filed under `podId`, so a reused address never confuses two pods. */
+export const sshEndpointSchema = z.object({
+  podId: podIdSchema,
+  host: z.string().min(1),
+  port: z.int().min(1).max(65_535),
+  user: z.string().min(1),
+  /** A proxy carries a shell only; direct also carries exec and copies. */
+  route: z.enum(['direct', 'proxy']),
+  /** Path of the private key on this machine; absent: the agent of the person. */
+  keyPath: z.string().exactOptional(),
+  /** Base64 of the host's public key blob where the provider told it; then nothing else is accepted. */
+  hostKey: z.string().exactOptional(),
+  /** Absolute. Absent: found on the pod (`/workspace` where it exists, else the home). */
+  workFolder: z.string().exactOptional(),
+});
+export type SshEndpoint = Readonly<z.output<typeof sshEndpointSchema>>;
+
+/**
+ * Answers how a pod is reached right now. Managed pods by lease and provider, `ssh:` pods by profile.
+ * Throws `not_found` for an id nobody knows, `pod_gone`, or `pod_not_ready` while there is no endpoint.
+ */
+export interface Machines {
+  endpoint(podId: PodIdOf, options: CallOptions): Promise<SshEndpoint>;
+}
+type PodIdOf = SshEndpoint['podId'];
+
+/** Our own SSH key pair: made on first use under GPU_LEASE_HOME, or the one GPU_LEASE_SSH_KEY names. */
+export interface SshIdentity {
+  readonly keyPath: string;
+  /** One line of authorized_keys. Makes the pair when there is none. */
+  publicKey(options: CallOptions): Promise<string>;
+}
+
+/** Values of the server's own environment, by name. Every value handed out is also redacted from all output. */
+export interface Secrets {
+  value(name: string): string | undefined;
+}

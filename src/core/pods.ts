@@ -1,0 +1,181 @@
+import { z } from 'zod';
+import type { CallOptions } from './call.ts';
+import { type Gate, gateSchema } from './files.ts';
+import {
+  type PodId,
+  type ProviderName,
+  podIdSchema,
+  providerNameSchema,
+  type QuoteId,
+} from './ids.ts';
+import { type Attempt, type Quote, type Receipt, stageTimeSchema, type Terms } from './lease.ts';
+import { type Offer, type OfferQuery, offerSchema } from './offer.ts';
+
+export const podStatusSchema = z.enum([
+  'provisioning',
+  'ready',
+  'unreachable',
+  'stopped',
+  'destroying',
+  'gone',
+  'failed',
+  'cleanup_failed',
+  'unknown',
+]);
+export type PodStatus = z.output<typeof podStatusSchema>;
+
+/** The rungs of the readiness ladder, in order (RE-05). */
+export const STAGES = [
+  'requested',
+  'created',
+  'running',
+  'mapped',
+  'tcp',
+  'banner',
+  'auth',
+  'command',
+  'gpu',
+  'disk',
+  'ready',
+] as const;
+
+/** A pod as callers see it: our lease, the provider's word and our own measurements put together. */
+export const podSchema = z.object({
+  podId: podIdSchema,
+  name: z.string(),
+  provider: providerNameSchema,
+  mode: z.enum(['managed', 'user_managed', 'unmanaged']),
+  status: podStatusSchema,
+  gpu: z.string().exactOptional(),
+  gpuCount: z.int().nonnegative().exactOptional(),
+  usdPerHour: z.number().nonnegative().exactOptional(),
+  spentUsd: z.number().nonnegative().exactOptional(),
+  budgetUsd: z.number().positive().exactOptional(),
+  createdAt: z.string().exactOptional(),
+  deadlineAt: z.string().exactOptional(),
+  onExpiry: z.enum(['destroy', 'stop']).exactOptional(),
+  stage: z.string().exactOptional(),
+  stages: z.array(stageTimeSchema).exactOptional(),
+  endpoint: z
+    .object({ host: z.string(), port: z.int(), user: z.string(), route: z.string() })
+    .exactOptional(),
+  advertised: z.record(z.string(), z.union([z.string(), z.number()])).exactOptional(),
+  measured: z.record(z.string(), z.union([z.string(), z.number()])).exactOptional(),
+  dangerClocks: z.array(z.string()).exactOptional(),
+  paths: z
+    .array(z.object({ path: z.string(), survivesStop: z.boolean(), survivesDestroy: z.boolean() }))
+    .exactOptional(),
+  workFolder: z.string().exactOptional(),
+  rehearsal: z.boolean().exactOptional(),
+  problem: z.string().exactOptional(),
+  observedAt: z.string().exactOptional().describe('When the provider last told us.'),
+});
+export type Pod = Readonly<z.output<typeof podSchema>>;
+
+export interface ProviderReading {
+  readonly provider: ProviderName;
+  readonly ok: boolean;
+  readonly error?: string | undefined;
+}
+
+export interface Offers {
+  /** One cloud down never hides the others. */
+  find(
+    query: OfferQuery & { readonly providers: readonly ProviderName[]; readonly limit: number },
+    options: CallOptions,
+  ): Promise<{
+    readonly offers: readonly Offer[];
+    readonly applied: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+    readonly relaxations: readonly { readonly drop: string; readonly wouldMatch: number }[];
+    readonly providers: readonly ProviderReading[];
+    readonly snapshotAt: string;
+  }>;
+}
+
+/** How a person may answer when asked for money or for giving up a file. */
+export type Answer = 'accepted' | 'declined' | 'unavailable';
+export type Ask = (question: {
+  readonly message: string;
+  readonly field: string;
+}) => Promise<Answer>;
+
+export type CreateOutcome =
+  | { readonly status: 'needs_confirmation'; readonly quote: Quote; readonly declined?: true }
+  | {
+      readonly status: 'provisioning' | 'ready';
+      readonly pod: Pod;
+      readonly attempts: readonly Attempt[];
+    }
+  | {
+      readonly status: 'failed';
+      readonly pod?: Pod | undefined;
+      readonly attempts: readonly Attempt[];
+    };
+
+export type DestroyOutcome =
+  | { readonly outcome: 'gone'; readonly receipt?: Receipt | undefined }
+  | { readonly outcome: 'present' | 'unknown'; readonly pod: Pod }
+  | {
+      readonly outcome: 'blocked';
+      readonly pod: Pod;
+      readonly missing: readonly Gate[];
+      readonly declined?: true;
+    };
+
+/** Where money, deadlines and teardown are decided. */
+export interface Pods {
+  /** Terms without `quoteId` make a quote first; with it the quote's own terms are used. `ask` may be called once. */
+  create(
+    request: {
+      readonly terms: Terms;
+      readonly quoteId?: QuoteId | undefined;
+      readonly waitSeconds: number;
+    },
+    options: CallOptions & { readonly ask: Ask },
+  ): Promise<CreateOutcome>;
+  get(
+    podId: PodId,
+    request: {
+      readonly waitFor?: 'ready' | 'stopped' | 'gone' | undefined;
+      readonly waitSeconds: number;
+    },
+    options: CallOptions,
+  ): Promise<{ readonly pod: Pod; readonly reached: boolean }>;
+  list(
+    request: { readonly provider?: ProviderName | undefined; readonly includeEnded: boolean },
+    options: CallOptions,
+  ): Promise<{
+    readonly pods: readonly Pod[];
+    readonly providers: readonly (ProviderReading & { readonly balanceUsd?: number | undefined })[];
+    readonly usdPerHour: number;
+    readonly spentUsd: number;
+  }>;
+  update(
+    podId: PodId,
+    request: {
+      readonly action?: 'start' | 'stop' | 'restart' | undefined;
+      readonly ttlMinutes?: number | undefined;
+      readonly budgetUsd?: number | undefined;
+      readonly name?: string | undefined;
+      readonly adopt?: boolean | undefined;
+    },
+    options: CallOptions & { readonly ask: Ask },
+  ): Promise<{ readonly pod: Pod; readonly stillCharged: string }>;
+  destroy(
+    podId: PodId,
+    request: {
+      readonly discardUnfetched: boolean;
+      readonly reason?: string | undefined;
+      readonly waitSeconds: number;
+    },
+    options: CallOptions & { readonly ask: Ask },
+  ): Promise<DestroyOutcome>;
+  receipt(podId: PodId): Promise<Receipt | undefined>;
+  /** Finds what a crash left half done and mends it: looks intents up by label, takes up teardowns. Idempotent. */
+  reconcile(options: CallOptions): Promise<void>;
+  /** One round over deadlines and budgets: acts on what is due. The watcher calls it again and again. */
+  enforce(options: CallOptions): Promise<readonly string[]>;
+}
+
+export const gatesSchema = z.array(gateSchema);
+export const offersSchema = z.array(offerSchema);

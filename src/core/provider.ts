@@ -1,0 +1,108 @@
+import type { CallOptions } from './call.ts';
+import type { OfferId, PodId, ProviderName } from './ids.ts';
+import type { SshEndpoint } from './machine.ts';
+import type { Offer, OfferQuery } from './offer.ts';
+
+export interface PodRequest {
+  readonly offerId: OfferId;
+  /** Ours, and never used twice: the only handle on a pod whose creation answer was lost. */
+  readonly label: string;
+  readonly diskGb: number;
+  readonly sshPublicKey: string;
+  /** Refuse if the price has risen above what the caller agreed to. */
+  readonly maxUsdPerHour: number;
+  /** The pod ends itself at this time even when nobody asks it to. ISO 8601, UTC. */
+  readonly deadlineAt: string;
+  readonly onExpiry: 'destroy' | 'stop';
+  readonly image?: string | undefined;
+  readonly template?: string | undefined;
+  readonly workload?: string | undefined;
+  /** Boot script: setup only. */
+  readonly setup?: string | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  readonly ports: readonly string[];
+  readonly registryAuth?: string | undefined;
+  readonly volume?: string | undefined;
+  readonly bidUsdPerHour?: number | undefined;
+}
+
+/** What a cloud says about a machine now. A snapshot, never updated in place. */
+export interface ProviderPod {
+  readonly podId: PodId;
+  readonly label: string;
+  readonly status: 'provisioning' | 'running' | 'stopped' | 'failed' | 'unknown';
+  readonly usdPerHour: number;
+  /** Present once the cloud says how to reach it. */
+  readonly endpoint?: SshEndpoint | undefined;
+  readonly createdAt?: string | undefined;
+  /** What the cloud says about its state, in its own words (foreign text). */
+  readonly detail?: string | undefined;
+}
+
+/** Dated facts about what a provider keeps and charges (MO-12, MO-16, SK-03). */
+export interface ProviderFacts {
+  /** "2026-11": when somebody last looked. */
+  readonly verified: string;
+  readonly dangerClocks: readonly string[];
+  readonly paths: readonly PathFact[];
+  /** What goes on being charged after a stop, in words. */
+  readonly stoppedCharges: string;
+}
+export interface PathFact {
+  readonly path: string;
+  readonly survivesStop: boolean;
+  readonly survivesDestroy: boolean;
+}
+
+export interface AccountCheck {
+  /** Name of the variable that holds the key; never its value. */
+  readonly keySource?: string | undefined;
+  readonly reachable: boolean;
+  readonly balanceUsd?: number | undefined;
+  /** Whether our public key is on the account; absent where the provider needs none. */
+  readonly sshKeyRegistered?: boolean | undefined;
+  readonly problem?: string | undefined;
+}
+
+/**
+ * A cloud. The laws, each one test in test/contract/provider-contract.ts:
+ * 1. `createPod` answers as soon as the cloud accepts: `provisioning`.
+ * 2. The label appears in `listPods`. A lost answer is looked up by label once: found, it answers with the pod; else
+ *    `outcome_unknown`. A creation is never blindly repeated, and the same label again answers with the same pod.
+ * 3. If a machine appeared and creation still failed, it is removed, then `no_capacity`; if removal fails,
+ *    `outcome_unknown` that names the pod.
+ * 4. `getPod` is one look. Gone means `undefined`; not knowing throws.
+ * 5. `terminatePod` of a missing pod succeeds; it answers when the order is accepted.
+ * 6. Prices are US dollars per hour for the whole pod, times ISO 8601 in UTC.
+ * 7. A price above `maxUsdPerHour` at the moment of creation throws `price_changed`, and nothing is rented.
+ * 8. An aborted signal ends any call within a second.
+ * 9. The API key appears in no error, no log and no result.
+ */
+export interface Provider {
+  readonly name: ProviderName;
+  readonly facts: ProviderFacts;
+  listOffers(query: OfferQuery, options: CallOptions): Promise<readonly Offer[]>;
+  createPod(request: PodRequest, options: CallOptions): Promise<ProviderPod>;
+  getPod(podId: PodId, options: CallOptions): Promise<ProviderPod | undefined>;
+  listPods(options: CallOptions): Promise<readonly ProviderPod[]>;
+  terminatePod(podId: PodId, options: CallOptions): Promise<void>;
+  checkAccount(options: CallOptions): Promise<AccountCheck>;
+  /** Present only where the cloud can pause a machine and keep its disk. */
+  readonly power?: PodPower;
+  /** Present only where the cloud (or the pod itself) can hold a time limit for us. */
+  readonly deadlines?: PodDeadlines;
+  /** Present only where keys are registered on the account. */
+  readonly keys?: AccountKeys;
+}
+export interface PodPower {
+  stopPod(podId: PodId, options: CallOptions): Promise<void>;
+  startPod(podId: PodId, options: CallOptions): Promise<void>;
+  restartPod(podId: PodId, options: CallOptions): Promise<void>;
+}
+export interface PodDeadlines {
+  setDeadline(podId: PodId, deadlineAt: string, options: CallOptions): Promise<void>;
+}
+export interface AccountKeys {
+  registerKey(publicKey: string, options: CallOptions): Promise<void>;
+}
+export type Providers = ReadonlyMap<ProviderName, Provider>;

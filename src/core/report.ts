@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import type { CallOptions } from './call.ts';
+import { type JobId, jobIdSchema, type PodId, podIdSchema } from './ids.ts';
+import { jobStatusSchema } from './job.ts';
+import { podStatusSchema } from './pods.ts';
+
+const successSchema = z.enum(['yes', 'no', 'partly', 'unknown', 'not_applicable']);
+/** RP-01, RP-02, RP-03: the three successes are apart, and unknown is a value. */
+export const reportSchema = z.object({
+  podId: podIdSchema,
+  mode: z.enum(['managed', 'user_managed', 'unmanaged']),
+  status: podStatusSchema,
+  gpu: z.string().exactOptional(),
+  usdPerHour: z.number().exactOptional(),
+  runtimeSeconds: z.number().exactOptional(),
+  costUsd: z.number().exactOptional().describe('Estimated from price and time.'),
+  success: z.object({
+    command: successSchema,
+    artifacts: successSchema,
+    scientific: successSchema,
+  }),
+  jobs: z.array(
+    z.object({
+      jobId: jobIdSchema,
+      name: z.string(),
+      command: z.string(),
+      status: jobStatusSchema,
+      exitCode: z.int().exactOptional(),
+      runtimeSeconds: z.number().exactOptional(),
+    }),
+  ),
+  filesHome: z.array(
+    z.object({
+      path: z.string(),
+      localPath: z.string(),
+      bytes: z.int(),
+      sha256: z.string(),
+      proof: z.string(),
+    }),
+  ),
+  filesMissing: z.array(z.string()),
+  sessions: z.array(
+    z.object({ sessionId: z.string(), state: z.string(), transcript: z.string().exactOptional() }),
+  ),
+  errors: z.array(z.string()),
+  notTracked: z.array(z.string()),
+  destroyed: z.object({ how: z.string(), readAt: z.string() }).exactOptional(),
+  waiver: z.string().exactOptional(),
+  nextStep: z.string(),
+});
+export type Report = z.output<typeof reportSchema>;
+
+export interface Reports {
+  report(
+    target: { readonly podId?: PodId | undefined; readonly jobId?: JobId | undefined },
+    options: CallOptions,
+  ): Promise<Report>;
+}

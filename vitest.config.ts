@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+const project = (name: string, testTimeout = 5_000) => ({
+  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout, hookTimeout: 60_000 },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', 15_000),
+      project('contract', 30_000),
+      project('integration', 60_000),
+      project('protocol', 30_000),
+      project('e2e', 180_000),
+    ],
+  },
+});
