@@ -1,0 +1,206 @@
+import { homedir, platform } from 'node:os';
+import path from 'node:path';
+import { z } from 'zod';
+import { ConfigError } from './core/errors.ts';
+
+/** One row of the README's configuration table. Every flag has a variable. */
+export interface Setting {
+  readonly variable: string;
+  readonly flag?: string;
+  readonly description: string;
+  readonly default?: string;
+}
+
+export const SETTINGS = [
+  {
+    variable: 'GPU_LEASE_HOME',
+    flag: '--home',
+    description: 'State folder (leases, keys, transcripts, local pods). Made with mode 0700.',
+    default: "the platform's data folder",
+  },
+  {
+    variable: 'GPU_LEASE_WORKSPACE',
+    flag: '--workspace',
+    description: 'Local paths outside this folder are refused.',
+    default: 'the working folder',
+  },
+  {
+    variable: 'GPU_LEASE_SSH_KEY',
+    flag: '--ssh-key',
+    description: 'Private key to log in with. Its public half goes to the pods.',
+    default: 'a key of our own, made on first use',
+  },
+  {
+    variable: 'GPU_LEASE_MAX_USD_PER_HOUR',
+    flag: '--max-usd-per-hour',
+    description: 'No pod dearer than this. No agent can lift it.',
+  },
+  {
+    variable: 'GPU_LEASE_BUDGET_USD',
+    flag: '--budget-usd',
+    description: 'Most money in all: spent and reserved, over all clouds and server processes.',
+  },
+  {
+    variable: 'GPU_LEASE_BUDGET_DAY_USD',
+    flag: '--budget-day-usd',
+    description: 'Most money in 24 hours: spent and reserved.',
+  },
+  {
+    variable: 'GPU_LEASE_MAX_PODS',
+    flag: '--max-pods',
+    description: 'Most pods alive at once, stopped ones included.',
+  },
+  {
+    variable: 'GPU_LEASE_AUTO_APPROVE_USD',
+    flag: '--auto-approve-usd',
+    description: 'A lease whose total (price × time limit) is at most this needs no confirmation.',
+    default: '0',
+  },
+  {
+    variable: 'GPU_LEASE_PROGRESS_FILE',
+    flag: '--progress-file',
+    description: 'One JSON line per progress event goes here. OPENCOLAB_PROGRESS_FILE works too.',
+  },
+  {
+    variable: 'GPU_LEASE_LOG_LEVEL',
+    flag: '--log-level',
+    description: 'trace, debug, info, warn, error or silent. Logs go to stderr.',
+    default: 'warn',
+  },
+  {
+    variable: 'GPU_LEASE_HTTP_PORT',
+    flag: '--port',
+    description: '`gpu-lease http`: port to listen on.',
+    default: '7433',
+  },
+  {
+    variable: 'GPU_LEASE_HTTP_HOST',
+    flag: '--host',
+    description: '`gpu-lease http`: address to listen on. Others than loopback need allowed hosts.',
+    default: '127.0.0.1',
+  },
+  {
+    variable: 'GPU_LEASE_HTTP_TOKEN',
+    description: '`gpu-lease http`: the bearer token. There is no flag: arguments can be read by others.',
+    default: 'a random one, kept in the state folder',
+  },
+  {
+    variable: 'GPU_LEASE_HTTP_ALLOWED_HOSTS',
+    flag: '--allowed-hosts',
+    description: '`gpu-lease http`: host names accepted besides localhost, comma separated.',
+  },
+] as const satisfies readonly Setting[];
+
+const amount = z.coerce.number().nonnegative();
+const schema = z.object({
+  GPU_LEASE_HOME: z.string().min(1).optional(),
+  GPU_LEASE_WORKSPACE: z.string().min(1).optional(),
+  GPU_LEASE_SSH_KEY: z.string().min(1).optional(),
+  GPU_LEASE_MAX_USD_PER_HOUR: amount.optional(),
+  GPU_LEASE_BUDGET_USD: amount.optional(),
+  GPU_LEASE_BUDGET_DAY_USD: amount.optional(),
+  GPU_LEASE_MAX_PODS: z.coerce.number().int().nonnegative().optional(),
+  GPU_LEASE_AUTO_APPROVE_USD: amount.default(0),
+  GPU_LEASE_PROGRESS_FILE: z.string().min(1).optional(),
+  GPU_LEASE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('warn'),
+  GPU_LEASE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(7433),
+  GPU_LEASE_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
+  GPU_LEASE_HTTP_TOKEN: z.string().min(16).optional(),
+  GPU_LEASE_HTTP_ALLOWED_HOSTS: z.string().default(''),
+});
+
+/** Limits that only the person sets. Absent: no limit. */
+export interface Limits {
+  readonly maxUsdPerHour?: number | undefined;
+  readonly budgetUsd?: number | undefined;
+  readonly budgetDayUsd?: number | undefined;
+  readonly maxPods?: number | undefined;
+  readonly autoApproveUsd: number;
+}
+
+export interface Config {
+  readonly home: string;
+  readonly workspace: string;
+  readonly sshKey?: string | undefined;
+  /** Socket of the person's SSH agent. */
+  readonly sshAgent?: string | undefined;
+  readonly limits: Limits;
+  readonly progressFile?: string | undefined;
+  readonly logLevel: string;
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    readonly token?: string | undefined;
+    readonly allowedHosts: readonly string[];
+  };
+  readonly colour: boolean;
+  /** A value of the server's environment, for `secretEnv`. */
+  readonly environmentValue: (name: string) => string | undefined;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads environment and flags once (a flag beats its variable; an empty value counts as unset).
+ * Throws `config_missing` that names the variable and says what was expected.
+ */
+export function readConfig(
+  environment: Environment = process.env,
+  flags: Readonly<Record<string, string | undefined>> = {},
+): Config {
+  const given = Object.fromEntries(
+    SETTINGS.map((setting) => {
+      const flag = 'flag' in setting ? flags[setting.flag.slice(2)] : undefined;
+      return [setting.variable, (flag ?? environment[setting.variable]) || undefined];
+    }),
+  );
+  given['GPU_LEASE_PROGRESS_FILE'] ??= environment['OPENCOLAB_PROGRESS_FILE'] || undefined;
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new ConfigError(
+      'config_missing',
+      `${String(issue?.path[0] ?? 'The configuration')}: ${issue?.message ?? 'cannot be read'}.`,
+      { hint: 'Correct this variable (or its flag), then start again.' },
+    );
+  }
+  const values = parsed.data;
+  const copy: Environment = { ...environment };
+  return Object.freeze({
+    home: path.resolve(values.GPU_LEASE_HOME ?? defaultHome(environment)),
+    workspace: path.resolve(values.GPU_LEASE_WORKSPACE ?? '.'),
+    sshKey: values.GPU_LEASE_SSH_KEY,
+    sshAgent: environment['SSH_AUTH_SOCK'],
+    limits: {
+      maxUsdPerHour: values.GPU_LEASE_MAX_USD_PER_HOUR,
+      budgetUsd: values.GPU_LEASE_BUDGET_USD,
+      budgetDayUsd: values.GPU_LEASE_BUDGET_DAY_USD,
+      maxPods: values.GPU_LEASE_MAX_PODS,
+      autoApproveUsd: values.GPU_LEASE_AUTO_APPROVE_USD,
+    },
+    progressFile: values.GPU_LEASE_PROGRESS_FILE,
+    logLevel: values.GPU_LEASE_LOG_LEVEL,
+    http: {
+      host: values.GPU_LEASE_HTTP_HOST,
+      port: values.GPU_LEASE_HTTP_PORT,
+      token: values.GPU_LEASE_HTTP_TOKEN,
+      allowedHosts: values.GPU_LEASE_HTTP_ALLOWED_HOSTS.split(',').filter((host) => host !== ''),
+    },
+    colour: environment['NO_COLOR'] === undefined,
+    environmentValue: (name: string) => copy[name],
+  });
+}
+
+function defaultHome(environment: Environment): string {
+  switch (platform()) {
+    case 'darwin':
+      return path.join(homedir(), 'Library', 'Application Support', 'gpu-lease');
+    case 'win32':
+      return path.join(environment['LOCALAPPDATA'] ?? homedir(), 'gpu-lease');
+    default:
+      return path.join(
+        environment['XDG_DATA_HOME'] ?? path.join(homedir(), '.local', 'share'),
+        'gpu-lease',
+      );
+  }
+}
