@@ -12,6 +12,8 @@ const HINTS = {
   config_missing: 'The operator must set the named variable and restart.',
   auth_rejected: 'The provider refused the API key. Ask the operator.',
   state_unwritable: 'Make the state folder writable or set GPU_LEASE_HOME to one that is.',
+  state_unreadable:
+    'The record is kept as it is. Use the version of gpu-lease that wrote it, or report this.',
   no_capacity: 'Call find_offer and choose another offer.',
   rate_limited: 'Wait, then call again.',
   provider_unavailable: 'The provider did not answer. Try again in a minute.',
@@ -97,7 +99,7 @@ export class InputError extends AppError<
 > {}
 /** The operator can fix it. */
 export class ConfigError extends AppError<
-  'config_missing' | 'auth_rejected' | 'state_unwritable'
+  'config_missing' | 'auth_rejected' | 'state_unwritable' | 'state_unreadable'
 > {}
 /** The cloud said no, or nothing, or nonsense. */
 export class ProviderError extends AppError<

@@ -57,6 +57,15 @@ export type Attempt = Readonly<z.output<typeof attemptSchema>>;
 
 export const stageTimeSchema = z.object({ stage: z.string(), seconds: z.number() });
 
+/** The gates that stood open when a pod was destroyed, and who let it pass. */
+export const waiverSchema = z.object({
+  reason: z.string(),
+  by: z.enum(['person', 'caller', 'expiry']),
+  at: z.string(),
+  gates: z.array(gateSchema),
+});
+export type Waiver = Readonly<z.output<typeof waiverSchema>>;
+
 /** Our record that a pod was asked for, written before the money is. */
 export const leaseSchema = z.object({
   leaseId: z.string(),
@@ -86,6 +95,22 @@ export const leaseSchema = z.object({
   failure: z.string().exactOptional(),
   measured: z.record(z.string(), z.union([z.string(), z.number()])).exactOptional(),
   attempts: z.array(attemptSchema),
+  /** Money spent up to `accruedAt`; from there the present rate counts. Absent: from `createdAt`, at `usdPerHour`. */
+  accruedUsd: z.number().nonnegative().exactOptional(),
+  accruedAt: z.string().exactOptional(),
+  /** Start of the present boot; absent: `createdAt`. */
+  bootAt: z.string().exactOptional(),
+  /** When the provider last told us, and what. */
+  observedAt: z.string().exactOptional(),
+  observedStatus: z.string().exactOptional(),
+  /** First of the looks that did not find the pod; two of them, apart, prove that it never came to be. */
+  absentSince: z.string().exactOptional(),
+  /** First time the pod let us talk but refused our key. */
+  deniedSince: z.string().exactOptional(),
+  /** When 80 % of the budget was announced. */
+  warnedAt: z.string().exactOptional(),
+  closingAt: z.string().exactOptional(),
+  waiver: waiverSchema.exactOptional(),
 });
 export type Lease = Readonly<z.output<typeof leaseSchema>>;
 
@@ -103,14 +128,6 @@ export const receiptSchema = z.object({
     z.object({ path: z.string(), localPath: z.string(), sha256: z.string(), proof: z.string() }),
   ),
   proof: z.object({ how: z.string(), readAt: z.string() }),
-  /** The gates that stood open and who let it pass. */
-  waiver: z
-    .object({
-      reason: z.string(),
-      by: z.enum(['person', 'caller', 'expiry']),
-      at: z.string(),
-      gates: z.array(gateSchema),
-    })
-    .exactOptional(),
+  waiver: waiverSchema.exactOptional(),
 });
 export type Receipt = Readonly<z.output<typeof receiptSchema>>;

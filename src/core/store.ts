@@ -11,6 +11,8 @@ export interface Collection<T> {
   list(): Promise<readonly T[]>;
   put(id: string, record: T): Promise<void>;
   delete(id: string): Promise<void>;
+  /** Ids whose record exists but cannot be understood: kept, left out of `list`, and `get` of one throws `state_unreadable`. */
+  unreadable?(): Promise<readonly string[]>;
 }
 
 /** One append-only line of what happened and who allowed it (OW-06). */
