@@ -1,0 +1,36 @@
+import { text } from 'node:stream/consumers';
+import type { PodId } from '../core/ids.ts';
+import { killScript } from './pod-script/exec.ts';
+import type { Pool } from './pool.ts';
+import { startRun } from './run.ts';
+
+const KILL_SECONDS = 12;
+
+export type KillOutcome = 'gone' | 'left' | 'unknown';
+
+/**
+ * Ends every process that carries `variable`=`token` or belongs to the session of `leader`, over a channel of its own, and
+ * looks again. Never throws: `unknown` where the pod could not be asked.
+ */
+export async function killProcesses(
+  pool: Pool,
+  podId: PodId,
+  { variable, token, leader }: { variable: string; token: string; leader: number },
+): Promise<KillOutcome> {
+  const signal = AbortSignal.timeout(KILL_SECONDS * 1000);
+  try {
+    const run = await startRun(pool, podId, killScript(variable, token, leader), { signal });
+    run.channel.end();
+    run.stderr.resume();
+    const timeout = (): void => {
+      run.channel.destroy();
+    };
+    signal.addEventListener('abort', timeout, { once: true });
+    const [output, ended] = await Promise.all([text(run.stdout), run.ended]);
+    signal.removeEventListener('abort', timeout);
+    if (ended.kind === 'lost') return 'unknown';
+    return output.trim() === 'gone' ? 'gone' : 'left';
+  } catch {
+    return 'unknown';
+  }
+}

@@ -1,0 +1,96 @@
+import { shellQuote } from '../../core/shell-quote.ts';
+
+/** Linux refuses a longer single argument (128 KiB), and the login shell gets the whole command as one. */
+export const MAX_COMMAND_BYTES = 120_000;
+export const EXEC_VARIABLE = 'GPU_LEASE_EXEC';
+
+/**
+ * The command line for an exec channel: `script` under `sh` in the home, whatever the login shell is. Every process of it
+ * carries `token` in its environment. The first line of ours on stdout is `<token> <pid>`, on stderr `<token>`; all before
+ * these is noise of the login shell.
+ */
+export function execCommand(script: string, token: string): string {
+  const body = `echo "${token} $$"; echo ${token} >&2; cd "$HOME" || cd /\n${script}`;
+  return `exec env ${EXEC_VARIABLE}=${token} sh -c ${loginShellQuote(body)}`;
+}
+
+/** A word that reads the same in sh, bash, zsh, fish and csh: backslash and `!` are special even in some single quotes. */
+export function loginShellQuote(text: string): string {
+  return text
+    .split(/(['\\!]+)/)
+    .map((part, index) =>
+      index % 2 === 1 ? part.replace(/./g, '\\$&') : part === '' ? '' : `'${part}'`,
+    )
+    .join('');
+}
+
+/**
+ * Ends every process of an exec and looks again. Found by the token in their environment, by the session and group of the
+ * leader, and by descent from those. TERM first, KILL after a moment. The last line is `gone`, or `left <pids>`.
+ */
+export function killScript(variable: string, token: string, leader: number): string {
+  return `v=${shellQuote(`${variable}=${token}`)} p=${leader}
+${FIND_PROCESSES}
+signal() { for q in $2; do kill -"$1" "$q" 2>/dev/null; done; }
+round=0
+while :; do
+  found=$(find_processes)
+  [ -z "$found" ] && { echo gone; exit 0; }
+  case $round in
+    0) signal TERM "$found"; signal CONT "$found";;
+    [1-4]) ;;
+    *) signal KILL "$found";;
+  esac
+  [ $round -ge 30 ] && { echo left $found; exit 0; }
+  round=$((round+1))
+  sleep 0.1 2>/dev/null || sleep 1
+done
+`;
+}
+
+/**
+ * Needs $v (VARIABLE=value) and $p (pid of a leader, or 0). Prints the pids, without the asking process itself. A leader
+ * that is alive without the token is a stranger under a used-again pid; a dead leader's session can only be ours, since
+ * its number stays taken while the session lives.
+ */
+export const FIND_PROCESSES = `find_processes() {
+  if [ -r /proc/self/stat ]; then
+    set_of=" "
+    for f in $(grep -lsaF "$v" /proc/[0-9]*/environ 2>/dev/null); do
+      q=\${f#/proc/}; set_of="$set_of\${q%/environ} "
+    done
+    leader=$p
+    if [ "$p" != 0 ] && [ -d "/proc/$p" ]; then case "$set_of" in *" $p "*) ;; *) leader=0;; esac; fi
+    table=
+    for f in /proc/[0-9]*/stat; do
+      l=; { IFS= read -r l < "$f"; } 2>/dev/null
+      [ -n "$l" ] || continue
+      n=\${l%% *}; r=\${l##*) }
+      set -- $r
+      [ "$1" = Z ] || [ "$1" = X ] || table="$table$n $2 $3 $4
+"
+    done
+  else
+    set_of=" $(ps -A -E -o pid= -o command= 2>/dev/null | grep -F "$v" | grep -v 'grep -F' | sed 's/^ *//; s/ .*//' | tr '\\n' ' ') "
+    leader=$p
+    table=$(ps -A -o pid= -o ppid= -o pgid= -o stat= | sed 's/^ *//' | while read -r n a g s; do case $s in Z*) ;; *) echo "$n $a $g $g";; esac; done)
+  fi
+  grew=1
+  while [ $grew = 1 ]; do
+    grew=0
+    while read -r n a g s; do
+      [ -n "$n" ] || continue
+      case "$set_of" in *" $n "*) continue;; esac
+      if [ "$leader" != 0 ] && { [ "$g" = "$leader" ] || [ "$s" = "$leader" ]; }; then set_of="$set_of$n "; grew=1; continue; fi
+      case "$set_of" in *" $a "*) set_of="$set_of$n "; grew=1;; esac
+    done <<T
+$table
+T
+  done
+  while read -r n a g s; do
+    [ "$n" = $$ ] || [ "$a" = $$ ] && continue
+    case "$set_of" in *" $n "*) [ -n "$n" ] && printf '%s ' "$n";; esac
+  done <<T
+$table
+T
+}`;

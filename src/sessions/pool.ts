@@ -1,0 +1,137 @@
+import type { ClientChannel } from 'ssh2';
+import type { CallOptions } from '../core/call.ts';
+import { CancelledError, RemoteError } from '../core/errors.ts';
+import type { PodId } from '../core/ids.ts';
+import type { Machines, SshEndpoint } from '../core/machine.ts';
+import { ConnectFailure, type Connection, connect, execRefused } from './connection.ts';
+import type { HostKeys } from './host-keys.ts';
+
+/** sshd allows ten sessions a connection by default; past that the overflow gets connections of its own. */
+const MAX_CONNECTIONS = 8;
+
+export interface Pool extends AsyncDisposable {
+  /** Starts `command` on a channel to the pod, connecting where there is no connection. Retries only what never started. */
+  open(podId: PodId, command: string, options: CallOptions): Promise<ClientChannel>;
+  disconnect(podId: PodId): Promise<void>;
+}
+
+export interface PoolDeps {
+  readonly machines: Machines;
+  readonly hostKeys: HostKeys;
+  readonly agentSocket?: string | undefined;
+}
+
+interface Slot {
+  connections: Connection[];
+  connecting: Promise<Connection> | undefined;
+}
+
+export function createPool({ machines, hostKeys, agentSocket }: PoolDeps): Pool {
+  const slots = new Map<PodId, Slot>();
+  const deps = { hostKeys, agentSocket };
+
+  const slotOf = (podId: PodId): Slot => {
+    const slot = slots.get(podId) ?? { connections: [], connecting: undefined };
+    slots.set(podId, slot);
+    return slot;
+  };
+
+  /** The address is asked for again where the old one does not answer: ports move when a pod restarts. */
+  async function connectFresh(podId: PodId): Promise<Connection> {
+    const { signal } = new AbortController();
+    const endpoint = await machines.endpoint(podId, { signal });
+    try {
+      return await connect(endpoint, deps);
+    } catch (failure) {
+      if (!(failure instanceof ConnectFailure)) throw failure;
+      if (!failure.maybeMoved) throw failure.failure;
+      const now = await machines.endpoint(podId, { signal });
+      if (sameAddress(endpoint, now)) throw failure.failure;
+      return await connect(now, deps).catch((second: unknown) => {
+        throw second instanceof ConnectFailure ? second.failure : second;
+      });
+    }
+  }
+
+  /** One handshake at a time for a pod, whoever asks. */
+  async function addConnection(podId: PodId, slot: Slot): Promise<Connection> {
+    slot.connecting ??= connectFresh(podId)
+      .then((connection) => {
+        slot.connections.push(connection);
+        connection.onClose(() => {
+          slot.connections = slot.connections.filter((one) => one !== connection);
+        });
+        if (slots.get(podId) !== slot) connection.end();
+        return connection;
+      })
+      .finally(() => {
+        slot.connecting = undefined;
+      });
+    return slot.connecting;
+  }
+
+  return {
+    async open(podId, command, { signal }) {
+      const full = new Set<Connection>();
+      for (let attempt = 0; attempt < MAX_CONNECTIONS + 2; attempt += 1) {
+        if (signal.aborted) throw new CancelledError('cancelled', 'Cancelled before it started.');
+        const slot = slotOf(podId);
+        const connection =
+          slot.connections.find((one) => one.open && !full.has(one)) ??
+          (await untilAborted(addConnection(podId, slot), signal));
+        const opened = await connection.exec(command);
+        switch (opened.kind) {
+          case 'opened':
+            return opened.channel;
+          case 'refused':
+            throw execRefused();
+          case 'unknown':
+            throw new RemoteError(
+              'link_lost',
+              'The link broke while a command was being started.',
+              {
+                cause: opened.cause,
+              },
+            );
+          case 'full':
+            full.add(connection);
+            if (full.size >= MAX_CONNECTIONS) attempt = MAX_CONNECTIONS + 2;
+            break;
+          case 'gone':
+            slot.connections = slot.connections.filter((one) => one !== connection);
+            break;
+        }
+      }
+      throw new RemoteError('ssh_unreachable', 'The machine accepts no more commands at once.', {
+        hint: 'Close sessions that are not needed with session_close, then retry.',
+      });
+    },
+    async disconnect(podId) {
+      const slot = slots.get(podId);
+      slots.delete(podId);
+      for (const connection of slot?.connections ?? []) connection.end();
+      return Promise.resolve();
+    },
+    async [Symbol.asyncDispose]() {
+      for (const podId of [...slots.keys()]) await this.disconnect(podId);
+    },
+  };
+}
+
+function sameAddress(one: SshEndpoint, other: SshEndpoint): boolean {
+  return one.host === other.host && one.port === other.port && one.user === other.user;
+}
+
+/** Stops waiting when the caller does; the work goes on for whoever else waits for it. */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      reject(new CancelledError('cancelled', 'Cancelled by the caller.'));
+    };
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', abort);
+    });
+  });
+}

@@ -1,0 +1,172 @@
+import { once } from 'node:events';
+import { pipeline } from 'node:stream/promises';
+import type { CallOptions } from '../core/call.ts';
+import { CancelledError, isAppError, RemoteError } from '../core/errors.ts';
+import type { PodId } from '../core/ids.ts';
+import type { Machines } from '../core/machine.ts';
+import type { Remote } from '../core/remote.ts';
+import { killProcesses } from './kill.ts';
+import { EXEC_VARIABLE } from './pod-script/exec.ts';
+import type { Pool } from './pool.ts';
+import { createBoundedBuffer } from './preamble.ts';
+import { type Run, type RunEnd, startRun } from './run.ts';
+
+const DEFAULT_MAX_BYTES = 1024 * 1024;
+const MAX_STDERR_BYTES = 256 * 1024;
+/** How long an ended call waits for the script to have begun, so that the search for its processes finds them. */
+const START_GRACE_SECONDS = 3;
+const WORK_FOLDER_SECONDS = 30;
+
+type Why = 'timeout' | 'abort';
+
+/** `Remote` over the pooled connections. */
+export function createRemote({
+  pool,
+  machines,
+}: {
+  readonly pool: Pool;
+  readonly machines: Machines;
+}): Remote {
+  const workFolders = new Map<PodId, string>();
+
+  /** Waits for the end; a timeout or an abort ends the processes first and then throws. */
+  async function guarded<T>(
+    podId: PodId,
+    run: Run,
+    work: Promise<T>,
+    { signal, timeoutSeconds }: CallOptions & { readonly timeoutSeconds: number },
+  ): Promise<T> {
+    const timer = AbortSignal.timeout(Math.max(1, Math.round(timeoutSeconds * 1000)));
+    let stop: ((why: Why) => void) | undefined;
+    const why = new Promise<Why>((resolve) => {
+      stop = resolve;
+    });
+    const onAbort = (): void => stop?.('abort');
+    const onTimeout = (): void => stop?.('timeout');
+    signal.addEventListener('abort', onAbort, { once: true });
+    timer.addEventListener('abort', onTimeout, { once: true });
+    if (signal.aborted) onAbort();
+    try {
+      const first = await Promise.race([work.then((value) => ({ value })), why]);
+      if (typeof first !== 'string') return first.value;
+      work.catch(() => undefined);
+      throw await endRun(podId, run, first);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      timer.removeEventListener('abort', onTimeout);
+    }
+  }
+
+  async function endRun(podId: PodId, run: Run, why: Why): Promise<Error> {
+    const grace = AbortSignal.timeout(START_GRACE_SECONDS * 1000);
+    const leader = await Promise.race([run.pid, once(grace, 'abort').then(() => 0)]);
+    const outcome = await killProcesses(pool, podId, {
+      variable: EXEC_VARIABLE,
+      token: run.token,
+      leader,
+    });
+    run.channel.destroy();
+    const what = why === 'timeout' ? 'The command took too long' : 'The call was cancelled';
+    if (outcome === 'unknown')
+      return new RemoteError(
+        'link_lost',
+        `${what}, and the link broke before its processes were seen gone.`,
+      );
+    if (outcome === 'left')
+      return new RemoteError('remote_failed', `${what}, and some of its processes will not end.`, {
+        hint: 'They may wait for a device or a disk. Look with ps; restart the pod if they must go.',
+      });
+    return why === 'timeout'
+      ? new RemoteError('command_timeout', `${what} and was ended.`)
+      : new CancelledError('cancelled', `${what}; its processes are gone.`);
+  }
+
+  const remote: Remote = {
+    async exec(podId, script, options) {
+      const run = await startRun(pool, podId, script, options);
+      const max = options.maxBytes ?? DEFAULT_MAX_BYTES;
+      const stdout = createBoundedBuffer(max);
+      const stderr = createBoundedBuffer(max);
+      run.stdout.on('data', stdout.add);
+      run.stderr.on('data', stderr.add);
+      if (options.stdin === undefined) run.channel.end();
+      else run.channel.end(options.stdin);
+      const end = exitOf(await guarded(podId, run, run.ended, options));
+      return {
+        exitCode: end,
+        stdout: stdout.bytes(),
+        stderr: stderr.bytes(),
+        droppedBytes: stdout.droppedBytes + stderr.droppedBytes,
+      };
+    },
+
+    async stream(podId, script, options) {
+      const run = await startRun(pool, podId, script, options);
+      const stderr = createBoundedBuffer(MAX_STDERR_BYTES);
+      run.stderr.on('data', stderr.add);
+      const { stdin, stdout } = options;
+      let sourceFailure: unknown;
+      stdin?.once('error', (failure) => {
+        sourceFailure = failure;
+      });
+      // A command may end without reading all of its input: its exit code tells, not the broken pipe.
+      const input =
+        stdin === undefined
+          ? Promise.resolve(run.channel.end())
+          : pipeline(stdin, run.channel, { end: true }).catch(() => {
+              if (sourceFailure !== undefined) throw sourceFailure;
+            });
+      const output =
+        stdout === undefined ? Promise.resolve(run.stdout.resume()) : pipeline(run.stdout, stdout);
+      const both = Promise.all([run.ended, output, failing(input)]);
+      try {
+        const [ended] = await guarded(podId, run, both, options);
+        return { exitCode: exitOf(ended), stderr: stderr.bytes() };
+      } catch (failure) {
+        // Our own end broke (a full disk, a source that failed): the command must not go on alone.
+        if (!isAppError(failure) || sourceFailure !== undefined) await endRun(podId, run, 'abort');
+        stdin?.destroy();
+        throw failure;
+      }
+
+      /** Does not wait for the input to be taken, only for it to fail. */
+      async function failing(work: Promise<unknown>): Promise<void> {
+        await Promise.race([work, run.ended]);
+      }
+    },
+
+    async workFolder(podId, options) {
+      const known = workFolders.get(podId);
+      if (known !== undefined) return known;
+      const endpoint = await machines.endpoint(podId, options);
+      const folder = endpoint.workFolder ?? (await findWorkFolder(podId, options));
+      workFolders.set(podId, folder);
+      return folder;
+    },
+
+    async disconnect(podId) {
+      workFolders.delete(podId);
+      await pool.disconnect(podId);
+    },
+    async [Symbol.asyncDispose]() {
+      await pool[Symbol.asyncDispose]();
+    },
+  };
+
+  async function findWorkFolder(podId: PodId, options: CallOptions): Promise<string> {
+    const { stdout } = await remote.exec(
+      podId,
+      'if [ -d /workspace ]; then printf /workspace; else printf %s "$HOME"; fi',
+      { ...options, timeoutSeconds: WORK_FOLDER_SECONDS },
+    );
+    const folder = stdout.toString('utf8');
+    if (folder.startsWith('/')) return folder;
+    throw new RemoteError('remote_failed', 'The machine does not say where its home is.');
+  }
+  return remote;
+}
+
+function exitOf(end: RunEnd): number {
+  if (end.kind === 'exited') return end.exitCode;
+  throw new RemoteError('link_lost', 'The link broke while the command ran.');
+}

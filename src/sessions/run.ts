@@ -1,0 +1,91 @@
+import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
+import { Transform } from 'node:stream';
+import type { ClientChannel } from 'ssh2';
+import type { CallOptions } from '../core/call.ts';
+import { InputError } from '../core/errors.ts';
+import { type PodId, randomToken } from '../core/ids.ts';
+import { execCommand, MAX_COMMAND_BYTES } from './pod-script/exec.ts';
+import type { Pool } from './pool.ts';
+import { createPreamble } from './preamble.ts';
+
+export type RunEnd =
+  | { readonly kind: 'exited'; readonly exitCode: number }
+  | { readonly kind: 'lost' };
+
+/** A script that was started on a pod. Both outputs are free of login noise and must be consumed. */
+export interface Run {
+  readonly token: string;
+  readonly channel: ClientChannel;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Settles once the script says its pid, or the channel ends before (0). */
+  readonly pid: Promise<number>;
+  /** Never rejects. `lost`: the channel closed without an exit status, so nobody knows. */
+  readonly ended: Promise<RunEnd>;
+}
+
+/** Throws `invalid_input` (NUL), `too_large`, and what `Pool.open` throws. */
+export async function startRun(
+  pool: Pool,
+  podId: PodId,
+  script: string,
+  options: CallOptions,
+): Promise<Run> {
+  if (script.includes('\0'))
+    throw new InputError('invalid_input', 'A command cannot hold a NUL character.');
+  const token = randomToken(20);
+  const command = execCommand(script, token);
+  if (Buffer.byteLength(command) > MAX_COMMAND_BYTES)
+    throw new InputError('too_large', 'The command is longer than a machine accepts in one piece.');
+  const channel = await pool.open(podId, command, options);
+  const ended = endOf(channel);
+  const out = createPreamble(token);
+  const err = createPreamble(token);
+  const stdout = strip(out);
+  const stderr = strip(err);
+  const pid = new Promise<number>((resolve) => {
+    const settle = (): void => {
+      const number = Number(out.word ?? 0);
+      resolve(Number.isSafeInteger(number) && number > 1 ? number : 0);
+    };
+    stdout.once('started', settle);
+    channel.once('close', settle);
+  });
+  for (const stream of [channel, channel.stderr, stdout, stderr])
+    stream.on('error', () => {
+      // An end without an exit status is what counts.
+    });
+  channel.pipe(stdout);
+  channel.stderr.pipe(stderr);
+  return { token, channel, stdout, stderr, pid, ended };
+
+  function strip(preamble: ReturnType<typeof createPreamble>): Transform {
+    return new Transform({
+      transform(chunk: Buffer, _encoding, done): void {
+        const before = preamble.word;
+        const bytes = preamble.push(chunk);
+        if (bytes !== undefined && bytes.length > 0) this.push(bytes);
+        if (before === undefined && preamble.word !== undefined) this.emit('started');
+        done();
+      },
+    });
+  }
+}
+
+async function endOf(channel: ClientChannel): Promise<RunEnd> {
+  return new Promise((resolve) => {
+    let end: RunEnd = { kind: 'lost' };
+    channel.on('exit', (code: number | null, signal?: string) => {
+      end = { kind: 'exited', exitCode: code ?? 128 + signalNumber(signal) };
+    });
+    channel.once('close', () => {
+      resolve(end);
+    });
+  });
+}
+
+function signalNumber(name = ''): number {
+  const wanted = name.startsWith('SIG') ? name : `SIG${name}`;
+  return Object.entries(constants.signals).find(([signal]) => signal === wanted)?.[1] ?? 0;
+}

@@ -1,0 +1,37 @@
+import type { Clock } from '../core/call.ts';
+import { Disposer } from '../core/disposer.ts';
+import type { Machines } from '../core/machine.ts';
+import type { Redactor } from '../core/redact.ts';
+import type { Remote } from '../core/remote.ts';
+import type { Store } from '../core/store.ts';
+import { createHostKeys } from './host-keys.ts';
+import { createPool } from './pool.ts';
+import { createRemote } from './remote.ts';
+
+export interface SshDeps {
+  readonly machines: Machines;
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Our state folder: transcripts of ended sessions go below it. */
+  readonly home: string;
+  readonly redactor: Redactor;
+  /** SSH_AUTH_SOCK of the person, for machines without a key of ours. */
+  readonly agentSocket?: string | undefined;
+}
+
+/** Everything that talks SSH, over one pool of connections. */
+export function createSsh(deps: SshDeps): { readonly remote: Remote } & AsyncDisposable {
+  const disposer = new Disposer();
+  const pool = createPool({
+    machines: deps.machines,
+    hostKeys: createHostKeys(deps),
+    agentSocket: deps.agentSocket,
+  });
+  const remote = disposer.use(createRemote({ pool, machines: deps.machines }));
+  return {
+    remote,
+    async [Symbol.asyncDispose]() {
+      await disposer[Symbol.asyncDispose]();
+    },
+  };
+}
