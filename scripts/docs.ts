@@ -1,0 +1,39 @@
+// Writes the generated parts of the docs: the two tables in README.md and docs/tools.md. --check only compares.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { SETTINGS } from '../src/config.ts';
+import { TOOLS } from '../src/tools/index.ts';
+import { replaceBetween, settingsTable, toolsPage, toolsTable } from './docs/markdown.ts';
+
+const root = path.resolve(import.meta.dirname, '..');
+const read = (name: string): string => {
+  const file = path.join(root, name);
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
+};
+const wanted = new Map([
+  [
+    'README.md',
+    replaceBetween(
+      replaceBetween(read('README.md'), 'tools', toolsTable(TOOLS)),
+      'settings',
+      settingsTable(SETTINGS),
+    ),
+  ],
+  ['docs/tools.md', toolsPage(TOOLS)],
+]);
+
+const stale = [...wanted].filter(([name, text]) => read(name) !== text);
+if (!process.argv.includes('--check'))
+  for (const [name, text] of stale) {
+    writeFileSync(path.join(root, name), text);
+    process.stdout.write(`wrote ${name}\n`);
+  }
+else if (stale.length > 0) {
+  for (const [name, text] of stale) {
+    const had = read(name).split('\n');
+    const line = text.split('\n').findIndex((each, index) => each !== had[index]);
+    process.stdout.write(`${name} is stale from line ${line + 1} on\n`);
+  }
+  process.stdout.write('Run `npm run docs` and commit the result.\n');
+  process.exitCode = 1;
+}
