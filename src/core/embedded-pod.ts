@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { podIdSchema } from './ids.ts';
+
+/*
+ * The folder of an embedded pod is the whole contract between the program that starts pods and the program that is one:
+ *   pod.json       what was asked for; written once, before the process starts
+ *   deadline.json  when the pod ends itself; rewritten whenever the deadline moves
+ *   order.json     what the pod shall be now; a pod that finds "destroy" or "stop" after a crash finishes it
+ *   state.json     what the pod says about itself; written by the pod only
+ *   lock.json      the one process that serves or ends this pod
+ *   home/ tmp/ host_key pod.log
+ * Every JSON file is replaced by rename, so a reader never sees half of one.
+ */
+
+export const POD_FILES = {
+  config: 'pod.json',
+  deadline: 'deadline.json',
+  order: 'order.json',
+  state: 'state.json',
+  lock: 'lock.json',
+  hostKey: 'host_key',
+  home: 'home',
+  temp: 'tmp',
+  log: 'pod.log',
+} as const;
+
+/** Every process of an embedded pod carries this variable with the pod's token. */
+export const POD_TOKEN_VARIABLE = 'GPU_LEASE_POD';
+
+export const embeddedPodConfigSchema = z.object({
+  podId: podIdSchema,
+  label: z.string(),
+  offerId: z.string(),
+  podToken: z.string().regex(/^[a-z0-9]{8,64}$/),
+  authorizedKeys: z.array(z.string().min(1)).min(1),
+  env: z.record(z.string(), z.string()),
+  setup: z.string().exactOptional(),
+  createdAt: z.iso.datetime(),
+});
+export type EmbeddedPodConfig = Readonly<z.output<typeof embeddedPodConfigSchema>>;
+
+export const embeddedPodDeadlineSchema = z.object({
+  deadlineAt: z.iso.datetime({ offset: true }),
+  onExpiry: z.enum(['destroy', 'stop']),
+});
+export type EmbeddedPodDeadline = Readonly<z.output<typeof embeddedPodDeadlineSchema>>;
+
+export const embeddedPodOrderSchema = z.object({ order: z.enum(['run', 'stop', 'destroy']) });
+export type EmbeddedPodOrder = z.output<typeof embeddedPodOrderSchema>['order'];
+
+/** A process that cannot be confused with a later one of the same number. */
+export const processIdentitySchema = z.object({
+  pid: z.int().positive(),
+  /** Opaque: when it started, together with the boot it belongs to. */
+  startedAt: z.string().min(1),
+});
+export type ProcessIdentity = Readonly<z.output<typeof processIdentitySchema>>;
+
+export const embeddedPodStateSchema = z.object({
+  status: z.enum(['starting', 'running', 'stopped', 'failed']),
+  process: processIdentitySchema,
+  port: z.int().exactOptional(),
+  /** Base64 of the public key blob. */
+  hostKey: z.string().exactOptional(),
+  /** Exit code of the boot script; absent while it runs or when there is none. */
+  setupExitCode: z.int().exactOptional(),
+  /** Something a person should look at, in our own words. */
+  alarm: z.string().exactOptional(),
+  updatedAt: z.string(),
+});
+export type EmbeddedPodState = Readonly<z.output<typeof embeddedPodStateSchema>>;

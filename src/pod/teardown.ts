@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, rm, rmdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { Clock } from '../core/call.ts';
+import { POD_FILES } from '../core/embedded-pod.ts';
+import { isMissing } from '../core/json-file.ts';
+import { processesOfPod, sendSignal } from '../core/local-process.ts';
+import { poll } from '../core/poll.ts';
+
+/** How long processes may take to end by themselves. */
+const GRACE_SECONDS = 3;
+const KILL_LIMIT_SECONDS = 10;
+
+/** Ends every process of the pod, looks again, and answers how many are still there. */
+export async function endProcesses(token: string, clock: Clock): Promise<number> {
+  const { signal } = new AbortController();
+  const remaining = async (kill: NodeJS.Signals | undefined): Promise<readonly number[]> => {
+    const pids = await processesOfPod(token);
+    if (kill !== undefined) for (const pid of pids) sendSignal(pid, kill);
+    return pids;
+  };
+  const none = (pids: readonly number[]): true | undefined =>
+    pids.length === 0 ? true : undefined;
+
+  // Stopped processes would never see their SIGTERM.
+  for (const pid of await remaining('SIGTERM')) sendSignal(pid, 'SIGCONT');
+  const wait = { clock, signal, everySeconds: 0.05 };
+  const ended = await poll(async () => none(await remaining(undefined)), {
+    ...wait,
+    timeoutSeconds: GRACE_SECONDS,
+  });
+  if (ended) return 0;
+  // Again and again: a process may have forked while we were looking.
+  await poll(async () => none(await remaining('SIGKILL')), {
+    ...wait,
+    timeoutSeconds: KILL_LIMIT_SECONDS,
+  });
+  return (await remaining(undefined)).length;
+}
+
+/** Removes the pod's folder; the file that says whose folder it is goes last, so that a crash leaves a known pod. */
+export async function removePodFolder(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((failure: unknown) => {
+    if (isMissing(failure)) return [];
+    throw failure;
+  });
+  const last: readonly string[] = [POD_FILES.lock, POD_FILES.order, POD_FILES.config];
+  for (const name of [...names.filter((candidate) => !last.includes(candidate)), ...last])
+    await removeTree(path.join(folder, name));
+  await rmdir(folder).catch((failure: unknown) => {
+    if (!isMissing(failure)) throw failure;
+  });
+}
+
+async function removeTree(target: string): Promise<void> {
+  const options = { recursive: true, force: true, maxRetries: 3 };
+  try {
+    await rm(target, options);
+  } catch {
+    // A folder without permissions hides its content even from its owner.
+    const opened = spawn('chmod', ['-R', 'u+rwx', target], { stdio: 'ignore' });
+    await once(opened, 'close');
+    await rm(target, options);
+  }
+}
