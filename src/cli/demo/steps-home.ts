@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import {
+  closeResult,
+  destroyResult,
+  fetchResult,
+  logsResult,
+  podResult,
+  reportResult,
+} from './results.ts';
+import { check, type Step } from './step.ts';
+
+const RESULTS = 'results';
+
+/** Results home, pod gone, books closed. */
+export const HOME_STEPS: readonly Step[] = [
+  {
+    title: 'Try to destroy the pod with the only copy on it',
+    run: async (day) => {
+      const podId = day.recall('podId');
+      const { outcome, missing } = await day.call('destroy', { podId }, destroyResult);
+      check(outcome === 'blocked', `destroy is refused (it was "${outcome}")`);
+      check(missing.length > 0, 'it names what is missing');
+      day.say(`refused: ${missing.length} artifacts are nowhere else`);
+      const { pod } = await day.call('get_pod', { podId }, podResult);
+      check(pod.status === 'ready', 'the pod is untouched');
+    },
+  },
+  {
+    title: 'Bring the results home, proven',
+    run: async (day) => {
+      const { manifest, missing } = await day.call(
+        'fetch_artifacts',
+        { jobId: day.recall('jobId'), localPath: RESULTS },
+        fetchResult,
+      );
+      check(missing.length === 0, 'no declared artifact is missing');
+      check(manifest.files.length === 4, 'all four declared artifacts come home');
+      for (const file of manifest.files) {
+        const bytes = await readFile(path.resolve(day.workspace, file.localPath));
+        const sha256 = createHash('sha256').update(bytes).digest('hex');
+        check(sha256 === file.sha256, `${file.path} is here with the hash that the pod named`);
+        check(file.problem === undefined, `${file.path} can be opened`);
+        day.say(`${file.path}: ${file.bytes} bytes, ${file.proof}, sha256 ${sha256.slice(0, 12)}…`);
+      }
+      const model = manifest.files.find((file) => file.path.endsWith('.safetensors'));
+      check(model?.proof === 'loaded', 'the model was read tensor by tensor');
+    },
+  },
+  {
+    title: 'Read the end of the log',
+    run: async (day) => {
+      const { output } = await day.call(
+        'job_logs',
+        { jobId: day.recall('jobId'), stream: 'stdout', tailLines: 2 },
+        logsResult,
+      );
+      for (const line of output.trim().split('\n')) day.say(line);
+    },
+  },
+  {
+    title: 'Close the shell, destroy the pod',
+    run: async (day) => {
+      const podId = day.recall('podId');
+      const { state } = await day.call(
+        'session_close',
+        { sessionId: day.recall('sessionId') },
+        closeResult,
+      );
+      check(state === 'closed', 'the shell is closed');
+      const { outcome, receipt } = await day.call(
+        'destroy',
+        { podId, waitSeconds: 45 },
+        destroyResult,
+      );
+      check(outcome === 'gone', `the pod is seen gone (it is "${outcome}")`);
+      check(receipt !== undefined, 'there is a receipt');
+      day.held(5, 'destroy was refused until every artifact was home and hashed');
+      day.held(3, `${receipt.proof.how}, read at ${receipt.proof.readAt}`);
+    },
+  },
+  {
+    title: 'The report',
+    run: async (day) => {
+      const report = await day.call('report', { podId: day.recall('podId') }, reportResult);
+      const { success, filesHome, filesMissing, costUsd } = report;
+      check(report.status === 'gone', 'the report says that the pod is gone');
+      check(success.command === 'yes' || success.command === 'partly', 'the command succeeded');
+      check(filesMissing.length === 0 && filesHome.length === 4, 'all files are home');
+      check(success.scientific !== 'yes', 'it does not claim to know whether the science is right');
+      day.say(
+        `command ${success.command}, artifacts ${success.artifacts}, scientific ${success.scientific}; cost $${(costUsd ?? 0).toFixed(2)}`,
+      );
+      day.held(9, `whether the result is right is "${success.scientific}", not a guess`);
+    },
+  },
+];

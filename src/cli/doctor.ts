@@ -1,0 +1,86 @@
+import type { Doctor } from '../core/health.ts';
+import { type ProviderName, providerNameSchema } from '../core/ids.ts';
+import {
+  type Command,
+  type CommandContext,
+  choice,
+  EXIT_FAILED,
+  EXIT_OK,
+  text,
+  UsageError,
+} from './command.ts';
+import { shown, table, usd } from './output.ts';
+
+type Findings = Awaited<ReturnType<Doctor['check']>>;
+const FIXES = ['register_ssh_key', 'generate_ssh_key', 'none'] as const;
+
+export const doctorCommand: Command = {
+  name: 'doctor',
+  summary: 'What is configured, what answers, what is missing.',
+  usage: '',
+  details: 'Exit code 1 when something needed is missing.',
+  positionals: { min: 0, max: 0 },
+  options: {
+    fix: { type: 'string', value: 'WHAT', help: 'generate_ssh_key or register_ssh_key.' },
+    provider: { type: 'string', value: 'NAME', help: 'Only this provider.' },
+  },
+  run: async ({ services, out, values, signal }: CommandContext) => {
+    const fix = choice(values, 'fix', FIXES, 'none');
+    const request = {
+      fix: fix === 'none' ? undefined : fix,
+      provider: providerFrom(text(values, 'provider')),
+    };
+    const { doctor } = await services();
+    const findings = await doctor.check(request, { signal });
+    out.value(findings);
+    for (const line of render(findings)) out.line(line);
+    return findings.missing.length === 0 ? EXIT_OK : EXIT_FAILED;
+  },
+};
+
+/** Also used by `pods`. Throws a usage error for a name that is no provider. */
+export function providerFrom(name: string | undefined): ProviderName | undefined {
+  if (name === undefined) return undefined;
+  const parsed = providerNameSchema.safeParse(name);
+  if (parsed.success) return parsed.data;
+  throw new UsageError(`--provider must be one of: ${providerNameSchema.options.join(', ')}.`);
+}
+
+function render(findings: Findings): readonly string[] {
+  const providers = findings.providers.map((found) => [
+    found.provider,
+    found.configured ? 'on' : 'off',
+    found.keySource ?? '-',
+    word(found.reachable),
+    found.balanceUsd === undefined ? '-' : usd(found.balanceUsd),
+    word(found.sshKeyRegistered),
+    found.problem ?? '',
+  ]);
+  const tools = Object.entries(findings.tools).map(([name, found]) => [
+    name,
+    found ? 'found' : 'not found',
+  ]);
+  const { path, exists, fingerprint } = findings.sshKey;
+  return [
+    ...table([
+      ['PROVIDER', 'STATE', 'KEY FROM', 'ANSWERS', 'BALANCE', 'SSH KEY', 'PROBLEM'],
+      ...providers,
+    ]),
+    '',
+    ...table([['PROGRAM', 'HERE'], ...tools]),
+    '',
+    `SSH key    ${shown(path)} ${exists ? `(${fingerprint ?? 'present'})` : '(made on first use)'}`,
+    `State      ${shown(findings.home)}`,
+    `Workspace  ${shown(findings.workspace)}`,
+    '',
+    ...findings.fixed.map((what) => `Fixed: ${shown(what)}`),
+    ...(findings.missing.length === 0
+      ? ['Nothing needed is missing.']
+      : ['Missing:', ...findings.missing.map((what) => `  - ${shown(what)}`)]),
+  ];
+}
+
+function word(value: boolean | undefined): string {
+  if (value === undefined) return '-';
+  return value ? 'yes' : 'no';
+}

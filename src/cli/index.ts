@@ -1,0 +1,39 @@
+import { addCommand, removeCommand } from './clients/command.ts';
+import type { Command, CommandHelp } from './command.ts';
+import { demoCommand } from './demo/command.ts';
+import { destroyCommand } from './destroy.ts';
+import { doctorCommand } from './doctor.ts';
+import { overview } from './help.ts';
+import { podsCommand } from './pods.ts';
+import { watchCommand } from './watch.ts';
+
+/** Served by the entry, because they live as long as the process. */
+export const SERVERS: readonly CommandHelp[] = [
+  {
+    name: 'http',
+    summary: 'Serve MCP over Streamable HTTP on 127.0.0.1; a bearer token is required.',
+    usage: '',
+    details:
+      'The token comes from GPU_LEASE_HTTP_TOKEN. One endpoint, /mcp, for old and new clients.',
+    options: {
+      port: { type: 'string', value: 'PORT', help: 'Port to listen on.' },
+      host: { type: 'string', value: 'HOST', help: 'Address to listen on (default 127.0.0.1).' },
+    },
+  },
+];
+
+/** The one list of commands for people. */
+export const COMMANDS: readonly Command[] = [
+  demoCommand,
+  doctorCommand,
+  podsCommand,
+  watchCommand,
+  destroyCommand,
+  addCommand,
+  removeCommand,
+];
+
+/** The text of `gpu-lease --help`. */
+export function helpText(version: string): string {
+  return overview([...SERVERS, ...COMMANDS], version);
+}
