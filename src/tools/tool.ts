@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { CallOptions, Clock } from '../core/call.ts';
-import type { Files } from '../core/files.ts';
+import type { ArtifactRecord, Files } from '../core/files.ts';
 import type { Doctor, Health } from '../core/health.ts';
 import type { ProviderName } from '../core/ids.ts';
 import type { Jobs } from '../core/job.ts';
@@ -23,6 +23,8 @@ export interface Services {
   readonly health: Health;
   readonly doctor: Doctor;
   readonly reports: Reports;
+  /** What came home, from the store: no network. */
+  readonly artifacts: { list(): Promise<readonly ArtifactRecord[]> };
   readonly clock: Clock;
   /** Clouds that are configured, `local` included. */
   readonly providerNames: readonly ProviderName[];

@@ -1,0 +1,58 @@
+import type {
+  CallToolResult,
+  InputRequiredResult,
+  ServerContext,
+} from '@modelcontextprotocol/server';
+import { type AppError, toAppError } from '../core/errors.ts';
+import type { ProgressSink } from '../core/progress.ts';
+import type { Redactor } from '../core/redact.ts';
+import type { Services, Tool } from '../tools/tool.ts';
+import { readArguments } from './arguments.ts';
+import type { Asker } from './ask.ts';
+import { startProgress } from './progress.ts';
+import { failure, success } from './result.ts';
+
+export interface CallDeps {
+  readonly services: Services;
+  readonly redactor: Redactor;
+  readonly asker: Asker;
+  /** Gets every failure with its cause, for the log. */
+  readonly onFailure: (tool: string, error: AppError) => void;
+  readonly onProgress?: ProgressSink | undefined;
+}
+
+/** Runs one tool call from raw arguments to a result. Never throws: what goes wrong is a result with a code. */
+export async function callTool(
+  tool: Tool,
+  given: unknown,
+  context: ServerContext,
+  initialCapabilities: () => unknown,
+  { services, redactor, asker, onFailure, onProgress }: CallDeps,
+): Promise<CallToolResult | InputRequiredResult> {
+  const { signal } = context.mcpReq;
+  const asking = asker.forCall({ tool: tool.name, args: given }, context, initialCapabilities);
+  const progress = startProgress(context, services.clock, tool.title, (message) =>
+    onProgress?.({ kind: 'progress', message, stage: tool.name, slot: tool.name }),
+  );
+  try {
+    const input = readArguments(tool, given);
+    const output = await tool.handle(input, {
+      ...services,
+      signal,
+      progress: (message) => {
+        progress.report(redactor.redact(message));
+      },
+      ask: async ({ message, field }) =>
+        asking.ask({ message: redactor.redact(message), field: redactor.redact(field) }),
+    });
+    return (await asking.pending()) ?? success(tool, output, redactor);
+  } catch (thrown) {
+    const question = await asking.pending();
+    if (question !== undefined && !signal.aborted) return question;
+    const error = toAppError(thrown, signal);
+    onFailure(tool.name, error);
+    return failure(error, redactor);
+  } finally {
+    progress.end();
+  }
+}

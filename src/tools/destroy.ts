@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { InputError } from '../core/errors.ts';
+import { type Gate, gateSchema } from '../core/files.ts';
+import type { PodId } from '../core/ids.ts';
+import { receiptSchema } from '../core/lease.ts';
+import { type DestroyOutcome, podSchema } from '../core/pods.ts';
+import { podIdParam, text, waitParam } from './params.ts';
+import { defineTool, resultShape } from './tool.ts';
+import { count, duration, lines, list, type Next, oneLine, renderResult, usd } from './words.ts';
+
+export const destroy = defineTool({
+  name: 'destroy',
+  title: 'Destroy a pod',
+  description:
+    'Destroy (terminate) a rented GPU pod and stop the meter; its disk is lost. Refused as "blocked" while jobs run or declared artifacts are not home and proven: fetch_artifacts first. discardUnfetched with a reason gives them up, only if the user says so. "gone" is read afresh from the provider; on "present" or "unknown" billing may go on: call again.',
+  effect: 'destroy',
+  input: z.strictObject({
+    podId: podIdParam,
+    discardUnfetched: z.boolean().default(false).describe('Loses data. Needs reason.'),
+    reason: text(1000).exactOptional(),
+    waitSeconds: waitParam.default(25),
+  }),
+  output: z.object({
+    outcome: z.enum(['gone', 'present', 'unknown', 'blocked']),
+    receipt: receiptSchema.exactOptional(),
+    missing: z.array(gateSchema),
+    declined: z.boolean().exactOptional(),
+    pod: podSchema.exactOptional(),
+    ...resultShape,
+  }),
+  async handle({ podId, ...request }, { pods, signal, progress, ask }) {
+    if (request.discardUnfetched && request.reason === undefined)
+      throw new InputError('invalid_input', 'discardUnfetched needs reason: why data is given up.');
+    const outcome = await pods.destroy(podId, request, { signal, progress, ask });
+    return { ...resultOf(outcome), ...wordsOf(podId, outcome) };
+  },
+  render(result) {
+    const { receipt, missing } = result;
+    return renderResult(
+      result,
+      missing.length > 0 && list(missing.map(renderGate)),
+      receipt !== undefined &&
+        lines(
+          `Receipt: ${usd(receipt.estimatedUsd)} estimated, ${duration(receipt.runtimeSeconds)} at ${usd(receipt.usdPerHour)}/h, ${receipt.createdAt} to ${receipt.endedAt}.`,
+          `Proof: ${oneLine(receipt.proof.how)} at ${receipt.proof.readAt}.`,
+          receipt.artifacts.length > 0 &&
+            `Files home:\n${list(receipt.artifacts.map(({ localPath, proof }) => `${localPath} (${proof})`))}`,
+          receipt.waiver !== undefined &&
+            `Waived by ${receipt.waiver.by}: ${oneLine(receipt.waiver.reason)} (${count(receipt.waiver.gates.length, 'open gate')}).`,
+        ),
+    );
+  },
+});
+
+function resultOf(outcome: DestroyOutcome) {
+  switch (outcome.outcome) {
+    case 'gone':
+      return {
+        outcome: outcome.outcome,
+        missing: [],
+        ...(outcome.receipt === undefined ? {} : { receipt: outcome.receipt }),
+      };
+    case 'present':
+    case 'unknown':
+      return { outcome: outcome.outcome, missing: [], pod: outcome.pod };
+    case 'blocked':
+      return {
+        outcome: outcome.outcome,
+        missing: [...outcome.missing],
+        pod: outcome.pod,
+        ...(outcome.declined === undefined ? {} : { declined: outcome.declined }),
+      };
+  }
+}
+
+function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next: Next } {
+  const again = { tool: 'destroy', why: 'Try again until it is gone.', arguments: { podId } };
+  switch (outcome.outcome) {
+    case 'gone': {
+      const { receipt } = outcome;
+      const cost =
+        receipt === undefined
+          ? ''
+          : ` It ran ${duration(receipt.runtimeSeconds)} for about ${usd(receipt.estimatedUsd)}; seen gone at ${receipt.proof.readAt}.`;
+      return {
+        summary: `Pod ${podId} is gone.${cost}`,
+        next: [{ tool: 'report', why: 'Read the final report.', arguments: { podId } }],
+      };
+    }
+    case 'present':
+      return {
+        summary: `Pod ${podId} still exists although its end was ordered. Billing may go on.`,
+        next: [again],
+      };
+    case 'unknown':
+      return {
+        summary: `Nobody could read whether pod ${podId} is gone. Billing may go on.`,
+        next: [again, { tool: 'doctor', why: 'See whether the provider answers.', arguments: {} }],
+      };
+    case 'blocked': {
+      const kinds = [...new Set(outcome.missing.map(({ gate }) => gate))].join(', ');
+      const said = outcome.declined === true ? ' The user declined to give them up.' : '';
+      return {
+        summary: `Pod ${podId} is kept: ${count(outcome.missing.length, 'open gate')} (${kinds}). Nothing was stopped.${said}`,
+        next: gateCalls(podId, outcome.missing),
+      };
+    }
+  }
+}
+
+/** The call that closes each kind of gate. Ids are ours; paths come from the pod and stay out. */
+function gateCalls(podId: PodId, missing: readonly Gate[]): Next {
+  const running = missing.find(({ gate }) => gate === 'job_running')?.jobId;
+  const jobs = new Set(
+    missing.flatMap(({ gate, jobId }) =>
+      gate !== 'job_running' && gate !== 'not_checked' && jobId !== undefined ? [jobId] : [],
+    ),
+  );
+  const calls: Next = [
+    ...(running === undefined
+      ? []
+      : [
+          {
+            tool: 'job_wait',
+            why: 'Let the job end, or use job_cancel.',
+            arguments: { jobId: running },
+          },
+        ]),
+    ...[...jobs].map((jobId) => ({
+      tool: 'fetch_artifacts',
+      why: 'Bring its results home, proven.',
+      arguments: { jobId },
+    })),
+    ...(missing.some(({ gate }) => gate === 'not_checked')
+      ? [{ tool: 'get_pod', why: 'See why the pod cannot be looked at.', arguments: { podId } }]
+      : []),
+  ];
+  return calls.slice(0, 3);
+}
+
+const renderGate = ({ gate, jobId, path, why }: Gate): string =>
+  `${gate}${jobId === undefined ? '' : ` ${jobId}`}${path === undefined ? '' : ` ${path}`}: ${why}`;

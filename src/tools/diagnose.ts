@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { findingSchema } from '../core/job.ts';
+import { exactlyOne, jobIdParam, podIdParam, text } from './params.ts';
+import { factsOf } from './pod-text.ts';
+import { defineTool, resultShape } from './tool.ts';
+import { count, fence, lines, type Next, renderResult } from './words.ts';
+
+const VERDICTS = {
+  ok: 'Nothing wrong was found.',
+  warn: 'Something needs attention.',
+  rerent: 'This machine is not worth saving: bring results home and rent another.',
+  unknown: 'Nobody could look: this says nothing about the pod.',
+} as const;
+
+export const diagnose = defineTool({
+  name: 'diagnose',
+  title: 'Diagnose a pod, job or error',
+  description:
+    'Why did it fail, is this GPU pod healthy? Checks a pod (GPU, memory, disk, clock) or a job, or reads an error text (CUDA out of memory, no space left, NCCL): verdict ok, warn, rerent or unknown, and findings with class, whether a retry helps, and the remedy. Free, changes nothing. Takes up to half a minute on a pod.',
+  effect: 'read',
+  input: z.strictObject({
+    podId: podIdParam.exactOptional(),
+    jobId: jobIdParam.exactOptional(),
+    text: text(100_000).exactOptional().describe('Error output to classify.'),
+  }),
+  output: z.object({
+    verdict: z.enum(['ok', 'warn', 'rerent', 'unknown']),
+    facts: z.record(z.string(), z.union([z.string(), z.number()])),
+    findings: z.array(findingSchema),
+    ...resultShape,
+  }),
+  async handle(target, { health, signal, progress }) {
+    exactlyOne({ podId: target.podId, jobId: target.jobId, text: target.text });
+    const { verdict, facts, findings } = await health.diagnose(target, { signal, progress });
+    return {
+      verdict,
+      facts: { ...facts },
+      findings: [...findings],
+      summary: `${VERDICTS[verdict]} ${count(findings.length, 'finding')}.`,
+      next: nextOf(verdict, target.podId, target.jobId),
+    };
+  },
+  render(result) {
+    return renderResult(
+      result,
+      Object.keys(result.facts).length > 0 && `Facts: ${factsOf(result.facts)}`,
+      ...result.findings.map(({ code, class: kind, retryable, remedy, evidence }) =>
+        lines(
+          `${code} (${kind}, retry: ${retryable}): ${remedy}`,
+          evidence !== undefined && fence(evidence, 'evidence'),
+        ),
+      ),
+    );
+  },
+});
+
+function nextOf(
+  verdict: keyof typeof VERDICTS,
+  podId: string | undefined,
+  jobId: string | undefined,
+): Next {
+  if (verdict === 'rerent')
+    return [
+      ...(jobId === undefined
+        ? []
+        : [{ tool: 'fetch_artifacts', why: 'Save what there is first.', arguments: { jobId } }]),
+      { tool: 'find_offer', why: 'Look for another machine.' },
+    ];
+  if (verdict === 'unknown' && podId !== undefined)
+    return [{ tool: 'get_pod', why: 'See what the provider says.', arguments: { podId } }];
+  return [];
+}

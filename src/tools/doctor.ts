@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { InputError } from '../core/errors.ts';
+import { providerNameSchema } from '../core/ids.ts';
+import { defineTool, resultShape } from './tool.ts';
+import { count, list, type Next, oneLine, renderResult, usd } from './words.ts';
+
+const doctorProviderSchema = z.object({
+  provider: providerNameSchema,
+  configured: z.boolean(),
+  keySource: z.string().optional(),
+  reachable: z.boolean().optional(),
+  balanceUsd: z.number().optional(),
+  sshKeyRegistered: z.boolean().optional(),
+  problem: z.string().optional(),
+});
+
+export const doctor = defineTool({
+  name: 'doctor',
+  title: 'Check the setup',
+  description:
+    'Check the setup before renting a GPU: per cloud (Vast.ai, RunPod, Lambda, local) whether its API key is found, the account answers, its balance, and whether our SSH key is registered; local tools and what is missing. Free. Changes something only with fix: make our SSH key, or register it on an account. Next: find_offer.',
+  effect: 'write',
+  input: z.strictObject({
+    fix: z.enum(['register_ssh_key', 'generate_ssh_key']).exactOptional(),
+    provider: providerNameSchema.exactOptional().describe('Only this one; needed to register.'),
+  }),
+  output: z.object({
+    providers: z.array(doctorProviderSchema),
+    sshKey: z.object({
+      path: z.string(),
+      exists: z.boolean(),
+      fingerprint: z.string().optional(),
+    }),
+    tools: z.record(z.string(), z.boolean()),
+    home: z.string(),
+    workspace: z.string(),
+    missing: z.array(z.string()),
+    fixed: z.array(z.string()),
+    ...resultShape,
+  }),
+  async handle({ fix, provider }, { doctor: service, signal, progress }) {
+    if (fix === 'register_ssh_key' && provider === undefined)
+      throw new InputError('invalid_input', 'fix "register_ssh_key" needs provider.');
+    const found = await service.check({ fix, provider }, { signal, progress });
+    const usable = found.providers.filter(
+      ({ configured, reachable }) => configured && reachable !== false,
+    );
+    const next: Next =
+      found.missing.length > 0 && !found.sshKey.exists
+        ? [
+            {
+              tool: 'doctor',
+              why: 'Make an SSH key of our own.',
+              arguments: { fix: 'generate_ssh_key' },
+            },
+          ]
+        : [{ tool: 'find_offer', why: 'Look for a machine.' }];
+    return {
+      ...found,
+      providers: [...found.providers],
+      tools: { ...found.tools },
+      missing: [...found.missing],
+      fixed: [...found.fixed],
+      summary: `Usable: ${usable.map((each) => each.provider).join(', ') || 'nothing'}. ${found.missing.length === 0 ? 'Nothing is missing.' : `${count(found.missing.length, 'thing')} missing, see missing.`}${found.fixed.length > 0 ? ` ${count(found.fixed.length, 'thing')} fixed.` : ''}`,
+      next,
+    };
+  },
+  render(result) {
+    return renderResult(
+      result,
+      list(
+        result.providers.map(
+          ({ provider, configured, keySource, reachable, balanceUsd, sshKeyRegistered, problem }) =>
+            [
+              `${provider}: ${configured ? 'configured' : 'not configured'}`,
+              keySource !== undefined && `key from ${keySource}`,
+              reachable !== undefined && (reachable ? 'reachable' : 'not reachable'),
+              balanceUsd !== undefined && `balance ${usd(balanceUsd)}`,
+              sshKeyRegistered !== undefined &&
+                `our SSH key is ${sshKeyRegistered ? '' : 'not '}registered`,
+              problem !== undefined && oneLine(problem),
+            ]
+              .filter((part) => part !== false)
+              .join(', '),
+        ),
+      ),
+      `SSH key: ${result.sshKey.path}${result.sshKey.exists ? '' : ' (does not exist yet)'} ${result.sshKey.fingerprint ?? ''}`,
+      `State: ${result.home}. Workspace: ${result.workspace}.`,
+      `Tools: ${Object.entries(result.tools)
+        .map(([name, there]) => `${name} ${there ? 'yes' : 'no'}`)
+        .join(', ')}`,
+      result.missing.length > 0 && `Missing:\n${list(result.missing)}`,
+      result.fixed.length > 0 && `Fixed:\n${list(result.fixed)}`,
+    );
+  },
+});

@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import { providerNameSchema } from '../core/ids.ts';
+import { offerSchema } from '../core/offer.ts';
+import { names, text } from './params.ts';
+import { defineTool, resultShape } from './tool.ts';
+import { count, list, type Next, oneLine, renderResult, usd } from './words.ts';
+
+const positive = z.number().positive();
+
+export const findOffer = defineTool({
+  name: 'find_offer',
+  title: 'Find GPU offers',
+  description:
+    'Search GPU machines to rent (H100, A100, RTX 4090; Vast.ai, RunPod, Lambda, local rehearsal), cheapest total price first. Free, rents nothing. Prices are a snapshot, not a reservation. When nothing matches it names the one filter to relax. Next: show the user the shortlist, then create_pod.',
+  effect: 'read',
+  input: z.strictObject({
+    gpu: names().default([]).describe('Models, any of them: ["H100","RTX 4090"].'),
+    gpuCount: z.int().positive().max(64).default(1),
+    minVramGb: z.number().nonnegative().default(24).describe('Per GPU, nominal.'),
+    diskGb: positive.default(64),
+    maxUsdPerHour: positive.exactOptional().describe('Whole pod.'),
+    minReliability: z.number().min(0).max(1).default(0.9),
+    minCuda: positive.exactOptional(),
+    minDownloadMbps: positive.exactOptional(),
+    minVcpu: positive.exactOptional(),
+    minRamGb: positive.exactOptional(),
+    regions: names().default([]),
+    providers: z.array(providerNameSchema).default([]).describe('Empty: all configured.'),
+    interruptible: z.boolean().default(false).describe('Cheaper, may be taken away.'),
+    expectedHours: positive.exactOptional(),
+    limit: z.int().min(1).max(50).default(5),
+    vastQuery: text(2000).exactOptional().describe("Vast's own filter, ANDed."),
+  }),
+  output: z.object({
+    offers: z.array(offerSchema),
+    applied: z.record(
+      z.string(),
+      z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]),
+    ),
+    relaxations: z.array(z.object({ drop: z.string(), wouldMatch: z.int() })),
+    providers: z.array(
+      z.object({
+        provider: providerNameSchema,
+        ok: z.boolean(),
+        error: z.string().exactOptional(),
+      }),
+    ),
+    snapshotAt: z.string(),
+    ...resultShape,
+  }),
+  async handle(input, { offers, signal, progress }) {
+    const found = await offers.find(input, { signal, progress });
+    const [best] = found.offers;
+    const failed = found.providers.filter(({ ok }) => !ok).map(({ provider }) => provider);
+    const gap = failed.length === 0 ? '' : ` No answer from ${failed.join(', ')}.`;
+    const summary =
+      best === undefined
+        ? `No offer matches.${found.relaxations.length > 0 ? ' See relaxations for the filter to drop.' : ''}${gap}`
+        : `${count(found.offers.length, 'offer')}; the cheapest is ${best.offerId} at ${usd(best.usdPerHour)}/h${best.rehearsal === true ? ' (rehearsal)' : ''}. A reading at ${found.snapshotAt}, not a reservation.${gap}`;
+    return {
+      ...found,
+      offers: [...found.offers],
+      applied: Object.fromEntries(
+        Object.entries(found.applied).map(([name, value]) => [
+          name,
+          typeof value === 'object' ? [...value] : value,
+        ]),
+      ),
+      relaxations: [...found.relaxations],
+      providers: found.providers.map(({ provider, ok, error }) => ({
+        provider,
+        ok,
+        ...(error === undefined ? {} : { error }),
+      })),
+      summary,
+      next: nextCalls(best?.offerId, failed.length > 0),
+    };
+  },
+  render(result) {
+    return renderResult(
+      result,
+      list(
+        result.offers.map((offer) =>
+          [
+            `${offer.offerId}: ${offer.gpu === undefined ? 'no GPU' : `${offer.gpuCount} x ${offer.gpu}`}`,
+            offer.vramGb !== undefined && `${offer.vramGb} GB VRAM`,
+            `${offer.vcpu} vCPU, ${offer.ramGb} GB RAM, ${usd(offer.usdPerHour)}/h, ${offer.pricing}`,
+            offer.region,
+            offer.reliability !== undefined && `reliability ${offer.reliability.toFixed(3)}`,
+            offer.downloadMbps !== undefined && `${offer.downloadMbps} Mbps`,
+            offer.rehearsal === true && 'rehearsal',
+            offer.why,
+          ]
+            .filter((part) => part !== false && part !== undefined)
+            .join(', '),
+        ),
+        50,
+      ),
+      list(
+        result.relaxations.map(
+          ({ drop, wouldMatch }) => `without ${drop}: ${count(wouldMatch, 'offer')}`,
+        ),
+      ),
+      list(
+        result.providers
+          .filter(({ ok }) => !ok)
+          .map(({ provider, error }) => `${provider} failed: ${oneLine(error ?? 'no answer')}`),
+      ),
+    );
+  },
+});
+
+function nextCalls(offerId: string | undefined, someFailed: boolean): Next {
+  if (offerId !== undefined)
+    return [
+      {
+        tool: 'create_pod',
+        why: 'Rent an offer after the user has seen the price.',
+        arguments: { offerId },
+      },
+    ];
+  return [
+    { tool: 'find_offer', why: 'Search again with one filter relaxed.' },
+    ...(someFailed
+      ? [{ tool: 'doctor', why: 'See why a provider did not answer.', arguments: {} }]
+      : []),
+  ];
+}

@@ -1,0 +1,172 @@
+import { z } from 'zod';
+import type { ArtifactRecord } from '../core/files.ts';
+import { jobIdSchema, podIdOfProfile, providerNameSchema, sessionIdSchema } from '../core/ids.ts';
+import { isTerminal, type Job, jobStatusSchema } from '../core/job.ts';
+import { type Pod, podSchema } from '../core/pods.ts';
+import { type SessionRecord, sessionStateSchema } from '../core/session.ts';
+import { firstThings } from './first-things.ts';
+import { renderPod } from './pod-text.ts';
+import { defineTool, resultShape, type ToolContext } from './tool.ts';
+import { unfetchedOf } from './unfetched.ts';
+import { count, lines, list, oneLine, renderResult, usd } from './words.ts';
+
+/** A look at jobs must not hold up the list. */
+const REFRESH_LIMIT_MS = 8_000;
+const MOST_PER_POD = 10;
+
+const podWithWorkSchema = podSchema.extend({
+  sessions: z.array(z.object({ sessionId: sessionIdSchema, state: sessionStateSchema })),
+  jobs: z.array(
+    z.object({
+      jobId: jobIdSchema,
+      name: z.string(),
+      status: jobStatusSchema,
+      exitCode: z.int().exactOptional(),
+      observedAt: z.string().exactOptional(),
+    }),
+  ),
+  unfetched: z.array(z.object({ jobId: jobIdSchema, path: z.string() })),
+});
+export type PodWithWork = z.output<typeof podWithWorkSchema>;
+
+export const listPods = defineTool({
+  name: 'list_pods',
+  title: 'List pods: where was I?',
+  description:
+    "Where was I? All GPU pods (instances) over all clouds, rented or the user's own, with their shell sessions, jobs and artifacts not home yet, hourly burn rate, spend, account balances, orphans and machines we do not manage. Call it first after a restart or when unsure. Free. Its `next` says what to do first.",
+  effect: 'read',
+  input: z.strictObject({
+    provider: providerNameSchema.exactOptional(),
+    includeEnded: z.boolean().default(false).describe('Also pods that are gone.'),
+  }),
+  output: z.object({
+    pods: z.array(podWithWorkSchema),
+    providers: z.array(
+      z.object({
+        provider: providerNameSchema,
+        ok: z.boolean(),
+        error: z.string().exactOptional(),
+        balanceUsd: z.number().exactOptional(),
+      }),
+    ),
+    usdPerHour: z.number(),
+    spentUsd: z.number(),
+    ...resultShape,
+  }),
+  async handle(request, context) {
+    const { pods, profiles, sessions, artifacts, signal, progress } = context;
+    const [listed, machines, allSessions, records] = await Promise.all([
+      pods.list(request, { signal, progress }),
+      profiles.list(),
+      sessions.list(),
+      artifacts.list(),
+    ]);
+    const known = new Set(listed.pods.map(({ podId }) => podId));
+    const own =
+      request.provider === undefined || request.provider === 'ssh'
+        ? machines
+            .map(({ profileId }) => userPod(profileId, podIdOfProfile(profileId)))
+            .filter(({ podId }) => !known.has(podId))
+        : [];
+    const all = await Promise.all(
+      [...listed.pods, ...own].map(async (pod) =>
+        withWork(pod, await jobsOf(pod, context), allSessions, records),
+      ),
+    );
+    const failed = listed.providers.filter(({ ok }) => !ok);
+    const alive = all.filter(({ status }) => status !== 'gone');
+    const strange = all.filter(({ mode }) => mode === 'unmanaged').length;
+    const summary = [
+      `${count(alive.length, 'pod')}, burning ${usd(listed.usdPerHour)}/h; ${usd(listed.spentUsd)} spent.`,
+      strange > 0 && `${count(strange, 'machine')} not rented by us (unmanaged).`,
+      failed.length > 0 &&
+        `No answer from ${failed.map(({ provider }) => provider).join(', ')}: their pods may be missing here.`,
+    ];
+    return {
+      pods: all,
+      providers: listed.providers.map(({ provider, ok, error, balanceUsd }) => ({
+        provider,
+        ok,
+        ...(error === undefined ? {} : { error }),
+        ...(balanceUsd === undefined ? {} : { balanceUsd }),
+      })),
+      usdPerHour: listed.usdPerHour,
+      spentUsd: listed.spentUsd,
+      summary: summary.filter((part) => part !== false).join(' '),
+      next: firstThings(all),
+    };
+  },
+  render(result) {
+    return renderResult(
+      result,
+      ...result.pods.map((pod) =>
+        lines(
+          renderPod(pod),
+          list(pod.sessions.map(({ sessionId, state }) => `session ${sessionId}: ${state}`)),
+          list(
+            pod.jobs.map(
+              ({ jobId, name, status, exitCode }) =>
+                `job ${jobId} "${oneLine(name, 80)}": ${status}${exitCode === undefined ? '' : `, exit code ${exitCode}`}`,
+            ),
+          ),
+          list(pod.unfetched.map(({ jobId, path }) => `not home: ${path} of ${jobId}`)),
+        ),
+      ),
+      list(
+        result.providers.map(
+          ({ provider, ok, error, balanceUsd }) =>
+            `${provider}: ${ok ? 'ok' : `failed, ${error ?? 'no answer'}`}${balanceUsd === undefined ? '' : `, balance ${usd(balanceUsd)}`}`,
+        ),
+      ),
+    );
+  },
+});
+
+const userPod = (profileId: string, podId: Pod['podId']): Pod => ({
+  podId,
+  name: profileId,
+  provider: 'ssh',
+  mode: 'user_managed',
+  status: 'unknown',
+});
+
+/** Records of the pod's jobs; unfinished ones of a ready pod are looked at once, for a limited time. */
+async function jobsOf({ podId, status }: Pod, context: ToolContext): Promise<readonly Job[]> {
+  const { jobs, signal, progress } = context;
+  const records = await jobs.list(podId);
+  if (status !== 'ready' || records.every((job) => isTerminal(job.status))) return records;
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(REFRESH_LIMIT_MS)]);
+  try {
+    const fresh = new Map(
+      (await jobs.refresh(podId, { signal: limit, progress })).map((job) => [job.jobId, job]),
+    );
+    return records.map((job) => fresh.get(job.jobId) ?? job);
+  } catch (failure) {
+    if (signal.aborted) throw failure;
+    return records;
+  }
+}
+
+function withWork(
+  pod: Pod,
+  jobs: readonly Job[],
+  sessions: readonly SessionRecord[],
+  records: readonly ArtifactRecord[],
+): PodWithWork {
+  const ended = pod.status === 'gone';
+  return {
+    ...pod,
+    sessions: sessions
+      .filter(({ podId, state }) => podId === pod.podId && state !== 'closed')
+      .slice(0, MOST_PER_POD)
+      .map(({ sessionId, state }) => ({ sessionId, state })),
+    jobs: jobs.slice(0, MOST_PER_POD).map(({ jobId, name, status, exitCode, observedAt }) => ({
+      jobId,
+      name,
+      status,
+      ...(exitCode === undefined ? {} : { exitCode }),
+      ...(observedAt === undefined ? {} : { observedAt }),
+    })),
+    unfetched: ended ? [] : unfetchedOf(jobs, records).slice(0, MOST_PER_POD * 2),
+  };
+}

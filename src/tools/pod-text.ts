@@ -1,0 +1,107 @@
+import type { PodId } from '../core/ids.ts';
+import type { Pod } from '../core/pods.ts';
+import { duration, lines, list, type Next, oneLine, usd } from './words.ts';
+
+/** One pod in a few lines, for people. */
+export function renderPod(pod: Pod): string {
+  const { endpoint } = pod;
+  return lines(
+    `${pod.podId} "${oneLine(pod.name, 80)}" (${pod.mode}${pod.rehearsal === true ? ', rehearsal' : ''}): ${pod.status}${pod.stage === undefined ? '' : `, stage ${oneLine(pod.stage, 40)}`}`,
+    pod.gpu !== undefined && `GPU: ${pod.gpuCount ?? 1} x ${oneLine(pod.gpu, 80)}`,
+    pod.usdPerHour !== undefined && `Money: ${moneyOf(pod)}`,
+    pod.deadlineAt !== undefined &&
+      `Deadline: ${pod.deadlineAt}, then ${pod.onExpiry ?? 'destroy'}`,
+    endpoint !== undefined &&
+      `Endpoint: ${endpoint.user}@${endpoint.host}:${endpoint.port} (${endpoint.route})`,
+    pod.workFolder !== undefined && `Work folder: ${oneLine(pod.workFolder)}`,
+    pod.stages !== undefined &&
+      pod.stages.length > 0 &&
+      `Stages: ${pod.stages.map(({ stage, seconds }) => `${oneLine(stage, 40)} ${duration(seconds)}`).join(', ')}`,
+    pod.measured !== undefined && `Measured: ${factsOf(pod.measured)}`,
+    pod.advertised !== undefined && `Advertised: ${factsOf(pod.advertised)}`,
+    pod.paths !== undefined &&
+      list(
+        pod.paths.map(
+          ({ path, survivesStop, survivesDestroy }) =>
+            `${path}: ${survivesStop ? 'survives' : 'lost at'} stop, ${survivesDestroy ? 'survives' : 'lost at'} destroy`,
+        ),
+      ),
+    pod.dangerClocks !== undefined && list(pod.dangerClocks),
+    pod.problem !== undefined && `Problem reported: ${oneLine(pod.problem)}`,
+    pod.observedAt !== undefined && `Last reading: ${pod.observedAt}`,
+  );
+}
+
+function moneyOf({ usdPerHour = 0, spentUsd, budgetUsd }: Pod): string {
+  const spent = spentUsd === undefined ? '' : `, ${usd(spentUsd)} so far`;
+  const budget = budgetUsd === undefined ? '' : ` of ${usd(budgetUsd)}`;
+  return `${usd(usdPerHour)}/h${spent}${budget}`;
+}
+
+export function factsOf(facts: Readonly<Record<string, string | number>>): string {
+  return Object.entries(facts)
+    .map(
+      ([name, value]) =>
+        `${oneLine(name, 60)} ${typeof value === 'number' ? value : oneLine(value, 120)}`,
+    )
+    .join(', ');
+}
+
+/** What one usually does with a pod in this state. */
+export function podNext({ podId, status, mode }: Pod): Next {
+  switch (status) {
+    case 'provisioning':
+      return [
+        {
+          tool: 'get_pod',
+          why: 'Wait until the pod is ready.',
+          arguments: { podId, waitFor: 'ready', waitSeconds: 40 },
+        },
+      ];
+    case 'ready':
+      return [
+        { tool: 'sync_files', why: 'Bring the code over.', arguments: { podId } },
+        { tool: 'session_open', why: 'Open a shell.', arguments: { podId } },
+        { tool: 'job_start', why: 'Start work nobody has to watch.', arguments: { podId } },
+      ];
+    case 'unreachable':
+    case 'unknown':
+      return [
+        { tool: 'diagnose', why: 'Find out what is wrong.', arguments: { podId } },
+        lookAgain(podId),
+      ];
+    case 'stopped':
+      return [
+        {
+          tool: 'update_pod',
+          why: 'Start it again; its disk may be charged while it is stopped.',
+          arguments: { podId, action: 'start' },
+        },
+        ...(mode === 'managed' ? [destroyCall(podId)] : []),
+      ];
+    case 'destroying':
+      return [
+        {
+          tool: 'get_pod',
+          why: 'See whether it is gone.',
+          arguments: { podId, waitFor: 'gone', waitSeconds: 30 },
+        },
+      ];
+    case 'failed':
+    case 'cleanup_failed':
+      return mode === 'managed' ? [destroyCall(podId), lookAgain(podId)] : [lookAgain(podId)];
+    case 'gone':
+      return [{ tool: 'report', why: 'Read the final report.', arguments: { podId } }];
+  }
+}
+
+const lookAgain = (podId: PodId): Next[number] => ({
+  tool: 'get_pod',
+  why: 'Look again.',
+  arguments: { podId },
+});
+const destroyCall = (podId: PodId): Next[number] => ({
+  tool: 'destroy',
+  why: 'Stop paying for it, with proof.',
+  arguments: { podId },
+});

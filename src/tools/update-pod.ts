@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { InputError } from '../core/errors.ts';
+import { podSchema } from '../core/pods.ts';
+import { podIdParam, text } from './params.ts';
+import { podNext, renderPod } from './pod-text.ts';
+import { defineTool, resultShape } from './tool.ts';
+import { oneLine, renderResult } from './words.ts';
+
+export const updatePod = defineTool({
+  name: 'update_pod',
+  title: 'Change a pod',
+  description:
+    'Start, stop or restart a GPU pod, extend its deadline (ttlMinutes from now) or budget, rename it, or adopt an unmanaged machine. MAY COST MONEY: more time is asked of the user like a new rent; a stopped pod may still be charged for its disk, `stillCharged` says what. Answers when the order is accepted; next get_pod with waitFor.',
+  effect: 'spend',
+  input: z.strictObject({
+    podId: podIdParam,
+    action: z.enum(['start', 'stop', 'restart']).exactOptional(),
+    ttlMinutes: z.number().positive().max(525_600).exactOptional().describe('From now.'),
+    budgetUsd: z.number().positive().exactOptional(),
+    name: text(100).exactOptional(),
+    adopt: z.boolean().exactOptional().describe('Take over an unmanaged machine; asks the user.'),
+  }),
+  output: z.object({ pod: podSchema, stillCharged: z.string(), ...resultShape }),
+  async handle({ podId, ...request }, { pods, signal, progress, ask }) {
+    if (Object.values(request).every((value) => value === undefined || value === false))
+      throw new InputError(
+        'invalid_input',
+        'Nothing to change: give action, ttlMinutes, budgetUsd, name or adopt.',
+      );
+    const { pod, stillCharged } = await pods.update(podId, request, { signal, progress, ask });
+    const done = Object.keys(request).join(', ');
+    const deadline = pod.deadlineAt === undefined ? '' : ` Deadline ${pod.deadlineAt}.`;
+    return {
+      pod,
+      stillCharged,
+      summary: `Pod ${pod.podId} is ${pod.status} after ${done}.${deadline}`,
+      next: podNext(pod),
+    };
+  },
+  render(result) {
+    return renderResult(
+      result,
+      `Still charged: ${oneLine(result.stillCharged)}`,
+      renderPod(result.pod),
+    );
+  },
+});
