@@ -14,10 +14,15 @@ export const SERVERS: readonly CommandHelp[] = [
     summary: 'Serve MCP over Streamable HTTP on 127.0.0.1; a bearer token is required.',
     usage: '',
     details:
-      'The token comes from GPU_LEASE_HTTP_TOKEN. One endpoint, /mcp, for old and new clients.',
+      'One endpoint, /mcp, for clients of every protocol revision. The token comes from GPU_LEASE_HTTP_TOKEN, or is made\nand kept in the state folder.',
     options: {
       port: { type: 'string', value: 'PORT', help: 'Port to listen on.' },
       host: { type: 'string', value: 'HOST', help: 'Address to listen on (default 127.0.0.1).' },
+      'allowed-hosts': {
+        type: 'string',
+        value: 'NAMES',
+        help: 'Host names accepted besides localhost, comma separated.',
+      },
     },
   },
 ];

@@ -28,6 +28,8 @@ export async function runCli(
   if (name === '--version' || name === '-v' || name === 'version') return version(host, out);
   if (name === '--help' || name === '-h') return show(helpText(host.version), out);
   if (name === 'help') return help(rest, host, out, commands);
+  const served = SERVERS.find((server) => server.name === name);
+  if (served !== undefined) return show(commandHelp(served), out);
   const command = commands.find((candidate) => candidate.name === name);
   if (command === undefined) return unknownCommand(name, out);
   return run(command, rest, host, out);

@@ -44,6 +44,8 @@ export function checkEdited(before: Settings, after: Settings, edit: Edit): void
 /** Everything but our entry; an empty container counts as none. */
 function without(settings: Settings, edit: Edit): Settings {
   const { [edit.container]: container, ...rest } = settings;
-  const { [edit.name]: _entry, ...others } = settingsSchema.catch({}).parse(container);
-  return Object.keys(others).length === 0 ? rest : { ...rest, [edit.container]: others };
+  const others = Object.entries(settingsSchema.catch({}).parse(container)).filter(
+    ([name]) => name !== edit.name,
+  );
+  return others.length === 0 ? rest : { ...rest, [edit.container]: Object.fromEntries(others) };
 }

@@ -1,4 +1,5 @@
 import { parse } from 'smol-toml';
+import { z } from 'zod';
 
 export interface TomlLine {
   /** With its line break. */
@@ -8,6 +9,12 @@ export interface TomlLine {
   /** Neither blank nor only a comment. */
   readonly significant: boolean;
 }
+
+/** A table; of an array of tables (`[[name]]`) the one that it holds. */
+const tableSchema = z.union([
+  z.record(z.string(), z.unknown()),
+  z.tuple([z.record(z.string(), z.unknown())]).transform(([table]) => table),
+]);
 
 interface State {
   readonly quote: '' | '"""' | "'''";
@@ -30,14 +37,12 @@ export function tomlLines(text: string): readonly TomlLine[] {
 /** The parser itself reads the name, so that quoting and spaces mean what they mean to it. */
 function headerOf(line: string): readonly string[] {
   const names: string[] = [];
-  let value: unknown = parse(line);
-  while (typeof value === 'object' && value !== null) {
-    const [entry]: (readonly [string, unknown])[] = Object.entries(
-      Array.isArray(value) ? { ...value[0] } : value,
-    );
+  let table = tableSchema.safeParse(parse(line));
+  while (table.success) {
+    const [entry] = Object.entries(table.data);
     if (entry === undefined) break;
     names.push(entry[0]);
-    value = entry[1];
+    table = tableSchema.safeParse(entry[1]);
   }
   return names;
 }

@@ -39,6 +39,9 @@ export async function runDemo(demo: Demo): Promise<boolean> {
   let log = '';
   let current: DemoServer | undefined;
 
+  const progress = (message: string): void => {
+    display.progress(message);
+  };
   const start = async (until: AbortSignal): Promise<DemoServer> => {
     const onLog = (text: string): void => {
       log = `${log}${text}`.slice(-LOG_TAIL_CHARS);
@@ -54,7 +57,7 @@ export async function runDemo(demo: Demo): Promise<boolean> {
   ): Promise<z.output<T>> => {
     if (current === undefined) throw new ExpectationError('a server that runs');
     const started = clock.now().getTime();
-    const answer = await current.call(tool, input, { signal, progress: display.progress });
+    const answer = await current.call(tool, input, { signal, progress });
     const read = readAnswer(tool, answer, schema);
     display.call({ tool, seconds: since(started), summary: read.summary });
     return read.data;
@@ -93,7 +96,9 @@ export async function runDemo(demo: Demo): Promise<boolean> {
       clock,
       signal,
       call,
-      say: display.say,
+      say: (text) => {
+        display.say(text);
+      },
       held: (promise, evidence) => {
         held.push(heldPromise(promise, evidence));
         display.held(heldPromise(promise, evidence));

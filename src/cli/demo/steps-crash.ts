@@ -9,7 +9,7 @@ const LONGEST_TRAINING_SECONDS = 120;
 export const CRASH_STEPS: readonly Step[] = [
   {
     title: 'kill -9 the server in the middle of a call',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       const { server } = day;
       const pending = server
         .call('job_wait', { jobId: day.recall('jobId'), waitSeconds: 40 }, { signal: day.signal })
@@ -26,7 +26,7 @@ export const CRASH_STEPS: readonly Step[] = [
   },
   {
     title: 'A new server: where was I?',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       await day.restart();
       const { pods } = await day.call('list_pods', {}, listResult);
       const pod = pods.find(({ podId }) => podId === day.recall('podId'));
@@ -39,7 +39,7 @@ export const CRASH_STEPS: readonly Step[] = [
   },
   {
     title: 'The same shell, every byte once',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       const text = await readAllTicks(day);
       const ticks = [...text.matchAll(/^tick (\d+)\r?$/gm)].map(([, number]) => Number(number));
       const wanted = Array.from({ length: TICKS }, (_, index) => index + 1);
@@ -60,7 +60,7 @@ export const CRASH_STEPS: readonly Step[] = [
   },
   {
     title: 'The training went on alone; wait for its end',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       const began = day.clock.now().getTime();
       for (;;) {
         const { status, exitCode } = await waitForJob(day, 10);

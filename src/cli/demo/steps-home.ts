@@ -9,7 +9,7 @@ import {
   podResult,
   reportResult,
 } from './results.ts';
-import { check, type Step } from './step.ts';
+import { check, type Day, type Step } from './step.ts';
 
 const RESULTS = 'results';
 
@@ -17,7 +17,7 @@ const RESULTS = 'results';
 export const HOME_STEPS: readonly Step[] = [
   {
     title: 'Try to destroy the pod with the only copy on it',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       const podId = day.recall('podId');
       const { outcome, missing } = await day.call('destroy', { podId }, destroyResult);
       check(outcome === 'blocked', `destroy is refused (it was "${outcome}")`);
@@ -29,7 +29,7 @@ export const HOME_STEPS: readonly Step[] = [
   },
   {
     title: 'Bring the results home, proven',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       const { manifest, missing } = await day.call(
         'fetch_artifacts',
         { jobId: day.recall('jobId'), localPath: RESULTS },
@@ -50,7 +50,7 @@ export const HOME_STEPS: readonly Step[] = [
   },
   {
     title: 'Read the end of the log',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       const { output } = await day.call(
         'job_logs',
         { jobId: day.recall('jobId'), stream: 'stdout', tailLines: 2 },
@@ -61,7 +61,7 @@ export const HOME_STEPS: readonly Step[] = [
   },
   {
     title: 'Close the shell, destroy the pod',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       const podId = day.recall('podId');
       const { state } = await day.call(
         'session_close',
@@ -82,7 +82,7 @@ export const HOME_STEPS: readonly Step[] = [
   },
   {
     title: 'The report',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       const report = await day.call('report', { podId: day.recall('podId') }, reportResult);
       const { success, filesHome, filesMissing, costUsd } = report;
       check(report.status === 'gone', 'the report says that the pod is gone');

@@ -13,7 +13,7 @@ const ARTIFACTS = ['final.safetensors', 'metrics.jsonl', 'summary.json', 'sample
 export const WORK_STEPS: readonly Step[] = [
   {
     title: 'Bring the project over, twice',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       const request = { podId: day.recall('podId'), localPath: EXAMPLE, remotePath: EXAMPLE };
       const first = await day.call('sync_files', request, syncResult);
       check(first.sent.files > 0 && first.verified, 'every file arrives and hashes equal');
@@ -25,7 +25,7 @@ export const WORK_STEPS: readonly Step[] = [
   },
   {
     title: 'Cancel something, and look whether it is dead',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       // A number of seconds that no other process sleeps for, so that it can be found.
       const sleep = `sleep ${randomInt(800_000, 900_000)}`;
       const { jobId } = await day.call(
@@ -47,7 +47,7 @@ export const WORK_STEPS: readonly Step[] = [
   },
   {
     title: 'Start the training',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       const { jobId } = await day.call(
         'job_start',
         {
@@ -66,7 +66,7 @@ export const WORK_STEPS: readonly Step[] = [
   },
   {
     title: 'Watch it for a moment',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       for (let round = 0; round < WAIT_ROUNDS; round += 1) {
         const { status, output } = await waitForJob(day, 3);
         check(['bootstrapping', 'running'].includes(status), `the job runs (it is ${status})`);
@@ -77,7 +77,7 @@ export const WORK_STEPS: readonly Step[] = [
   },
   {
     title: 'Leave something running in the shell, too',
-    run: async (day) => {
+    run: async (day: Day): Promise<void> => {
       const loop = `i=1; while [ $i -le ${TICKS} ]; do echo "tick $i"; i=$((i+1)); sleep 0.2; done`;
       const { done, offset } = await day.call(
         'session_write',
