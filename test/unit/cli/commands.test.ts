@@ -1,0 +1,239 @@
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { runCli } from '../../../src/cli/run.ts';
+import type { Gate } from '../../../src/core/files.ts';
+import type { Doctor } from '../../../src/core/health.ts';
+import { podIdSchema } from '../../../src/core/ids.ts';
+import type { DestroyOutcome, Pod, Pods } from '../../../src/core/pods.ts';
+import { servicesOf, testHost } from './host.ts';
+
+const POD: Pod = {
+  podId: podIdSchema.parse('local:abc'),
+  name: 'demo',
+  provider: 'local',
+  mode: 'managed',
+  status: 'ready',
+  usdPerHour: 0.5,
+  spentUsd: 0.25,
+  deadlineAt: '2026-01-01T02:10:00.000Z',
+};
+type Listing = Awaited<ReturnType<Pods['list']>>;
+const LISTING: Listing = {
+  pods: [POD],
+  providers: [{ provider: 'local', ok: true }],
+  usdPerHour: 0.5,
+  spentUsd: 0.25,
+};
+type Findings = Awaited<ReturnType<Doctor['check']>>;
+const FINDINGS: Findings = {
+  providers: [{ provider: 'local', configured: true, reachable: true }],
+  sshKey: { path: '/k', exists: true, fingerprint: 'SHA256:x' },
+  tools: { ssh: true, rsync: false },
+  home: '/h',
+  workspace: '/w',
+  missing: [],
+  fixed: [],
+};
+
+describe('doctor', () => {
+  const run = async (findings: Findings, argv: readonly string[] = ['doctor']) => {
+    const asked: unknown[] = [];
+    const services = servicesOf({
+      doctor: {
+        check: async (request) => {
+          asked.push(request);
+          return Promise.resolve(findings);
+        },
+      },
+    });
+    const host = testHost({ services });
+    const code = await runCli(argv, host);
+    return { code, asked, text: host.written() };
+  };
+
+  it('shows what is there', async () => {
+    const { code, text } = await run(FINDINGS);
+    expect(code).toBe(0);
+    expect(text).toMatch(/local +on/);
+    expect(text).toMatch(/rsync +not found/);
+    expect(text).toContain('Nothing needed is missing.');
+  });
+  it('exits 1 when something needed is missing', async () => {
+    const { code, text } = await run({ ...FINDINGS, missing: ['tar: install it'] });
+    expect(code).toBe(1);
+    expect(text).toContain('  - tar: install it');
+  });
+  it('passes the fix on and answers in JSON', async () => {
+    const { asked, text } = await run(FINDINGS, [
+      'doctor',
+      '--fix',
+      'generate_ssh_key',
+      '--provider',
+      'local',
+      '--json',
+    ]);
+    expect(asked).toEqual([{ fix: 'generate_ssh_key', provider: 'local' }]);
+    expect(JSON.parse(text)).toEqual(FINDINGS);
+  });
+});
+
+describe('pods', () => {
+  const run = async (listing: Listing, argv: readonly string[] = ['pods']) => {
+    const services = servicesOf({ pods: { list: async () => Promise.resolve(listing) } });
+    const host = testHost({ services });
+    const code = await runCli(argv, host);
+    return { code, text: host.written() };
+  };
+
+  it('lists pods with the burn rate', async () => {
+    const { code, text } = await run(LISTING);
+    expect(code).toBe(0);
+    expect(text).toMatch(/local:abc +demo +ready +- +\$0\.5000 +\$0\.2500 +2 h 10 min/);
+    expect(text).toContain('Burning $0.5000 per hour');
+  });
+  it('says when the list may be incomplete, and exits 1', async () => {
+    const providers = [{ provider: 'vast' as const, ok: false, error: 'evil\x1b[2Jtext' }];
+    const { code, text } = await run({ ...LISTING, pods: [], providers });
+    expect(code).toBe(1);
+    expect(text).toContain('No pods.');
+    expect(text).toContain('vast did not answer, so its pods are unknown: eviltext');
+  });
+  it('answers in JSON', async () => {
+    const { text } = await run(LISTING, ['pods', '--json', '--all']);
+    expect(JSON.parse(text)).toEqual(LISTING);
+  });
+});
+
+describe('watch', () => {
+  it('reconciles, enforces, tells what it did, and ends on the signal', async () => {
+    const stop = new AbortController();
+    const rounds: string[] = [];
+    const services = servicesOf({
+      pods: {
+        reconcile: async () => {
+          rounds.push('reconcile');
+          return Promise.resolve();
+        },
+        enforce: async () => {
+          rounds.push('enforce');
+          if (rounds.length === 4) throw new Error('boom');
+          if (rounds.length === 6) stop.abort();
+          return Promise.resolve(['local:abc destroyed: deadline']);
+        },
+        list: async () => Promise.resolve(LISTING),
+      },
+    });
+    const host = testHost({ services, signal: stop.signal });
+    expect(await runCli(['watch'], host)).toBe(0);
+    expect(rounds).toEqual([
+      'reconcile',
+      'enforce',
+      'reconcile',
+      'enforce',
+      'reconcile',
+      'enforce',
+    ]);
+    expect(host.written()).toContain('local:abc destroyed: deadline');
+    expect(host.written()).toContain('The watcher ended.');
+    // A bad round is told and does not end the watch.
+    expect(host.complaints()).toContain('internal');
+    expect(host.clock.now().toISOString()).toBe('2026-01-01T00:00:30.000Z');
+  });
+  it('exits 1 after one bad round with --once', async () => {
+    const services = servicesOf({
+      pods: { reconcile: async () => Promise.reject(new Error('boom')) },
+    });
+    const host = testHost({ services });
+    expect(await runCli(['watch', '--once', '--json'], host)).toBe(1);
+    expect(JSON.parse(host.written())).toMatchObject({ error: { code: 'internal' } });
+  });
+});
+
+describe('destroy', () => {
+  const GATE: Gate = { gate: 'artifact_not_fetched', path: 'model.pt', why: 'It is not home.' };
+  const GONE: DestroyOutcome = {
+    outcome: 'gone',
+    receipt: {
+      podId: POD.podId,
+      name: 'demo',
+      provider: 'local',
+      usdPerHour: 0.5,
+      createdAt: '2026-01-01T00:00:00Z',
+      endedAt: '2026-01-01T01:00:00Z',
+      runtimeSeconds: 3600,
+      estimatedUsd: 0.5,
+      artifacts: [],
+      proof: { how: 'The provider no longer lists it.', readAt: '2026-01-01T01:00:01Z' },
+    },
+  };
+  const run = async (
+    argv: readonly string[],
+    { answer, outcome = GONE }: { answer?: string; outcome?: DestroyOutcome } = {},
+  ) => {
+    const orders: unknown[] = [];
+    const services = servicesOf({
+      files: { gates: async () => Promise.resolve([GATE]) },
+      pods: {
+        get: async () => Promise.resolve({ pod: POD, reached: false }),
+        destroy: async (podId, request) => {
+          orders.push({ podId, ...request });
+          return Promise.resolve(outcome);
+        },
+      },
+    });
+    const host = testHost({
+      services,
+      interactive: answer !== undefined,
+      stdin: Readable.from(answer === undefined ? [] : [answer]),
+    });
+    const code = await runCli(['destroy', ...argv], host);
+    return { code, orders, text: host.written(), complaints: host.complaints() };
+  };
+
+  it('shows the gates and asks; yes destroys', async () => {
+    const { code, orders, text } = await run(['local:abc'], { answer: 'y\n' });
+    expect(code).toBe(0);
+    expect(text).toContain('artifact_not_fetched model.pt: It is not home.');
+    expect(text).toContain('Destroy local:abc? [y/N]');
+    expect(orders).toEqual([{ podId: 'local:abc', discardUnfetched: false, waitSeconds: 45 }]);
+    expect(text).toContain('is gone: The provider no longer lists it.');
+  });
+  it.each(['\n', 'n\n', 'yesterday\n', ''])(
+    'anything else than yes does nothing: %j',
+    async (answer) => {
+      const { code, orders } = await run(['local:abc'], { answer });
+      expect(code).toBe(1);
+      expect(orders).toEqual([]);
+    },
+  );
+  it('without a terminal it wants --yes', async () => {
+    const { code, orders, complaints } = await run(['local:abc']);
+    expect(code).toBe(2);
+    expect(orders).toEqual([]);
+    expect(complaints).toContain('--yes');
+  });
+  it('giving up files needs a reason and passes it on', async () => {
+    const { code, orders } = await run([
+      'local:abc',
+      '--yes',
+      '--discard-unfetched',
+      '--reason',
+      'a test',
+    ]);
+    expect(code).toBe(0);
+    expect(orders).toMatchObject([{ discardUnfetched: true, reason: 'a test' }]);
+  });
+  it.each([
+    [{ outcome: 'present', pod: POD } as const, 'still there and may cost money'],
+    [{ outcome: 'unknown', pod: POD } as const, 'Nobody could say'],
+    [{ outcome: 'blocked', pod: POD, missing: [GATE] } as const, 'was not destroyed'],
+  ])('%o is not success', async (outcome, words) => {
+    const { code, text } = await run(['local:abc', '--yes'], { outcome });
+    expect(code).toBe(1);
+    expect(text).toContain(words);
+  });
+  it('answers in JSON', async () => {
+    const { text } = await run(['local:abc', '--yes', '--json']);
+    expect(JSON.parse(text)).toEqual({ podId: 'local:abc', ...GONE });
+  });
+});
