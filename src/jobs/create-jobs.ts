@@ -1,0 +1,244 @@
+import type { CallOptions, Clock } from '../core/call.ts';
+import { InputError, isAppError } from '../core/errors.ts';
+import type { JobId } from '../core/ids.ts';
+import { type Finding, isTerminal, type Job, type JobReport, type Jobs } from '../core/job.ts';
+import type { Secrets } from '../core/machine.ts';
+import type { Page } from '../core/page.ts';
+import type { Remote } from '../core/remote.ts';
+import type { Store } from '../core/store.ts';
+import { CANCEL_LIMIT_SECONDS, cancelledFrom, cancelScript } from './cancel.ts';
+import { createLogCopies } from './log-copies.ts';
+import { type LogCut, matchesOf, pageOf, tailOf } from './log-page.ts';
+import type { Look } from './look.ts';
+import { createObserver, type Seen } from './observer.ts';
+import { progressFrom } from './progress.ts';
+import { startJob } from './start.ts';
+import { workOf } from './verdict.ts';
+
+/** What a job left behind, for the rules that find causes. */
+export interface JobEvidence {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode?: number | undefined;
+  /** Processes killed by the pod's memory limit while the job ran. */
+  readonly oomKills?: number | undefined;
+  readonly ended: 'exit' | 'timed_out' | 'disk_full' | 'reboot' | 'killed';
+}
+export interface JobsDeps {
+  readonly remote: Remote;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly home: string;
+  readonly secrets: Secrets;
+  readonly diagnose: (evidence: JobEvidence) => readonly Finding[];
+  /** A job is ended when its disk has less than this left. Default 64 MiB. */
+  readonly diskFloorBytes?: number;
+  /** Between TERM and KILL. Default 10 s. */
+  readonly graceSeconds?: number;
+}
+
+const UNREACHABLE_PAUSE_SECONDS = 3;
+/** Searched in one call for `grep`, and the most that `tailLines` goes back. */
+const WINDOW_BYTES = 1024 * 1024;
+
+/** Jobs whose life is on the pod. The record here is a memory of it; every look brings it up to date. */
+export function createJobs(deps: JobsDeps): Jobs {
+  const observer = createObserver(deps);
+  const copies = createLogCopies(deps);
+  const graceSeconds = deps.graceSeconds ?? 10;
+  /** Where the next `wait` without an offset goes on, per job. */
+  const cursors = new Map<JobId, number>();
+
+  const get = async (jobId: JobId): Promise<Job> => {
+    const job = await deps.store.jobs.get(jobId);
+    if (job === undefined) throw new InputError('not_found', 'No job has this id.');
+    return job;
+  };
+  const list: Jobs['list'] = async (podId) =>
+    (await deps.store.jobs.list())
+      .filter((job) => podId === undefined || job.podId === podId)
+      .toReversed();
+
+  return {
+    get,
+    list,
+    start: async (request, options) =>
+      startJob(
+        {
+          ...deps,
+          observer,
+          graceSeconds,
+          diskFloorBytes: deps.diskFloorBytes ?? 64 * 1024 * 1024,
+        },
+        request,
+        options,
+      ),
+    async wait(jobId, request, options) {
+      const until = deps.clock.now().getTime() + request.waitSeconds * 1000;
+      const offset = request.offset ?? cursors.get(jobId) ?? 0;
+      const maxBytes = Math.max(4, request.maxBytes);
+      for (;;) {
+        const left = Math.max(0, (until - deps.clock.now().getTime()) / 1000);
+        const seen = await observer.look(
+          await get(jobId),
+          { offset, maxBytes, waitSeconds: Math.floor(left) },
+          options,
+        );
+        if (seen.failure?.code === 'host_key_changed') throw seen.failure;
+        const isFinal = seen.look !== undefined || isTerminal(seen.job.status);
+        if (!isFinal && left > UNREACHABLE_PAUSE_SECONDS) {
+          options.progress?.('The pod cannot be reached; trying again.');
+          await deps.clock.sleep(UNREACHABLE_PAUSE_SECONDS, options);
+          continue;
+        }
+        const cut =
+          cutOf(seen) ??
+          (await copies.read(seen.job, { stream: 'stdout', offset, maxBytes }, maxBytes));
+        const page = cut === undefined ? emptyPage(offset) : pageOf(cut, maxBytes);
+        cursors.set(jobId, page.nextOffset);
+        return reportOf(seen, page, deps);
+      }
+    },
+    async logs(jobId, request, options) {
+      const { tailLines, grep } = request;
+      const window =
+        grep === undefined && tailLines === undefined
+          ? Math.max(4, request.maxBytes)
+          : WINDOW_BYTES;
+      const offset = request.offset ?? (tailLines === undefined ? 0 : -1);
+      const seen = await observer.look(
+        await get(jobId),
+        { stream: request.stream, offset, maxBytes: window },
+        options,
+      );
+      let cut = seen.look?.state === 'absent' ? undefined : cutOf(seen);
+      cut ??= await copies.read(seen.job, request, window);
+      if (cut === undefined && seen.failure !== undefined) throw seen.failure;
+      cut ??= cutOf(seen);
+      const { status } = seen.job;
+      if (cut === undefined) return { ...emptyPage(0), status };
+      if (tailLines !== undefined) cut = tailOf(cut, tailLines);
+      if (grep !== undefined) return { ...matchesOf(cut, grep, request.maxBytes), status };
+      if (tailLines !== undefined && cut.bytes.length > request.maxBytes) {
+        const skipped = cut.bytes.length - Math.max(4, request.maxBytes);
+        cut = { ...cut, bytes: cut.bytes.subarray(skipped), offset: cut.offset + skipped };
+      }
+      return { ...pageOf(cut, request.maxBytes), status };
+    },
+    async cancel(jobId, options) {
+      const job = await get(jobId);
+      try {
+        const answer = await deps.remote.exec(
+          job.podId,
+          cancelScript(jobId, Math.min(graceSeconds, 5), 'cancelled'),
+          {
+            ...options,
+            timeoutSeconds: CANCEL_LIMIT_SECONDS + 20,
+          },
+        );
+        const { processesGone } = cancelledFrom(answer.stdout, answer.stderr.toString('utf8'));
+        const seen = await observer.look(job, {}, options);
+        return { job: seen.job, processesGone: processesGone ? 'yes' : 'no' };
+      } catch (thrown) {
+        options.signal.throwIfAborted();
+        if (!isAppError(thrown)) throw thrown;
+        if (thrown.code === 'pod_gone') {
+          const { job: known } = await observer.look(job, {}, options);
+          return { job: known, processesGone: 'yes' };
+        }
+        if (isTerminal(job.status)) return { job, processesGone: 'unknown' };
+        if (!['link_lost', 'command_timeout'].includes(thrown.code)) throw thrown;
+        const { job: known } = await observer.look(job, {}, options);
+        return { job: known, processesGone: 'unknown' };
+      }
+    },
+    async refresh(podId, options) {
+      for (const job of await list(podId))
+        if (!isTerminal(job.status)) await observer.look(job, {}, options);
+      return list(podId);
+    },
+    async collectLogs(podId, options) {
+      for (const job of await list(podId)) await collect(job, options);
+    },
+  };
+
+  async function collect(job: Job, options: CallOptions): Promise<void> {
+    const note = async (text: string): Promise<void> =>
+      deps.store.log.append({
+        at: deps.clock.now().toISOString(),
+        kind: 'job_logs',
+        podId: job.podId,
+        text: `${job.jobId}: ${text}`,
+      });
+    try {
+      const { folder, cut } = await copies.collect(job, options);
+      await deps.store.transaction(async (tx) => {
+        const current = await tx.jobs.get(job.jobId);
+        if (current !== undefined) await tx.jobs.put(job.jobId, { ...current, logsPath: folder });
+      });
+      for (const problem of cut) await note(problem);
+    } catch (thrown) {
+      options.signal.throwIfAborted();
+      if (!isAppError(thrown) || thrown.code === 'internal') throw thrown;
+      await note(`the logs could not be copied (${thrown.code})`);
+    }
+  }
+}
+
+function cutOf({ job, look }: Seen): LogCut | undefined {
+  if (look === undefined) return undefined;
+  return {
+    bytes: look.bytes,
+    offset: look.offset,
+    size: look.size,
+    complete: isTerminal(job.status),
+  };
+}
+
+function emptyPage(offset: number): Page {
+  return { output: '', offset, nextOffset: offset, hasMore: false };
+}
+
+function reportOf(
+  { job, look, failure }: Seen,
+  page: Page,
+  { clock, diagnose }: JobsDeps,
+): JobReport {
+  const begin = job.startedAt === undefined ? undefined : Date.parse(job.startedAt);
+  const end = job.endedAt === undefined ? clock.now().getTime() : Date.parse(job.endedAt);
+  const runtimeSeconds = begin === undefined ? undefined : Math.max(0, (end - begin) / 1000);
+  const work = workOf(job, look);
+  if (failure !== undefined) work.evidence.push(failure.message);
+  if (look !== undefined && look.stderrBytes > 0)
+    work.evidence.push(`stderr holds ${look.stderrBytes} bytes: read it with job_logs.`);
+  const last = look === undefined ? '' : `${look.stderrTail}\n${look.stdoutTail}`;
+  const progress = progressFrom(last, isTerminal(job.status) ? undefined : runtimeSeconds);
+  return {
+    jobId: job.jobId,
+    podId: job.podId,
+    status: job.status,
+    work,
+    ...page,
+    ...(job.exitCode === undefined ? {} : { exitCode: job.exitCode }),
+    ...(job.signal === undefined ? {} : { signal: job.signal }),
+    ...(progress === undefined ? {} : { progress }),
+    ...(runtimeSeconds === undefined ? {} : { runtimeSeconds }),
+    ...(job.observedAt === undefined ? {} : { observedAt: job.observedAt }),
+    ...(work.state === 'broken' && look !== undefined
+      ? { diagnosis: [...diagnose(evidenceOf(job, look))] }
+      : {}),
+  };
+}
+
+function evidenceOf(job: Job, look: Look): JobEvidence {
+  const ended =
+    look.end === 'disk_full' || look.end === 'timed_out'
+      ? look.end
+      : look.state === 'reboot'
+        ? 'reboot'
+        : look.state === 'dead'
+          ? 'killed'
+          : 'exit';
+  const { stdoutTail: stdout, stderrTail: stderr, oomKills } = look;
+  return { stdout, stderr, oomKills, exitCode: job.exitCode, ended };
+}

@@ -1,0 +1,66 @@
+import { Buffer } from 'node:buffer';
+import { ConfigError, InputError } from '../core/errors.ts';
+import type { JobRequest } from '../core/job.ts';
+import type { Secrets } from '../core/machine.ts';
+
+const MAX_COMMAND_BYTES = 256 * 1024;
+const MAX_ENV_BYTES = 64 * 1024;
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Refuses what cannot run, before anything is written anywhere. Answers with the secret values by name. */
+export function checkRequest(
+  request: JobRequest,
+  secrets: Secrets,
+): Readonly<Record<string, string>> {
+  checkCommand('command', request.command);
+  if (request.smokeCommand !== undefined) checkCommand('smokeCommand', request.smokeCommand);
+  if (!(request.maxRuntimeMinutes > 0 && Number.isFinite(request.maxRuntimeMinutes)))
+    throw new InputError('invalid_input', '"maxRuntimeMinutes" must be above 0.');
+  for (const [field, text] of [
+    ['cwd', request.cwd ?? ''],
+    ['name', request.name ?? ''],
+    ...request.artifacts.map((path): [string, string] => ['artifacts', path]),
+  ] as const)
+    if (text.includes('\0')) throw new InputError('invalid_input', `"${field}" holds a NUL byte.`);
+  for (const name of [...Object.keys(request.env), ...request.secretEnv]) checkName(name);
+  for (const [name, value] of Object.entries(request.env))
+    if (value.includes('\0'))
+      throw new InputError('invalid_input', `The value of "${name}" holds a NUL byte.`);
+  const values: Record<string, string> = {};
+  for (const name of request.secretEnv) {
+    const value = secrets.value(name);
+    if (value === undefined)
+      throw new ConfigError('config_missing', `The server has no variable "${name}".`, {
+        hint: `Ask the operator to set ${name} in the server's environment and restart it.`,
+      });
+    values[name] = value;
+  }
+  checkSize('env', request.env);
+  checkSize('secretEnv', values);
+  return values;
+}
+
+function checkCommand(field: string, text: string): void {
+  if (text.trim() === '') throw new InputError('invalid_input', `"${field}" is empty.`);
+  if (text.includes('\0')) throw new InputError('invalid_input', `"${field}" holds a NUL byte.`);
+  if (Buffer.byteLength(text) > MAX_COMMAND_BYTES)
+    throw new InputError('too_large', `"${field}" is longer than 256 KiB.`, {
+      hint: 'Put the script in a file, bring it over with sync_files, and start that file.',
+    });
+}
+
+function checkName(name: string): void {
+  if (!NAME.test(name))
+    throw new InputError('invalid_input', 'A variable name must be letters, digits and "_".', {
+      foreignText: name.slice(0, 100),
+    });
+  if (name.startsWith('GPU_LEASE_'))
+    throw new InputError('invalid_input', 'Variable names that start with GPU_LEASE_ are ours.');
+}
+
+function checkSize(field: string, values: Readonly<Record<string, string>>): void {
+  if (Buffer.byteLength(JSON.stringify(values)) > MAX_ENV_BYTES)
+    throw new InputError('too_large', `"${field}" is larger than 64 KiB.`, {
+      hint: 'Put the data in a file and bring it over with sync_files.',
+    });
+}
