@@ -1,8 +1,10 @@
-// Writes the generated parts of the docs: the two tables in README.md and docs/tools.md. --check only compares.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+// Writes the generated parts of the docs: the two tables in README.md and docs/tools.md. --check only compares. Either way
+// it says which skills have facts that were not checked for long.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SETTINGS } from '../src/config.ts';
 import { TOOLS } from '../src/tools/index.ts';
+import { freshnessOf } from './docs/freshness.ts';
 import { replaceBetween, settingsTable, toolsPage, toolsTable } from './docs/markdown.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -36,4 +38,10 @@ else if (stale.length > 0) {
   }
   process.stdout.write('Run `npm run docs` and commit the result.\n');
   process.exitCode = 1;
+}
+
+for (const name of readdirSync(path.join(root, 'skills'))) {
+  const { level, message } = freshnessOf(read(`skills/${name}/SKILL.md`), new Date());
+  if (level !== 'ok') process.stdout.write(`${level}: skill ${name} ${message}\n`);
+  if (level === 'error') process.exitCode = 1;
 }

@@ -1,0 +1,139 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ERROR_CODES } from '../../../src/core/errors.ts';
+import { TOOLS } from '../../../src/tools/index.ts';
+import {
+  callOf,
+  codeOf,
+  frontMatterOf,
+  frontMatterSchema,
+  linksOf,
+  markdownFiles,
+  skillNames,
+  skillsFolder,
+  vocabulary,
+} from './skill-file.ts';
+
+const version = (
+  JSON.parse(readFileSync(path.join(skillsFolder, '../package.json'), 'utf8')) as {
+    version: string;
+  }
+).version;
+const textOf = (file: string): string => readFileSync(path.join(skillsFolder, file), 'utf8');
+
+describe.each(skillNames)('skill %s', (name) => {
+  const text = textOf(path.join(name, 'SKILL.md'));
+  const front = frontMatterSchema.parse(frontMatterOf(text));
+
+  it('has the front matter of Agent Skills, with version and verified month [SK-01]', () => {
+    expect(front.name).toBe(name);
+    expect(front.metadata.version).toBe(version);
+    expect(front.description).toMatch(/\bUse (when|for)\b/);
+  });
+
+  it('is short enough to be read whole', () => {
+    expect(text.split('\n').length).toBeLessThan(500);
+    expect(text.length).toBeLessThan(20_000);
+  });
+
+  it('reaches each of its files within two links [SK-02]', () => {
+    const reached = new Set([`${name}/SKILL.md`]);
+    for (let hop = 0; hop < 2; hop += 1)
+      for (const file of [...reached])
+        for (const link of linksOf(textOf(file))) reached.add(path.join(path.dirname(file), link));
+    const files = markdownFiles
+      .map(({ file }) => file)
+      .filter((file) => file.startsWith(`${name}/`));
+    expect(files.filter((file) => !reached.has(file))).toEqual([]);
+  });
+});
+
+describe.each(markdownFiles)('$file', ({ file, text }) => {
+  it('has only links that resolve inside its own skill [SK-01]', () => {
+    const folder = path.join(skillsFolder, file.split(path.sep)[0] ?? '');
+    for (const link of linksOf(text)) {
+      const target = path.resolve(skillsFolder, path.dirname(file), link);
+      expect(existsSync(target), link).toBe(true);
+      expect(target.startsWith(folder + path.sep), link).toBe(true);
+    }
+  });
+
+  it('calls only tools that exist, with arguments that their schemas accept', () => {
+    for (const code of codeOf(text)) {
+      const call = callOf(code);
+      if (call === undefined) continue;
+      const tool = TOOLS.find(({ name }) => name === call.tool);
+      expect(tool, code).toBeDefined();
+      // Ids in the text end in an ellipsis, so that nobody takes them for real ones.
+      const parameters = JSON.parse(
+        JSON.stringify(call.parameters).replaceAll('…', 'aaaaaa'),
+      ) as object;
+      const parsed = tool?.input.safeParse(parameters);
+      expect(parsed?.error?.issues ?? [], code).toEqual([]);
+    }
+  });
+
+  it('uses only words of the tools where it writes them as code', () => {
+    const known = new Set([...vocabulary(), ...ERROR_CODES, ...skillNames]);
+    const words = codeOf(text)
+      .flatMap((code) => code.split(/[^A-Za-z_-]+/))
+      .filter((word) => /^[a-z]+(_[a-z]+)+$/.test(word) || /^[a-z]+([A-Z][a-z]+)+$/.test(word));
+    const foreign = new Set(['is_available', 'id_ed']);
+    expect(words.filter((word) => !known.has(word) && !foreign.has(word))).toEqual([]);
+  });
+});
+
+it('run-gpu-job has eleven numbered phases, each closed by a gate', () => {
+  const text = textOf('run-gpu-job/SKILL.md');
+  const phases = text.split(/^## /m).slice(1);
+  expect(phases.map((phase) => /^\d+/.exec(phase)?.[0])).toEqual(
+    Array.from({ length: 11 }, (_, index) => String(index + 1)),
+  );
+  for (const phase of phases) expect(phase).toMatch(/^Gate: /m);
+});
+
+it('remote-training goes from phase -1 to 6 with a gate each', () => {
+  const phases = textOf('remote-training/SKILL.md').split(/^## /m).slice(1);
+  expect(phases.map((phase) => /^−?\d/.exec(phase)?.[0])).toEqual([
+    '−1',
+    '0',
+    '1',
+    '2',
+    '3',
+    '4',
+    '5',
+    '6',
+  ]);
+  for (const phase of phases) expect(phase).toMatch(/^Gate: /m);
+});
+
+it('no heading stands in two files: a rule has one home [SK-11]', () => {
+  const seen = new Map<string, string>();
+  for (const { file, text } of markdownFiles)
+    for (const [, heading = ''] of text.matchAll(/^#+ ([^−\d].+)$/gm)) {
+      expect(seen.get(heading), `${heading} in ${file}`).toBeUndefined();
+      seen.set(heading, file);
+    }
+});
+
+describe('the checks themselves', () => {
+  it('read calls, and see a wrong tool or parameter', () => {
+    expect(callOf('job_wait {jobId: "job_x", waitSeconds: 5}')).toEqual({
+      tool: 'job_wait',
+      parameters: { jobId: 'job_x', waitSeconds: 5 },
+    });
+    expect(callOf('nvidia-smi -L')).toBeUndefined();
+    expect(() => callOf('job_wait {jobId: }')).toThrow();
+    const wait = TOOLS.find(({ name }) => name === 'job_wait');
+    expect(wait?.input.safeParse({ jobId: 'job_x', seconds: 5 }).success).toBe(false);
+  });
+
+  it('read nested front matter and refuse what is not simple', () => {
+    expect(frontMatterOf('---\na: "x: y"\nm:\n  b: "1"\n---\n')).toEqual({
+      a: 'x: y',
+      m: { b: '1' },
+    });
+    expect(() => frontMatterOf('---\n- a\n---\n')).toThrow();
+  });
+});
