@@ -5,7 +5,7 @@ import { podIdSchema } from './ids.ts';
  * The folder of an embedded pod is the whole contract between the program that starts pods and the program that is one:
  *   pod.json       what was asked for; written once, before the process starts
  *   deadline.json  when the pod ends itself; rewritten whenever the deadline moves
- *   order.json     what the pod shall be now; a pod that finds "destroy" or "stop" after a crash finishes it
+ *   order.json     what the pod shall be now, by whoever started it
  *   state.json     what the pod says about itself; written by the pod only
  *   lock.json      the one process that serves or ends this pod
  *   home/ tmp/ host_key pod.log
@@ -35,6 +35,7 @@ export const embeddedPodConfigSchema = z.object({
   authorizedKeys: z.array(z.string().min(1)).min(1),
   env: z.record(z.string(), z.string()),
   setup: z.string().exactOptional(),
+  onExpiry: z.enum(['destroy', 'stop']),
   createdAt: z.iso.datetime(),
 });
 export type EmbeddedPodConfig = Readonly<z.output<typeof embeddedPodConfigSchema>>;
@@ -45,8 +46,11 @@ export const embeddedPodDeadlineSchema = z.object({
 });
 export type EmbeddedPodDeadline = Readonly<z.output<typeof embeddedPodDeadlineSchema>>;
 
-export const embeddedPodOrderSchema = z.object({ order: z.enum(['run', 'stop', 'destroy']) });
-export type EmbeddedPodOrder = z.output<typeof embeddedPodOrderSchema>['order'];
+export const embeddedPodOrderSchema = z.object({
+  order: z.enum(['run', 'stop', 'destroy']),
+  at: z.iso.datetime(),
+});
+export type EmbeddedPodOrder = Readonly<z.output<typeof embeddedPodOrderSchema>>;
 
 /** A process that cannot be confused with a later one of the same number. */
 export const processIdentitySchema = z.object({
@@ -55,6 +59,11 @@ export const processIdentitySchema = z.object({
   startedAt: z.string().min(1),
 });
 export type ProcessIdentity = Readonly<z.output<typeof processIdentitySchema>>;
+
+export const embeddedPodHolderSchema = processIdentitySchema.extend({
+  role: z.enum(['serve', 'end']),
+});
+export type EmbeddedPodHolder = Readonly<z.output<typeof embeddedPodHolderSchema>>;
 
 export const embeddedPodStateSchema = z.object({
   status: z.enum(['starting', 'running', 'stopped', 'failed']),

@@ -5,6 +5,8 @@ import type { PodFolder } from './folder.ts';
 import { endProcesses, removePodFolder } from './teardown.ts';
 
 const SERVER_LIMIT_SECONDS = 20;
+/** Removing a large home takes its time; another process that is at it is left to finish. */
+const OTHER_END_LIMIT_SECONDS = 300;
 
 /**
  * Ends a pod from outside, whatever is left of it: asks the serving process, then ends it, then ends what carries the
@@ -16,22 +18,12 @@ export async function endPod(
   order: 'stop' | 'destroy',
   clock: Clock,
 ): Promise<boolean> {
-  const { signal } = new AbortController();
-  const wait = { clock, signal, everySeconds: 0.05 };
-  const holder = await folder.holder();
-  if (holder !== undefined && holder.pid !== process.pid) {
-    sendSignal(holder.pid, 'SIGTERM');
-    const gone = async (): Promise<true | undefined> =>
-      (await folder.holder())?.pid === holder.pid ? undefined : true;
-    if ((await poll(gone, { ...wait, timeoutSeconds: SERVER_LIMIT_SECONDS })) === undefined) {
-      sendSignal(holder.pid, 'SIGKILL');
-      await poll(gone, { ...wait, timeoutSeconds: 5 });
-    }
+  if ((await folder.config()) !== undefined) {
+    await endHolder(folder, clock);
+    // Whoever ended it meanwhile may have removed the folder.
+    if ((await folder.config()) !== undefined && !(await folder.take('end'))) return false;
   }
-  if ((await folder.config()) === undefined) return (await endProcesses(token, clock)) === 0;
-  if (!(await folder.take())) return false;
-  const left = await endProcesses(token, clock);
-  if (left > 0) return false;
+  if ((await endProcesses(token, clock)) > 0) return false;
   if (order === 'destroy') {
     await removePodFolder(folder.path);
     return true;
@@ -41,4 +33,21 @@ export async function endPod(
     await folder.writeState({ ...state, status: 'stopped' });
   await folder.release();
   return true;
+}
+
+async function endHolder(folder: PodFolder, clock: Clock): Promise<void> {
+  const { signal } = new AbortController();
+  const holder = await folder.holder();
+  if (holder === undefined || holder.pid === process.pid) return;
+  const wait = { clock, signal, everySeconds: 0.05 };
+  const gone = async (): Promise<true | undefined> =>
+    (await folder.holder())?.pid === holder.pid ? undefined : true;
+  if (holder.role === 'end') {
+    await poll(gone, { ...wait, timeoutSeconds: OTHER_END_LIMIT_SECONDS });
+    return;
+  }
+  sendSignal(holder.pid, 'SIGTERM');
+  if (await poll(gone, { ...wait, timeoutSeconds: SERVER_LIMIT_SECONDS })) return;
+  sendSignal(holder.pid, 'SIGKILL');
+  await poll(gone, { ...wait, timeoutSeconds: 5 });
 }

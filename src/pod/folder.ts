@@ -3,15 +3,13 @@ import path from 'node:path';
 import {
   type EmbeddedPodConfig,
   type EmbeddedPodDeadline,
-  type EmbeddedPodOrder,
+  type EmbeddedPodHolder,
   type EmbeddedPodState,
   embeddedPodConfigSchema,
   embeddedPodDeadlineSchema,
-  embeddedPodOrderSchema,
+  embeddedPodHolderSchema,
   embeddedPodStateSchema,
   POD_FILES,
-  type ProcessIdentity,
-  processIdentitySchema,
 } from '../core/embedded-pod.ts';
 import { readJsonFile, writeJsonFile } from '../core/json-file.ts';
 import { isAlive, processIdentity } from '../core/local-process.ts';
@@ -23,21 +21,20 @@ export interface PodFolder {
   config(): Promise<EmbeddedPodConfig | undefined>;
   /** Throws when it is missing or cannot be read: not knowing the deadline is not the same as having none. */
   deadline(): Promise<EmbeddedPodDeadline>;
-  order(): Promise<EmbeddedPodOrder>;
   state(): Promise<EmbeddedPodState | undefined>;
   writeState(state: Omit<EmbeddedPodState, 'updatedAt'>): Promise<void>;
   /** The living process that serves or ends this pod. */
-  holder(): Promise<ProcessIdentity | undefined>;
+  holder(): Promise<EmbeddedPodHolder | undefined>;
   /** Makes this process the holder; `false` when another living one is. */
-  take(): Promise<boolean>;
+  take(role: EmbeddedPodHolder['role']): Promise<boolean>;
   release(): Promise<void>;
 }
 
 export function openPodFolder(folder: string, now: () => Date): PodFolder {
   const file = (name: keyof typeof POD_FILES): string => path.join(folder, POD_FILES[name]);
 
-  const holder = async (): Promise<ProcessIdentity | undefined> => {
-    const held = await readJsonFile(file('lock'), processIdentitySchema).catch(() => undefined);
+  const holder = async (): Promise<EmbeddedPodHolder | undefined> => {
+    const held = await readJsonFile(file('lock'), embeddedPodHolderSchema).catch(() => undefined);
     return held !== undefined && (await isAlive(held)) ? held : undefined;
   };
   const isMine = async (): Promise<boolean> => (await holder())?.pid === process.pid;
@@ -51,16 +48,15 @@ export function openPodFolder(folder: string, now: () => Date): PodFolder {
       if (found === undefined) throw new Error('The deadline file is missing.');
       return found;
     },
-    order: async () => (await readJsonFile(file('order'), embeddedPodOrderSchema))?.order ?? 'run',
     state: async () => readJsonFile(file('state'), embeddedPodStateSchema),
     writeState: async (state) =>
       writeJsonFile(file('state'), { ...state, updatedAt: now().toISOString() }),
     holder,
-    async take() {
+    async take(role) {
       const me = await processIdentity(process.pid);
       if (me === undefined) throw new Error('This process cannot be identified.');
       const claim = `${file('lock')}.${process.pid}`;
-      await writeFile(claim, JSON.stringify(me), { mode: 0o600 });
+      await writeFile(claim, JSON.stringify({ ...me, role }), { mode: 0o600 });
       try {
         // A link appears whole or not at all, and never over another one.
         if (await linkOnce(claim, file('lock'))) return true;

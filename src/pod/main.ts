@@ -31,9 +31,14 @@ async function main([folderArgument, order]: readonly string[]): Promise<number>
     log(order === undefined ? 'No pod is configured there.' : USAGE);
     return 2;
   }
-  if (!(await folder.take())) {
+  if (!(await folder.take('serve'))) {
     log('Another process serves this pod.');
     return 0;
+  }
+  if ((await folder.config()) === undefined) {
+    log('The pod was removed meanwhile.');
+    await folder.release();
+    return 2;
   }
   const told = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const)

@@ -39,13 +39,16 @@ export async function endProcesses(token: string, clock: Clock): Promise<number>
   return (await remaining(undefined)).length;
 }
 
-/** Removes the pod's folder; the file that says whose folder it is goes last, so that a crash leaves a known pod. */
+/**
+ * Removes the pod's folder. The file that says whose folder it is goes nearly last, so that a crash leaves a known pod;
+ * the lock goes after it, so that nobody can begin to serve what is being removed.
+ */
 export async function removePodFolder(folder: string): Promise<void> {
   const names = await readdir(folder).catch((failure: unknown) => {
     if (isMissing(failure)) return [];
     throw failure;
   });
-  const last: readonly string[] = [POD_FILES.lock, POD_FILES.order, POD_FILES.config];
+  const last: readonly string[] = [POD_FILES.order, POD_FILES.config, POD_FILES.lock];
   for (const name of [...names.filter((candidate) => !last.includes(candidate)), ...last])
     await removeTree(path.join(folder, name));
   await rmdir(folder).catch((failure: unknown) => {

@@ -67,6 +67,7 @@ export async function startEmbeddedPod(options: EmbeddedPodOptions = {}): Promis
     authorizedKeys: [publicKey],
     env: options.env ?? {},
     ...(options.setup === undefined ? {} : { setup: options.setup }),
+    onExpiry: options.onExpiry ?? 'destroy',
     createdAt: new Date().toISOString(),
   });
 
@@ -133,9 +134,21 @@ export async function startEmbeddedPod(options: EmbeddedPodOptions = {}): Promis
 
 /** Writes a fresh ed25519 key pair and answers the line for authorized_keys. */
 export async function makeClientKey(keyPath: string): Promise<string> {
-  const pair = ssh2.utils.generateKeyPairSync('ed25519');
+  const pair = newKeyPair();
   await writeFile(keyPath, pair.private, { mode: 0o600 });
   await chmod(keyPath, 0o600);
   await writeFile(`${keyPath}.pub`, `${pair.public}\n`);
   return (await readFile(`${keyPath}.pub`, 'utf8')).trim();
+}
+
+/** One in three hundred ed25519 keys of ssh2 cannot be used (a number with a leading zero): those are thrown away. */
+function newKeyPair(): { readonly private: string; readonly public: string } {
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync('ed25519');
+    const key = ssh2.utils.parseKey(pair.private);
+    if (key instanceof Error) continue;
+    const signature: unknown = key.sign(Buffer.from('proof'));
+    if (Buffer.isBuffer(signature) && key.verify(Buffer.from('proof'), signature) === true)
+      return pair;
+  }
 }
