@@ -87,8 +87,12 @@ export function createRemote({
       const max = options.maxBytes ?? DEFAULT_MAX_BYTES;
       const stdout = createBoundedBuffer(max);
       const stderr = createBoundedBuffer(max);
-      run.stdout.on('data', stdout.add);
-      run.stderr.on('data', stderr.add);
+      run.stdout.on('data', (chunk: Buffer) => {
+        stdout.add(chunk);
+      });
+      run.stderr.on('data', (chunk: Buffer) => {
+        stderr.add(chunk);
+      });
       if (options.stdin === undefined) run.channel.end();
       else run.channel.end(options.stdin);
       const end = exitOf(await guarded(podId, run, run.ended, options));
@@ -103,10 +107,12 @@ export function createRemote({
     async stream(podId, script, options) {
       const run = await startRun(pool, podId, script, options);
       const stderr = createBoundedBuffer(MAX_STDERR_BYTES);
-      run.stderr.on('data', stderr.add);
+      run.stderr.on('data', (chunk: Buffer) => {
+        stderr.add(chunk);
+      });
       const { stdin, stdout } = options;
-      let sourceFailure: unknown;
-      stdin?.once('error', (failure) => {
+      let sourceFailure: Error | undefined;
+      stdin?.once('error', (failure: Error) => {
         sourceFailure = failure;
       });
       // A command may end without reading all of its input: its exit code tells, not the broken pipe.

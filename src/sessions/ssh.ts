@@ -3,10 +3,12 @@ import { Disposer } from '../core/disposer.ts';
 import type { Machines } from '../core/machine.ts';
 import type { Redactor } from '../core/redact.ts';
 import type { Remote } from '../core/remote.ts';
+import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
 import { createHostKeys } from './host-keys.ts';
 import { createPool } from './pool.ts';
 import { createRemote } from './remote.ts';
+import { createSessions } from './sessions.ts';
 
 export interface SshDeps {
   readonly machines: Machines;
@@ -20,7 +22,9 @@ export interface SshDeps {
 }
 
 /** Everything that talks SSH, over one pool of connections. */
-export function createSsh(deps: SshDeps): { readonly remote: Remote } & AsyncDisposable {
+export function createSsh(
+  deps: SshDeps,
+): { readonly remote: Remote; readonly sessions: Sessions } & AsyncDisposable {
   const disposer = new Disposer();
   const pool = createPool({
     machines: deps.machines,
@@ -28,8 +32,10 @@ export function createSsh(deps: SshDeps): { readonly remote: Remote } & AsyncDis
     agentSocket: deps.agentSocket,
   });
   const remote = disposer.use(createRemote({ pool, machines: deps.machines }));
+  const sessions = disposer.use(createSessions({ ...deps, remote, pool }));
   return {
     remote,
+    sessions,
     async [Symbol.asyncDispose]() {
       await disposer[Symbol.asyncDispose]();
     },

@@ -1,0 +1,59 @@
+import type { CallOptions, Clock } from '../core/call.ts';
+import type { Remote } from '../core/remote.ts';
+import type { SessionRecord } from '../core/session.ts';
+import type { Store } from '../core/store.ts';
+import { archiveTranscript } from './archive.ts';
+import type { Link, Look } from './link.ts';
+import { removeScript } from './pod-script/talk.ts';
+
+const REMOVE_SECONDS = 20;
+
+export interface EndedDeps {
+  readonly store: Store;
+  readonly remote: Remote;
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly home: string;
+}
+
+/**
+ * Files the end of a session: transcript home, then the record, then the folder on the pod is removed, in this order, so
+ * that a crash between any two loses nothing.
+ */
+export async function fileEnd(
+  { store, remote, link, clock, home }: EndedDeps,
+  record: SessionRecord,
+  look: Pick<Look, 'state' | 'folderGone' | 'size' | 'exitCode'>,
+  options: CallOptions,
+): Promise<SessionRecord> {
+  link.stop(record.sessionId);
+  const archivePath =
+    record.archivePath ??
+    (look.folderGone
+      ? undefined
+      : await archiveTranscript(remote, home, record, look.size, options));
+  const ended = await store.transaction(async (tx) => {
+    const now = (await tx.sessions.get(record.sessionId)) ?? record;
+    // Another server may have filed it, and removed the folder that we miss.
+    if (now.state === 'closed' && now.archivePath !== undefined) return now;
+    const next: SessionRecord = {
+      ...now,
+      state: look.state === 'lost' ? 'lost' : 'closed',
+      closedAt: clock.now().toISOString(),
+      ...(archivePath === undefined ? {} : { archivePath }),
+      ...(look.exitCode === undefined ? {} : { exitCode: look.exitCode }),
+    };
+    await tx.sessions.put(record.sessionId, next);
+    return next;
+  });
+  if (!look.folderGone)
+    await remote.exec(record.podId, removeScript(record.folder), {
+      ...options,
+      timeoutSeconds: REMOVE_SECONDS,
+    });
+  return ended;
+}
+
+export function isOver({ state }: SessionRecord): boolean {
+  return state === 'closed' || state === 'lost';
+}

@@ -1,0 +1,81 @@
+import type { CallOptions } from '../core/call.ts';
+import type { PodId } from '../core/ids.ts';
+import { followScript } from './pod-script/talk.ts';
+import type { Pool } from './pool.ts';
+import { startRun } from './run.ts';
+
+const KEPT_BYTES = 1024 * 1024;
+
+/** Receives transcript bytes in order; `offset` is where `chunk` begins. `undefined` chunk: the link is gone. */
+export type Listener = (chunk: Buffer | undefined, offset: number) => void;
+
+/** New bytes of one transcript, pushed by the pod as they are written. */
+export interface Feed {
+  readonly alive: boolean;
+  /** Whether a listener that starts at `offset` would get every byte. */
+  covers(offset: number): boolean;
+  /** Replays from `offset`, then goes on. The result ends it. */
+  listen(offset: number, listener: Listener): () => void;
+  stop(): void;
+}
+
+/** Throws what `Pool.open` throws. With nobody listening, it takes no more than a little ahead. */
+export async function createFeed(
+  pool: Pool,
+  podId: PodId,
+  folder: string,
+  start: number,
+  options: CallOptions,
+): Promise<Feed> {
+  const run = await startRun(pool, podId, followScript(folder, start), options);
+  run.channel.end();
+  run.stderr.resume();
+  const listeners = new Set<Listener>();
+  let kept: Buffer[] = [];
+  let keptStart = start;
+  let end = start;
+  let unheard = 0;
+  let alive = true;
+
+  run.stdout.on('data', (chunk: Buffer) => {
+    const offset = end;
+    end += chunk.length;
+    kept.push(chunk);
+    while (kept.length > 1 && end - keptStart > KEPT_BYTES) keptStart += kept.shift()?.length ?? 0;
+    unheard = listeners.size === 0 ? unheard + chunk.length : 0;
+    if (unheard > KEPT_BYTES) run.stdout.pause();
+    for (const listener of [...listeners]) listener(chunk, offset);
+  });
+  void run.ended.then(() => {
+    alive = false;
+    for (const listener of [...listeners]) listener(undefined, end);
+    kept = [];
+  });
+
+  return {
+    get alive() {
+      return alive;
+    },
+    covers: (offset) => alive && offset >= keptStart && offset <= end + KEPT_BYTES,
+    listen(offset, listener) {
+      const bytes = Buffer.concat(kept).subarray(Math.max(0, offset - keptStart));
+      if (bytes.length > 0) listener(bytes, Math.max(offset, keptStart));
+      const from = (chunk: Buffer | undefined, at: number): void => {
+        if (chunk === undefined || at >= offset) listener(chunk, at);
+        else if (at + chunk.length > offset) listener(chunk.subarray(offset - at), offset);
+      };
+      listeners.add(from);
+      unheard = 0;
+      run.stdout.resume();
+      if (!alive) listener(undefined, end);
+      return () => {
+        listeners.delete(from);
+      };
+    },
+    stop() {
+      alive = false;
+      listeners.clear();
+      run.channel.destroy();
+    },
+  };
+}

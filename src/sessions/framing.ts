@@ -1,0 +1,111 @@
+import { createHmac } from 'node:crypto';
+import type { z } from 'zod';
+import { wholeCharacters } from '../core/page.ts';
+import type { sessionCommandSchema } from '../core/session.ts';
+import { cleanTerminalText } from '../core/untrusted.ts';
+
+/*
+ * Marks that the shell puts into the transcript around each command: operating system commands of the terminal, which no
+ * terminal shows. S: a command starts, T: its output starts, E: it ended with a status, X: the shell ended with a status.
+ */
+export const MARK = '7770';
+const MARKS = /\x1b\]7770;([STEX]);([a-z0-9_]{1,60});([0-9a-f]{24})(?:;(\d{1,3}))?\x07/g;
+/** Longer than any mark or escape sequence worth keeping whole. */
+const MAX_SEQUENCE_BYTES = 200;
+
+export interface Mark {
+  readonly kind: string;
+  /** Command id; `exit` for X. */
+  readonly id: string;
+  readonly exitCode: number | undefined;
+  /** Byte offsets in the transcript. */
+  readonly start: number;
+  readonly end: number;
+}
+export type SessionCommand = z.output<typeof sessionCommandSchema>;
+
+/** The word that only marks of this command carry. `key` is the session's own secret. */
+export function nonceOf(key: string, id: string): string {
+  return createHmac('sha256', key).update(id).digest('hex').slice(0, 24);
+}
+
+/** Genuine marks in `bytes`, which start at `offset` of the transcript. Look-alikes with a wrong nonce are plain output. */
+export function findMarks(bytes: Buffer, offset: number, key: string): readonly Mark[] {
+  const text = bytes.toString('latin1');
+  const marks: Mark[] = [];
+  for (const match of text.matchAll(MARKS)) {
+    const [whole, kind = '', id = '', nonce = '', status] = match;
+    if (nonce !== nonceOf(key, id)) continue;
+    marks.push({
+      kind,
+      id,
+      exitCode: status === undefined ? undefined : Number(status),
+      start: offset + match.index,
+      end: offset + match.index + whole.length,
+    });
+  }
+  return marks;
+}
+
+/** What the marks say of each command, in order. The first end of a command is the one that counts. */
+export function commandsOf(marks: readonly Mark[]): readonly SessionCommand[] {
+  const commands = new Map<string, SessionCommand>();
+  for (const { kind, id, exitCode } of marks) {
+    if (kind === 'X') continue;
+    const known = commands.get(id);
+    if (known?.done === true) continue;
+    if (kind === 'E')
+      commands.set(id, {
+        commandId: id,
+        done: true,
+        ...(exitCode === undefined ? {} : { exitCode }),
+      });
+    else if (known === undefined) commands.set(id, { commandId: id, done: false });
+  }
+  return [...commands.values()];
+}
+
+/**
+ * How many of `bytes` make a page of at most `maxBytes`: never half a character, and no half escape sequence unless
+ * there is nothing else. At least one byte where there is one, so that a reader always moves on.
+ */
+export function pageLength(bytes: Buffer, maxBytes: number, atEnd: boolean): number {
+  const cut = bytes.subarray(0, maxBytes);
+  const whole = wholeWithProgress(cut, bytes);
+  if (atEnd && whole === bytes.length) return whole;
+  const tail = Math.max(0, whole - MAX_SEQUENCE_BYTES);
+  const escape = bytes.lastIndexOf(0x1b, whole - 1);
+  if (escape <= 0 || escape < tail) return whole;
+  return isWholeSequence(bytes.toString('latin1', escape, whole)) ? whole : escape;
+}
+
+function wholeWithProgress(cut: Buffer, bytes: Buffer): number {
+  const whole = wholeCharacters(cut);
+  if (cut.length === bytes.length || cut.length === 0) return whole;
+  // A page smaller than its first character takes all of it.
+  if (whole === cut.length && startsCharacter(cut) > cut.length)
+    return Math.min(bytes.length, startsCharacter(cut));
+  return whole;
+}
+
+function startsCharacter(bytes: Buffer): number {
+  const first = bytes[0] ?? 0;
+  return first >= 0xf0 && first < 0xf8 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+}
+
+function isWholeSequence(text: string): boolean {
+  return /^\x1b(?:\][^\x07\x1b]*\x07|\[[0-?]*[ -/]*[@-~]|[^\][PX^_])/.test(text);
+}
+
+/** Transcript bytes for people and models: no marks, no escape codes, no typed line of ours, progress bars at their last state. */
+export function cleanOutput(bytes: Buffer): string {
+  const text = bytes
+    .toString('utf8')
+    .replace(/\x1b\]7770;[TEX];[^\x07]{1,120}\x07/g, '')
+    .replace(/([^\n])(\x1b\]7770;S;)/g, '$1\n$2')
+    // The line that starts a command, where a program switched the echo on again.
+    .replace(/\x15? \. [^\r\n]*\/c\/cmd_[a-z0-9]{16}'?\r?\n/g, '')
+    // The shell names the file that holds the command in its messages.
+    .replace(/[^\s:]*\/\.gpu-lease\/sessions\/ses_[a-z0-9]+\/c\/cmd_[a-z0-9]{16}\.sh: /g, '');
+  return cleanTerminalText(text);
+}

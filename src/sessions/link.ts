@@ -1,0 +1,131 @@
+import type { CallOptions } from '../core/call.ts';
+import { isAppError, RemoteError } from '../core/errors.ts';
+import type { PodId } from '../core/ids.ts';
+import type { Remote } from '../core/remote.ts';
+import type { SessionRecord, SessionState } from '../core/session.ts';
+import { createFeed, type Feed, type Listener } from './feed.ts';
+import { lookScript } from './pod-script/talk.ts';
+import type { Pool } from './pool.ts';
+
+const LOOK_SECONDS = 20;
+
+/** One look at a session on its pod. */
+export interface Look {
+  readonly state: Exclude<SessionState, 'unreachable'>;
+  readonly folderGone: boolean;
+  readonly runningCommandId: string | undefined;
+  readonly exitCode: number | undefined;
+  /** Bytes of the transcript so far. */
+  readonly size: number;
+  readonly key: string;
+  /** Where the shell is now, where the machine tells. */
+  readonly cwd: string | undefined;
+  readonly bytes: Buffer;
+}
+
+/** Whether this failure says only that we cannot look now, and nothing about the pod. */
+export function isUnreachable(failure: unknown): boolean {
+  return (
+    isAppError(failure) &&
+    (failure.code === 'ssh_unreachable' ||
+      failure.code === 'link_lost' ||
+      failure.code === 'pod_not_ready')
+  );
+}
+
+/** Tries what is safe to repeat once more over a new connection. */
+export async function again<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (failure) {
+    if (!isUnreachable(failure)) throw failure;
+    return work();
+  }
+}
+
+export interface Link {
+  look(
+    record: SessionRecord,
+    offset: number,
+    maxBytes: number,
+    options: CallOptions,
+  ): Promise<Look>;
+  /** Listens from `offset` on; one feed for each session, made when it is first needed. The result ends it. */
+  listen(
+    record: SessionRecord,
+    offset: number,
+    listener: Listener,
+    options: CallOptions,
+  ): Promise<() => void>;
+  stop(sessionId: string): void;
+  stopAll(): void;
+}
+
+export function createLink({
+  remote,
+  pool,
+}: {
+  readonly remote: Remote;
+  readonly pool: Pool;
+}): Link {
+  const feeds = new Map<string, Promise<Feed>>();
+
+  const feedOf = async (
+    { sessionId, podId, folder }: SessionRecord,
+    offset: number,
+  ): Promise<Feed> => {
+    const known = await feeds.get(sessionId)?.catch(() => undefined);
+    if (known?.covers(offset) === true) return known;
+    known?.stop();
+    const made = makeFeed(podId, folder, offset);
+    feeds.set(sessionId, made);
+    return made;
+  };
+  const makeFeed = async (podId: PodId, folder: string, offset: number): Promise<Feed> =>
+    again(async () =>
+      createFeed(pool, podId, folder, offset, { signal: new AbortController().signal }),
+    );
+
+  return {
+    async look({ podId, folder }, offset, maxBytes, options) {
+      const { stdout } = await again(async () =>
+        remote.exec(podId, lookScript(folder, offset, maxBytes), {
+          ...options,
+          timeoutSeconds: LOOK_SECONDS,
+          maxBytes: maxBytes + 8192,
+        }),
+      );
+      const at = stdout.indexOf(0x0a);
+      const [state = '', run = '-', code = '-', size = '0', key = '-', ...cwd] = stdout
+        .toString('utf8', 0, Math.max(0, at))
+        .split(' ');
+      if (at < 0 || !/^(?:idle|busy|closed|lost|gone)$/.test(state))
+        throw new RemoteError('remote_failed', 'The pod did not say how the session is.');
+      return {
+        state: state === 'idle' || state === 'busy' || state === 'closed' ? state : 'lost',
+        folderGone: state === 'gone',
+        runningCommandId: run === '-' ? undefined : run,
+        exitCode: /^\d+$/.test(code) ? Number(code) : undefined,
+        size: Number(size),
+        key,
+        cwd: cwd.length > 0 && cwd[0] !== '' ? cwd.join(' ') : undefined,
+        bytes: stdout.subarray(at + 1),
+      };
+    },
+    async listen(record, offset, listener) {
+      return (await feedOf(record, offset)).listen(offset, listener);
+    },
+    stop(sessionId) {
+      void feeds.get(sessionId)?.then(
+        (feed) => {
+          feed.stop();
+        },
+        () => undefined,
+      );
+      feeds.delete(sessionId);
+    },
+    stopAll() {
+      for (const sessionId of [...feeds.keys()]) this.stop(sessionId);
+    },
+  };
+}

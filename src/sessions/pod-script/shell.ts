@@ -1,0 +1,91 @@
+import { shellQuote } from '../../core/shell-quote.ts';
+import { MARK } from '../framing.ts';
+
+const mark = (kind: string, values: string): string =>
+  `printf '\\033]${MARK};${kind};%s;%s${values}\\007'`;
+
+/**
+ * Start-up file of the shell. The start-up file of the person is read first and may print or set what it likes: the end of
+ * a command is told by our own functions, again from the prompt where a command was cut short (Ctrl-C, `return`, a syntax
+ * error), and never by what a prompt looks like. The last exit status passes through untouched.
+ */
+export function shellStartup(folder: string, kind: 'bash' | 'sh'): string {
+  const bash = kind === 'bash';
+  return `${bash ? '[ -f ~/.bashrc ] && . ~/.bashrc\nset +o history\nunset HISTFILE PROMPT_COMMAND\nshopt -u checkjobs 2>/dev/null' : ''}
+__gl_d=${shellQuote(folder)} __gl_c= __gl_n= __gl_s=0
+__gl_b() {
+  __gl_c=$1 __gl_n=$2
+  printf %s "$1" >| "$__gl_d/started"
+  ${mark('S', '')} "$1" "$2"
+  printf '%s\\n' "$3"
+  ${mark('T', '')} "$1" "$2"
+  return "$__gl_s"
+}
+__gl_e() {
+  __gl_s=$1
+  [ -n "\${__gl_c:-}" ] || return "$__gl_s"
+  printf %s "$__gl_c" >| "$__gl_d/ended"
+  ${mark('E', ';%s')} "$__gl_c" "$__gl_n" "$__gl_s"
+  __gl_c=
+  ${bash ? 'PROMPT_COMMAND=__gl_p' : 'PS1=$__gl_ps'}
+  return "$__gl_s"
+}
+__gl_p() { __gl_e "$?"; }
+${bash ? "PROMPT_COMMAND=__gl_p PS1= PS2='> '" : "__gl_ps='$(__gl_e $?)' PS2='> '\nPS1=$__gl_ps"}
+unset ENV
+printf none >| "$__gl_d/typed"
+printf none >| "$__gl_d/started"
+printf none >| "$__gl_d/ended"
+`;
+}
+
+/** What the typed line sources: the command of the person in a file of its own, so that nothing it reads is ours. */
+export function commandWrapper({
+  folder,
+  commandId,
+  nonce,
+  shown,
+}: {
+  readonly folder: string;
+  readonly commandId: string;
+  readonly nonce: string;
+  readonly shown: string;
+}): string {
+  const text = shellQuote(`${folder}/c/${commandId}.sh`);
+  return `__gl_b ${commandId} ${nonce} ${shellQuote(shown)}
+. ${text}
+__gl_e "$?"
+`;
+}
+
+/** Runs inside the terminal: the surroundings of the shell, then the shell itself under the same pid. */
+export function terminalScript({
+  folder,
+  cwd,
+  sessionId,
+  home,
+}: {
+  readonly folder: string;
+  readonly cwd: string;
+  readonly sessionId: string;
+  readonly home: 'bash' | 'sh';
+}): string {
+  const start =
+    home === 'bash'
+      ? `exec bash --noediting --rcfile ${shellQuote(`${folder}/rc`)} -i`
+      : `ENV=${shellQuote(`${folder}/rc`)} exec sh -i`;
+  return `cd ${shellQuote(cwd)} || cd "$HOME" || cd /
+unset GPU_LEASE_EXEC SSH_TTY OLDPWD
+SHELL=$GPU_LEASE_SHELL; [ -n "$SHELL" ] && export SHELL || unset SHELL
+unset GPU_LEASE_SHELL
+export GPU_LEASE_SESSION=${sessionId} TERM=dumb PAGER=cat GIT_PAGER=cat MANPAGER=cat SYSTEMD_PAGER=cat
+stty rows 40 cols 200 -echo 2>/dev/null
+l=; { IFS= read -r l < /proc/$$/stat; } 2>/dev/null
+set -- \${l##*) }
+born=; [ -n "$l" ] && { shift 19; born=$1; }
+boot=; { IFS= read -r boot < /proc/sys/kernel/random/boot_id; } 2>/dev/null
+echo "$$ \${born:--} \${boot:--}" > ${shellQuote(`${folder}/pid`)}
+set --
+${start}
+`;
+}

@@ -1,0 +1,133 @@
+import type { CallOptions } from '../core/call.ts';
+import { isAppError } from '../core/errors.ts';
+import { MAX_PAGE_BYTES, MAX_WAIT_SECONDS } from '../core/page.ts';
+import type { SessionPage, SessionRead, SessionRecord, SessionState } from '../core/session.ts';
+import { readArchive } from './archive.ts';
+import { fileEnd, isOver } from './ended.ts';
+import { cleanOutput, commandsOf, findMarks, pageLength } from './framing.ts';
+import { isUnreachable } from './link.ts';
+import { watch } from './watch.ts';
+import type { WriteDeps } from './write.ts';
+
+/** Read beyond the page, so that a character or a mark at its edge is seen whole. */
+const MARGIN_BYTES = 256;
+const QUIET_SECONDS = 0.15;
+
+interface Glance {
+  readonly state: SessionState;
+  readonly offset: number;
+  readonly size: number;
+  readonly key: string;
+  readonly bytes: Buffer;
+}
+
+export async function readSession(
+  deps: WriteDeps,
+  record: SessionRecord,
+  request: SessionRead,
+  cursor: number,
+  keys: Map<string, string>,
+  options: CallOptions,
+): Promise<SessionPage> {
+  const wanted = request.offset ?? cursor;
+  const maxBytes = Math.min(Math.max(1, request.maxBytes), MAX_PAGE_BYTES);
+  const seconds = Math.min(Math.max(0, request.waitSeconds), MAX_WAIT_SECONDS);
+  const { until } = request;
+  try {
+    let seen = await glance(deps, record, wanted, maxBytes, keys, options);
+    let matched = until !== undefined && cleanOutput(seen.bytes).includes(until);
+    const over = seen.state === 'closed' || seen.state === 'lost';
+    const enough = until === undefined ? seen.bytes.length > 0 : matched;
+    if (!enough && !over && seconds > 0) {
+      const watched = await watch(
+        deps.link,
+        deps.clock,
+        {
+          record,
+          key: seen.key,
+          offset: seen.offset,
+          commandId: undefined,
+          until,
+          seconds,
+          quietSeconds: until === undefined ? QUIET_SECONDS : undefined,
+        },
+        options,
+      );
+      matched ||= watched.matched;
+      seen = await glance(deps, record, seen.offset, maxBytes, keys, options);
+    }
+    return pageOf(deps, record, request, maxBytes, seen, until === undefined ? undefined : matched);
+  } catch (failure) {
+    const gone = isAppError(failure) && failure.code === 'pod_gone';
+    if (!gone && !isUnreachable(failure)) throw failure;
+    return {
+      sessionId: record.sessionId,
+      state: gone ? 'lost' : 'unreachable',
+      output: '',
+      offset: wanted,
+      nextOffset: wanted,
+      hasMore: !gone,
+      ...(until === undefined ? {} : { matched: false }),
+      commands: [],
+    };
+  }
+}
+
+/** What the pod, or the archive of an ended session, holds at `wanted`. An offset past the end is moved to the end. */
+async function glance(
+  deps: WriteDeps,
+  record: SessionRecord,
+  wanted: number,
+  maxBytes: number,
+  keys: Map<string, string>,
+  options: CallOptions,
+): Promise<Glance> {
+  const now = (await deps.store.sessions.get(record.sessionId)) ?? record;
+  const key = keys.get(record.sessionId) ?? '';
+  if (isOver(now)) {
+    if (now.archivePath === undefined)
+      return { state: now.state, offset: 0, size: 0, key, bytes: Buffer.alloc(0) };
+    const { size, bytes } = await readArchive(now.archivePath, wanted, maxBytes + MARGIN_BYTES);
+    return { state: now.state, offset: Math.min(wanted, size), size, key, bytes };
+  }
+  const look = await deps.link.look(now, wanted, maxBytes + MARGIN_BYTES, options);
+  if (look.key !== '-') keys.set(record.sessionId, look.key);
+  if (look.state === 'closed' || look.state === 'lost') {
+    const ended = await fileEnd(deps, now, look, options);
+    if (ended.archivePath !== undefined)
+      return glance(deps, ended, wanted, maxBytes, keys, options);
+  }
+  return {
+    state: look.state,
+    offset: Math.min(wanted, look.size),
+    size: Math.max(look.size, wanted + look.bytes.length),
+    key: look.key,
+    bytes: wanted > look.size ? Buffer.alloc(0) : look.bytes,
+  };
+}
+
+function pageOf(
+  { redactor }: WriteDeps,
+  { sessionId }: SessionRecord,
+  { format }: SessionRead,
+  maxBytes: number,
+  { state, offset, size, key, bytes }: Glance,
+  matched: boolean | undefined,
+): SessionPage {
+  const over = state === 'closed' || state === 'lost';
+  const atEnd = offset + bytes.length >= size;
+  // A character that is still being written waits for its rest, unless there will be none.
+  const length =
+    atEnd && over && bytes.length <= maxBytes ? bytes.length : pageLength(bytes, maxBytes, atEnd);
+  const page = bytes.subarray(0, length);
+  return {
+    sessionId,
+    state,
+    output: redactor.redact(format === 'raw' ? page.toString('utf8') : cleanOutput(page)),
+    offset,
+    nextOffset: offset + length,
+    hasMore: offset + length < size,
+    ...(matched === undefined ? {} : { matched }),
+    commands: [...commandsOf(findMarks(page, offset, key))],
+  };
+}

@@ -1,0 +1,104 @@
+import { InputError, RemoteError } from '../core/errors.ts';
+import type { SessionId } from '../core/ids.ts';
+import { KeyedLock } from '../core/keyed-lock.ts';
+import type { SessionRecord, Sessions } from '../core/session.ts';
+import { closeSession } from './close.ts';
+import { fileEnd, isOver } from './ended.ts';
+import { createLink } from './link.ts';
+import { openSession } from './open.ts';
+import type { Pool } from './pool.ts';
+import { readSession } from './read.ts';
+import { checkWrite, type WriteDeps, writeSession } from './write.ts';
+
+/** Shells on pods. All truth is on the pod and in the store: any number of servers may hold the same session. */
+export function createSessions(given: Omit<WriteDeps, 'link'> & { readonly pool: Pool }): Sessions {
+  const link = createLink(given);
+  const deps = { ...given, link };
+  const { store, clock } = given;
+  const opening = new KeyedLock();
+  const cursors = new Map<SessionId, number>();
+  /** The secrets that tell genuine marks from look-alikes. */
+  const keys = new Map<string, string>();
+
+  async function recordOf(sessionId: SessionId): Promise<SessionRecord> {
+    const record = await store.sessions.get(sessionId);
+    if (record !== undefined) return record;
+    throw new InputError('not_found', 'There is no such session.', {
+      hint: 'Call list_pods to see the open sessions, or session_open for a new one.',
+    });
+  }
+
+  const sessions: Sessions = {
+    async open(podId, request, options) {
+      return opening.run(podId, async () => openSession(deps, podId, request, options));
+    },
+
+    async write(sessionId, request, options) {
+      checkWrite(request);
+      const record = await recordOf(sessionId);
+      if (record.state === 'closed')
+        throw new RemoteError('session_closed', 'The shell of this session has ended.');
+      if (record.state === 'lost')
+        throw new RemoteError('session_lost', 'The shell of this session is gone.');
+      let key = keys.get(sessionId);
+      if (key === undefined) {
+        const look = await link.look(record, 0, 0, options);
+        if (look.state === 'closed' || look.state === 'lost') {
+          const { state } = await fileEnd(deps, record, look, options);
+          throw state === 'closed'
+            ? new RemoteError('session_closed', 'The shell of this session has ended.')
+            : new RemoteError('session_lost', 'The shell of this session is gone.');
+        }
+        key = look.key;
+        keys.set(sessionId, key);
+      }
+      return writeSession(deps, record, request, key, options);
+    },
+
+    async read(sessionId, request, options) {
+      const record = await recordOf(sessionId);
+      const page = await readSession(
+        deps,
+        record,
+        request,
+        cursors.get(sessionId) ?? 0,
+        keys,
+        options,
+      );
+      if (page.state !== 'unreachable') cursors.set(sessionId, page.nextOffset);
+      return page;
+    },
+
+    async close(sessionId, request, options) {
+      return closeSession(deps, await recordOf(sessionId), request, options);
+    },
+
+    async list(podId) {
+      const records = await store.sessions.list();
+      return records.filter((record) => podId === undefined || record.podId === podId).reverse();
+    },
+
+    async closePod(podId, options) {
+      for (const record of await sessions.list(podId)) {
+        if (isOver(record)) continue;
+        try {
+          await closeSession(deps, record, { force: true }, options);
+        } catch {
+          // The pod is about to go: a shell that nobody can reach goes with it, and its record must say so.
+          link.stop(record.sessionId);
+          await store.sessions.put(record.sessionId, {
+            ...record,
+            state: 'lost',
+            closedAt: clock.now().toISOString(),
+          });
+        }
+      }
+    },
+
+    async [Symbol.asyncDispose]() {
+      link.stopAll();
+      return Promise.resolve();
+    },
+  };
+  return sessions;
+}

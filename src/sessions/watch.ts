@@ -1,0 +1,151 @@
+import type { CallOptions, Clock } from '../core/call.ts';
+import type { SessionRecord } from '../core/session.ts';
+import { cleanTerminalText } from '../core/untrusted.ts';
+import { findMarks } from './framing.ts';
+import { isUnreachable, type Link } from './link.ts';
+
+const HEAD_BYTES = 64 * 1024;
+const OVERLAP_BYTES = 200;
+const UNTIL_BYTES = 1024 * 1024;
+
+export interface Watched {
+  /** First byte after the command line of the watched command. */
+  readonly outputStart: number | undefined;
+  /** The watched command ended: the byte its output ends before, and the first one after its mark. */
+  readonly ended:
+    | { readonly outputEnd: number; readonly after: number; readonly exitCode: number | undefined }
+    | undefined;
+  readonly shellEnded: boolean;
+  readonly matched: boolean;
+  /** Every byte seen so far ends here. */
+  readonly seenTo: number;
+  /** The first bytes from the start of the watch. */
+  readonly head: Buffer;
+  readonly unreachable: boolean;
+}
+
+export interface WatchRequest {
+  readonly record: SessionRecord;
+  readonly key: string;
+  readonly offset: number;
+  readonly commandId: string | undefined;
+  readonly until: string | undefined;
+  readonly seconds: number;
+  /** Stop once this much silence followed the first bytes; absent: wait for the end. */
+  readonly quietSeconds: number | undefined;
+}
+
+/**
+ * Follows a transcript until the command or the shell ends, `until` is seen, silence follows output, or time is up. A cut
+ * link is mended and followed on from where it broke; nothing is read twice.
+ */
+export async function watch(
+  link: Link,
+  clock: Clock,
+  request: WatchRequest,
+  options: CallOptions,
+): Promise<Watched> {
+  const { record, key, offset, commandId, until, seconds, quietSeconds } = request;
+  const deadline = clock.now().getTime() + seconds * 1000;
+  const head: Buffer[] = [];
+  let headBytes = 0;
+  let tail = Buffer.alloc(0);
+  let text = '';
+  let seenTo = offset;
+  let outputStart: number | undefined;
+  let ended: Watched['ended'];
+  let shellEnded = false;
+  let matched = false;
+  let cut = false;
+  let unreachable = false;
+  let wake: (() => void) | undefined;
+
+  const take = (chunk: Buffer | undefined, at: number): void => {
+    if (chunk === undefined) {
+      cut = true;
+    } else if (at === seenTo) {
+      if (headBytes < HEAD_BYTES) head.push(chunk);
+      headBytes += chunk.length;
+      seenTo += chunk.length;
+      const window = Buffer.concat([tail, chunk]);
+      for (const mark of findMarks(window, seenTo - window.length, key)) {
+        if (mark.kind === 'X') shellEnded = true;
+        else if (mark.id === commandId && mark.kind === 'T') outputStart ??= mark.end;
+        else if (mark.id === commandId && mark.kind === 'E')
+          ended ??= { outputEnd: mark.start, after: mark.end, exitCode: mark.exitCode };
+      }
+      tail = Buffer.from(window.subarray(-OVERLAP_BYTES));
+      if (until !== undefined && text.length < UNTIL_BYTES) {
+        text += chunk.toString('latin1');
+        matched ||= cleanTerminalText(Buffer.from(text, 'latin1').toString('utf8')).includes(until);
+      }
+    }
+    wake?.();
+  };
+
+  while (ended === undefined && !shellEnded && !matched) {
+    options.signal.throwIfAborted();
+    const left = (deadline - clock.now().getTime()) / 1000;
+    if (left <= 0) break;
+    cut = false;
+    let stop: (() => void) | undefined;
+    try {
+      stop = await link.listen(record, seenTo, take, options);
+      unreachable = false;
+      await settle(left);
+      if (!isCut()) break;
+    } catch (failure) {
+      if (!isUnreachable(failure)) throw failure;
+      unreachable = true;
+    } finally {
+      stop?.();
+    }
+    await clock.sleep(Math.min(0.2, left), options);
+  }
+  return {
+    outputStart,
+    ended,
+    shellEnded,
+    matched,
+    seenTo,
+    head: Buffer.concat(head),
+    unreachable,
+  };
+
+  function isCut(): boolean {
+    return cut;
+  }
+
+  /** Until something decides, the link is cut, or the time is over. */
+  async function settle(left: number): Promise<void> {
+    const until = clock.now().getTime() + left * 1000;
+    for (;;) {
+      if (ended !== undefined || shellEnded || matched || cut) return;
+      const remaining = (until - clock.now().getTime()) / 1000;
+      if (remaining <= 0) return;
+      const before = seenTo;
+      const quiet = quietSeconds !== undefined && seenTo > offset;
+      const changed = await change(quiet ? Math.min(quietSeconds, remaining) : remaining);
+      if (!changed && quiet && seenTo === before) return;
+    }
+  }
+
+  async function change(limit: number): Promise<boolean> {
+    const stopSleep = new AbortController();
+    const signal = AbortSignal.any([stopSleep.signal, options.signal]);
+    const changed = new Promise<true>((resolve) => {
+      wake = () => {
+        resolve(true);
+      };
+    });
+    const slept = clock.sleep(limit, { signal }).then(
+      () => false,
+      () => false,
+    );
+    const result = await Promise.race([changed, slept]);
+    wake = undefined;
+    stopSleep.abort();
+    options.signal.throwIfAborted();
+    return result;
+  }
+}
