@@ -67,7 +67,12 @@ export const openRaw: OpenServer = async (spec, options) => {
     const answered = new Promise<Readonly<Record<string, unknown>>>((resolve, reject) => {
       waiting.set(id, { resolve, reject, progress });
       const stop = (): void => {
-        waiting.delete(id);
+        if (!waiting.delete(id)) return;
+        const params = { requestId: id, reason: 'given up' };
+        transport
+          .send({ jsonrpc: '2.0', method: 'notifications/cancelled', params })
+          // A server that is gone needs no word.
+          .catch(() => undefined);
         reject(new Error('The call was given up.'));
       };
       limit.addEventListener('abort', stop, { once: true });

@@ -1,0 +1,109 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import manifest from '../../package.json' with { type: 'json' };
+
+const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+let root = '';
+beforeEach(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'gpu-lease-e2e-'));
+});
+afterEach(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+/** The built program, with a home and a state folder of its own. */
+async function gpuLease(...argv: readonly string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [MAIN, ...argv],
+      {
+        cwd: root,
+        env: {
+          PATH: process.env['PATH'],
+          HOME: path.join(root, 'home'),
+          GPU_LEASE_HOME: path.join(root, 'state'),
+        },
+      },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+        resolve({ code, stdout, stderr });
+      },
+    );
+  });
+}
+
+describe('the built program', () => {
+  it('--help lists the commands and touches nothing', async () => {
+    const { code, stdout, stderr } = await gpuLease('--help');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    for (const name of ['http', 'demo', 'doctor', 'pods', 'watch', 'destroy', 'add', 'remove'])
+      expect(stdout).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
+    expect(stdout).not.toContain('\x1b');
+    expect(await readdir(root)).toEqual([]);
+  });
+
+  it('--version is the version of the package', async () => {
+    expect(await gpuLease('--version')).toEqual({
+      code: 0,
+      stdout: `${manifest.version}\n`,
+      stderr: '',
+    });
+  });
+
+  it.each([[['frobnicate']], [['pods', '--frobnicate']], [['destroy']]])(
+    '%j exits 2 and says so on stderr only',
+    async (argv) => {
+      const { code, stdout, stderr } = await gpuLease(...argv);
+      expect(code).toBe(2);
+      expect(stdout).toBe('');
+      expect(stderr).not.toBe('');
+    },
+  );
+
+  it('pods: none, at no cost', async () => {
+    const { code, stdout } = await gpuLease('pods', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ pods: [], usdPerHour: 0, spentUsd: 0 });
+  });
+
+  it('doctor: the embedded provider is on', async () => {
+    const { stdout } = await gpuLease('doctor', '--json');
+    const { providers } = JSON.parse(stdout) as {
+      providers: readonly { provider: string; configured: boolean }[];
+    };
+    expect(providers).toContainEqual(
+      expect.objectContaining({ provider: 'local', configured: true }),
+    );
+  });
+
+  it('watch --once: one round', async () => {
+    const { code, stdout } = await gpuLease('watch', '--once', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ actions: [], pods: 0 });
+  });
+
+  it('destroy of a pod that nobody knows is a typed error', async () => {
+    const { code, stdout } = await gpuLease('destroy', 'local:nobody', '--yes', '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'not_found' } });
+  });
+
+  it('add and remove: the entry starts this very program', async () => {
+    const added = await gpuLease('add', 'codex', '--json');
+    expect(added.code).toBe(0);
+    const printed = await gpuLease('add', 'codex', '--print');
+    expect(printed.stdout).toContain(MAIN);
+    const removed = await gpuLease('remove', 'codex', '--json');
+    expect(JSON.parse(removed.stdout)).toMatchObject({ results: [{ outcome: 'removed' }] });
+  });
+});
