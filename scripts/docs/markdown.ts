@@ -12,7 +12,7 @@ const EFFECTS: Readonly<Record<Effect, string>> = {
 
 /** The part of JSON Schema that our tools use. */
 interface Field {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
   readonly items?: Field;
@@ -26,7 +26,7 @@ interface Field {
 }
 const fieldSchema: z.ZodType<Field> = z.lazy(() =>
   z.looseObject({
-    type: z.string().exactOptional(),
+    type: z.union([z.string(), z.array(z.string())]).exactOptional(),
     enum: z.array(z.unknown()).exactOptional(),
     items: fieldSchema.exactOptional(),
     anyOf: z.array(fieldSchema).exactOptional(),
@@ -131,7 +131,7 @@ function typeOf(field: Field): string {
     field.exclusiveMinimum !== undefined && `> ${field.exclusiveMinimum}`,
     field.maximum !== undefined && field.maximum < Number.MAX_SAFE_INTEGER && `≤ ${field.maximum}`,
   ].filter((limit) => limit !== false);
-  return [field.type ?? 'any', ...limits].join(' ');
+  return [[field.type ?? 'any'].flat().join(' or '), ...limits].join(' ');
 }
 
 function firstSentence(text: string): string {
