@@ -26,6 +26,7 @@ export type Offer = Readonly<z.output<typeof offerSchema>>;
 /** Every filter in force. The defaults are those of product.md (OF-02, MO-07). */
 export interface OfferQuery {
   readonly gpu: readonly string[];
+  /** 0: any number. */
   readonly gpuCount: number;
   readonly minVramGb: number;
   readonly diskGb: number;

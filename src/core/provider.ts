@@ -82,6 +82,12 @@ export interface Provider {
   readonly name: ProviderName;
   readonly facts: ProviderFacts;
   listOffers(query: OfferQuery, options: CallOptions): Promise<readonly Offer[]>;
+  /** One offer priced afresh with this disk; `undefined`: gone. Absent where only `listOffers` can tell. */
+  readonly getOffer?: (
+    offerId: OfferId,
+    query: { readonly diskGb: number; readonly interruptible: boolean },
+    options: CallOptions,
+  ) => Promise<Offer | undefined>;
   createPod(request: PodRequest, options: CallOptions): Promise<ProviderPod>;
   getPod(podId: PodId, options: CallOptions): Promise<ProviderPod | undefined>;
   listPods(options: CallOptions): Promise<readonly ProviderPod[]>;

@@ -1,0 +1,52 @@
+import type { Clock } from '../core/call.ts';
+import type { Files } from '../core/files.ts';
+import type { Jobs } from '../core/job.ts';
+import type { Secrets, SshIdentity } from '../core/machine.ts';
+import type { Providers } from '../core/provider.ts';
+import type { Remote } from '../core/remote.ts';
+import type { Sessions } from '../core/session.ts';
+import type { Store } from '../core/store.ts';
+import type { Limits } from './limits.ts';
+
+export interface PodsDeps {
+  readonly store: Store;
+  readonly providers: Providers;
+  readonly remote: Remote;
+  readonly sessions: Sessions;
+  readonly jobs: Jobs;
+  readonly files: Files;
+  readonly identity: SshIdentity;
+  readonly secrets: Secrets;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  /** This process, from `processIdOf`. Written into leases while they are being created. */
+  readonly processId: string;
+  /** Whether the process of that id still runs. Default: asks the system. */
+  readonly isAlive?: (processId: string) => boolean;
+}
+
+/**
+ * Waits for `work`, or until the caller gives up. The work itself goes on: an order that was sent stays sent, and a
+ * failure nobody waits for any more is left to the next look.
+ */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => {
+      reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+    };
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    if (stop !== undefined) signal.removeEventListener('abort', stop);
+  }
+}
+
+/** A signal for work that outlives the call which started it, but not its own limit. */
+export function limitOf(seconds: number): AbortSignal {
+  return AbortSignal.timeout(seconds * 1000);
+}

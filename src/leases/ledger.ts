@@ -1,0 +1,116 @@
+import type { Clock } from '../core/call.ts';
+import { InputError } from '../core/errors.ts';
+import { type PodId, podIdSchema } from '../core/ids.ts';
+import type { Lease, Receipt } from '../core/lease.ts';
+import type { Collections, Store } from '../core/store.ts';
+import { accrued, spentUsd } from './money.ts';
+
+/** The leases of this machine, changed only in transactions, so that no process undoes what another one wrote. */
+export interface Ledger {
+  all(): Promise<readonly Lease[]>;
+  find(podId: PodId): Promise<Lease | undefined>;
+  /** Answers with the lease as it is now. A closed lease is never changed; `change` may answer `undefined` for "leave it". */
+  update(leaseId: string, change: (lease: Lease) => Lease | undefined): Promise<Lease>;
+  /** Ends the lease and writes its receipt, once. A lease that never had a pod leaves none. */
+  close(leaseId: string, end: Ending): Promise<Lease>;
+  note(kind: string, lease: Lease, text: string): Promise<void>;
+}
+export interface Ending {
+  /** The pod this is about, `undefined` for none: an ending found for another state of the lease is not written. */
+  readonly podId: PodId | undefined;
+  /** How we know that the pod is gone, or never was. */
+  readonly how: string;
+  readonly failure?: string | undefined;
+  /** It went by itself at a time nobody saw: it cost nothing after its deadline. */
+  readonly unseen?: boolean;
+}
+
+/** The id callers use: the pod's own, or one made of the label while no pod is known. */
+export function handleOf({ podId, provider, label }: Lease): PodId {
+  return podId ?? podIdSchema.parse(`${provider}:${label}`);
+}
+
+export function isLeaseOf(lease: Lease, podId: PodId): boolean {
+  return lease.podId === podId || `${lease.provider}:${lease.label}` === podId;
+}
+
+export function createLedger({ store, clock }: { store: Store; clock: Clock }): Ledger {
+  const noteIn = async (
+    tx: Pick<Collections, 'log'>,
+    kind: string,
+    lease: Lease,
+    text: string,
+  ): Promise<void> => {
+    await tx.log.append({ at: clock.now().toISOString(), kind, podId: handleOf(lease), text });
+  };
+  const present = async (tx: Collections, leaseId: string): Promise<Lease> => {
+    const lease = await tx.leases.get(leaseId);
+    if (lease === undefined) throw new InputError('not_found', 'There is no such lease.');
+    return lease;
+  };
+  return {
+    all: async () => store.leases.list(),
+    async find(podId) {
+      const mine = (await store.leases.list()).filter((lease) => isLeaseOf(lease, podId));
+      return mine.find(({ state }) => state !== 'closed') ?? mine.at(-1);
+    },
+    async update(leaseId, change) {
+      return store.transaction(async (tx) => {
+        const before = await present(tx, leaseId);
+        const after = before.state === 'closed' ? undefined : change(before);
+        if (after !== undefined) await tx.leases.put(leaseId, after);
+        return after ?? before;
+      });
+    },
+    async close(leaseId, { podId, how, failure, unseen = false }) {
+      return store.transaction(async (tx) => {
+        const before = await present(tx, leaseId);
+        if (before.state === 'closed' || before.podId !== podId) return before;
+        const now = clock.now();
+        const ended = unseen ? new Date(Math.min(now.getTime(), lastBilled(before))) : now;
+        const { creator: _creator, ...spent } = accrued(before, ended);
+        const closed: Lease = {
+          ...spent,
+          ...(before.podId === undefined ? { accruedUsd: 0 } : {}),
+          ...(failure === undefined ? {} : { failure }),
+          state: 'closed',
+          endedAt: ended.toISOString(),
+        };
+        await tx.leases.put(leaseId, closed);
+        if (closed.podId !== undefined && (await tx.receipts.get(closed.podId)) === undefined) {
+          const artifacts = (await tx.artifacts.list()).filter(
+            ({ podId }) => podId === closed.podId,
+          );
+          const receipt: Receipt = {
+            podId: closed.podId,
+            name: closed.name,
+            provider: closed.provider,
+            usdPerHour: closed.usdPerHour,
+            createdAt: closed.createdAt,
+            endedAt: ended.toISOString(),
+            runtimeSeconds: Math.max(0, (ended.getTime() - Date.parse(closed.createdAt)) / 1000),
+            estimatedUsd: spentUsd(closed, ended),
+            artifacts: artifacts.map(({ remotePath, localPath, sha256, proof }) => ({
+              path: remotePath,
+              localPath,
+              sha256,
+              proof,
+            })),
+            proof: { how, readAt: now.toISOString() },
+            ...(closed.waiver === undefined ? {} : { waiver: closed.waiver }),
+          };
+          await tx.receipts.put(closed.podId, receipt);
+        }
+        await noteIn(tx, 'closed', closed, how);
+        return closed;
+      });
+    },
+    note: async (kind, lease, text) => noteIn(store, kind, lease, text),
+  };
+}
+
+function lastBilled(lease: Lease): number {
+  const seen = Date.parse(lease.observedAt ?? lease.createdAt);
+  const deadline = Date.parse(lease.deadlineAt);
+  return Number.isNaN(deadline) ? Infinity : Math.max(seen, deadline);
+}

@@ -1,0 +1,130 @@
+import type { Clock } from '../core/call.ts';
+import { isAppError } from '../core/errors.ts';
+import { type ProviderName, podIdOfProfile } from '../core/ids.ts';
+import { isTerminal } from '../core/job.ts';
+import type { Lease } from '../core/lease.ts';
+import type { Pod, Pods, ProviderReading } from '../core/pods.ts';
+import type { Provider, ProviderPod, Providers } from '../core/provider.ts';
+import type { Store } from '../core/store.ts';
+import { limitOf, untilAborted } from './deps.ts';
+import type { Ledger } from './ledger.ts';
+import { rateOf, spentUsd } from './money.ts';
+import type { Observer, Reading } from './observer.ts';
+import { podOf, unmanagedPodOf, userManagedPodOf } from './view.ts';
+
+const LISTING_LIMIT_SECONDS = 20;
+
+export interface ListDeps {
+  readonly store: Store;
+  readonly providers: Providers;
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly observer: Observer;
+  readonly climb: (lease: Lease, reading: Reading) => Promise<Lease>;
+}
+interface Listing {
+  readonly reading: ProviderReading & { readonly balanceUsd?: number | undefined };
+  /** Absent: the provider did not tell. */
+  readonly pods?: readonly ProviderPod[];
+}
+
+/** Everything that is or may be billed, what needs care first. One cloud down hides nothing of the others. */
+export function createList(deps: ListDeps): Pods['list'] {
+  const { store, providers, clock, ledger, observer, climb } = deps;
+
+  async function listingOf(provider: Provider): Promise<Listing> {
+    const signal = limitOf(LISTING_LIMIT_SECONDS);
+    const [pods, account] = await Promise.allSettled([
+      provider.listPods({ signal }),
+      provider.checkAccount({ signal }),
+    ]);
+    const balanceUsd = account.status === 'fulfilled' ? account.value.balanceUsd : undefined;
+    if (pods.status === 'fulfilled')
+      return { reading: { provider: provider.name, ok: true, balanceUsd }, pods: pods.value };
+    const failure: unknown = pods.reason;
+    const error = isAppError(failure)
+      ? `${failure.code}: ${failure.message}`
+      : 'internal: the listing failed.';
+    return { reading: { provider: provider.name, ok: false, error, balanceUsd } };
+  }
+
+  async function see(lease: Lease, listing: Listing | undefined): Promise<Pod> {
+    const facts = providers.get(lease.provider)?.facts;
+    if (lease.state === 'closed') return podOf({ lease, facts }, clock);
+    const listed = listing?.pods?.find(
+      ({ podId, label }) => podId === lease.podId || label === lease.label,
+    );
+    const reading: Reading =
+      listed === undefined ? await observer.look(lease) : { kind: 'present', pod: listed };
+    const settled = await observer.settle(lease, reading);
+    return podOf({ lease: await climb(settled, reading), reading, facts }, clock);
+  }
+
+  async function userManaged(): Promise<readonly Pod[]> {
+    const [profiles, jobs, sessions] = await Promise.all([
+      store.profiles.list(),
+      store.jobs.list(),
+      store.sessions.list(),
+    ]);
+    const busy = new Set<string>([
+      ...jobs.filter(({ status }) => !isTerminal(status)).map(({ podId }) => podId),
+      ...sessions
+        .filter(({ state }) => state !== 'closed' && state !== 'lost')
+        .map(({ podId }) => podId),
+    ]);
+    return profiles
+      .map(({ profileId }) => ({ podId: podIdOfProfile(profileId), name: profileId }))
+      .filter(({ podId }) => busy.has(podId))
+      .map((profile) => userManagedPodOf(profile, clock.now()));
+  }
+
+  return async ({ provider: only, includeEnded }, options) => {
+    const isWanted = (name: ProviderName): boolean => only === undefined || name === only;
+    const asked = [...providers.values()].filter(({ name }) => isWanted(name));
+    const listings = await untilAborted(Promise.all(asked.map(listingOf)), options.signal);
+    const leases = (await ledger.all()).filter(({ provider }) => isWanted(provider));
+    const known = leases.filter(({ state }) => includeEnded || state !== 'closed');
+    const managed = await untilAborted(
+      Promise.all(
+        known.map(async (lease) =>
+          see(
+            lease,
+            listings.find(({ reading }) => reading.provider === lease.provider),
+          ),
+        ),
+      ),
+      options.signal,
+    );
+    const strangers = listings.flatMap(({ reading, pods = [] }) =>
+      pods
+        .filter((pod) => !leases.some((lease) => isOf(lease, pod)))
+        .map((pod) => unmanagedPodOf(pod, reading.provider, clock.now())),
+    );
+    const now = clock.now();
+    const after = (await ledger.all()).filter(({ provider }) => isWanted(provider));
+    const pods = [...managed, ...strangers, ...(isWanted('ssh') ? await userManaged() : [])];
+    return {
+      pods: pods.filter(({ status }) => includeEnded || status !== 'gone').sort(byUrgency),
+      providers: listings.map(({ reading }) => reading),
+      usdPerHour:
+        after.reduce((sum, lease) => sum + rateOf(lease), 0) +
+        strangers.reduce((sum, { usdPerHour = 0 }) => sum + usdPerHour, 0),
+      spentUsd: after.reduce((sum, lease) => sum + spentUsd(lease, now), 0),
+    };
+  };
+}
+
+/** A closed lease speaks for its pod no more: should the machine be there, it is a stranger that costs money. */
+function isOf(lease: Lease, { podId, label }: ProviderPod): boolean {
+  return lease.state !== 'closed' && (lease.podId === podId || lease.label === label);
+}
+
+const URGENCY = ['cleanup_failed', 'failed', 'unknown', 'destroying', 'unreachable'];
+/** What may cost money for nothing comes first (TD-12). */
+function byUrgency(a: Pod, b: Pod): number {
+  const rank = ({ status }: Pod): number => {
+    const at = URGENCY.indexOf(status);
+    return at === -1 ? URGENCY.length : at;
+  };
+  return rank(a) - rank(b) || (b.createdAt ?? '').localeCompare(a.createdAt ?? '');
+}

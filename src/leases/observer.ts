@@ -1,0 +1,139 @@
+import type { Clock } from '../core/call.ts';
+import { isAppError } from '../core/errors.ts';
+import type { Lease } from '../core/lease.ts';
+import type { Provider, ProviderPod, Providers } from '../core/provider.ts';
+import { limitOf } from './deps.ts';
+import type { Ledger } from './ledger.ts';
+
+/** Law 4 of providers makes absence a fact; how long a new pod may be missing from lists all the same. */
+const PROPAGATION_SECONDS = 60;
+const LOCAL_PROPAGATION_SECONDS = 3;
+/** A creation that has not ended after this long has no process that still waits for it. */
+const CREATION_LIMIT_SECONDS = 900;
+const LOOK_LIMIT_SECONDS = 30;
+const FRESH_SECONDS = 5;
+
+export type Reading =
+  | { readonly kind: 'present'; readonly pod: ProviderPod }
+  /** Not found by id and not in the list. `young`: it may only not have appeared yet. */
+  | { readonly kind: 'absent'; readonly young: boolean; readonly how: string }
+  | { readonly kind: 'unknown'; readonly why: string };
+
+export interface Observer {
+  /** One look at the provider, by id and by label. Never throws for the provider's failures. Writes nothing. */
+  look(lease: Lease): Promise<Reading>;
+  /** Writes down what was seen: the pod of a lost answer, the time of the look, the end of a pod that is gone. */
+  settle(lease: Lease, reading: Reading): Promise<Lease>;
+}
+
+export interface ObserverDeps {
+  readonly ledger: Ledger;
+  readonly providers: Providers;
+  readonly clock: Clock;
+  /** Whether somebody is creating this lease's pod at this moment. */
+  readonly isBeingCreated: (lease: Lease) => boolean;
+}
+
+export function createObserver({
+  ledger,
+  providers,
+  clock,
+  isBeingCreated,
+}: ObserverDeps): Observer {
+  const secondsSince = (iso: string): number => (clock.now().getTime() - Date.parse(iso)) / 1000;
+
+  async function lookAt(provider: Provider, lease: Lease): Promise<Reading> {
+    const byId =
+      lease.podId === undefined
+        ? undefined
+        : await provider.getPod(lease.podId, { signal: limitOf(LOOK_LIMIT_SECONDS) });
+    if (byId !== undefined) return { kind: 'present', pod: byId };
+    const listed = (await provider.listPods({ signal: limitOf(LOOK_LIMIT_SECONDS) })).find(
+      ({ podId, label }) => podId === lease.podId || label === lease.label,
+    );
+    if (listed !== undefined) return { kind: 'present', pod: listed };
+    return { kind: 'absent', young: isYoung(lease), how: absenceOf(lease) };
+  }
+
+  function isYoung(lease: Lease): boolean {
+    const limit = propagationSeconds(lease);
+    if (lease.podId !== undefined)
+      return lease.provider !== 'local' && secondsSince(lease.createdAt) < limit;
+    if (isBeingCreated(lease) && secondsSince(lease.createdAt) < CREATION_LIMIT_SECONDS)
+      return true;
+    if (lease.provider === 'local') return secondsSince(lease.createdAt) < limit;
+    return lease.absentSince === undefined || secondsSince(lease.absentSince) < limit;
+  }
+
+  /** Seen the same a moment ago: not worth a write. */
+  const isOldNews = (lease: Lease, pod: ProviderPod): boolean =>
+    lease.state !== 'intended' &&
+    lease.podId === pod.podId &&
+    lease.observedStatus === pod.status &&
+    lease.observedAt !== undefined &&
+    secondsSince(lease.observedAt) < FRESH_SECONDS;
+
+  return {
+    async look(lease) {
+      const provider = providers.get(lease.provider);
+      if (provider === undefined)
+        return { kind: 'unknown', why: `${lease.provider} is not configured any more` };
+      try {
+        return await lookAt(provider, lease);
+      } catch (failure) {
+        const code = isAppError(failure) ? failure.code : 'internal';
+        return { kind: 'unknown', why: `${lease.provider} did not tell (${code})` };
+      }
+    },
+    async settle(lease, reading) {
+      const now = clock.now().toISOString();
+      switch (reading.kind) {
+        case 'present':
+          if (isOldNews(lease, reading.pod)) return lease;
+          return ledger.update(lease.leaseId, ({ absentSince: _absent, ...before }) => ({
+            ...before,
+            ...(before.state === 'intended' ? { state: 'open' as const } : {}),
+            podId: reading.pod.podId,
+            observedAt: now,
+            observedStatus: reading.pod.status,
+          }));
+        case 'absent':
+          if (!reading.young)
+            return ledger.close(lease.leaseId, {
+              podId: lease.podId,
+              how: reading.how,
+              ...endOf(lease, clock),
+            });
+          return lease.podId === undefined && !isBeingCreated(lease)
+            ? ledger.update(lease.leaseId, (before) => ({ absentSince: now, ...before }))
+            : lease;
+        case 'unknown':
+          return lease;
+      }
+    },
+  };
+}
+
+/** Why a lease ends that nobody of ours ended just now. */
+function endOf(
+  lease: Lease,
+  clock: Clock,
+): { readonly failure?: string; readonly unseen?: boolean } {
+  if (lease.podId === undefined) return { failure: lease.failure ?? 'The pod never came to be.' };
+  if (lease.state === 'closing') return {};
+  const expired = Date.parse(lease.deadlineAt) <= clock.now().getTime();
+  return {
+    unseen: true,
+    failure: expired ? 'It ended at its deadline.' : 'It was ended outside of this server.',
+  };
+}
+
+function absenceOf({ podId, provider }: Lease): string {
+  return podId === undefined
+    ? `No pod with our label in the list of ${provider}.`
+    : `Not found by its id and not in the list of ${provider}.`;
+}
+
+function propagationSeconds({ provider }: Lease): number {
+  return provider === 'local' ? LOCAL_PROPAGATION_SECONDS : PROPAGATION_SECONDS;
+}

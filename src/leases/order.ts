@@ -1,0 +1,174 @@
+import type { Clock } from '../core/call.ts';
+import { isAppError } from '../core/errors.ts';
+import type { Lease } from '../core/lease.ts';
+import { poll } from '../core/poll.ts';
+import type { PodRequest, ProviderPod, Providers } from '../core/provider.ts';
+import { limitOf, untilAborted } from './deps.ts';
+import type { Ledger } from './ledger.ts';
+import type { Observer, Reading } from './observer.ts';
+import type { Teardown } from './teardown.ts';
+
+const CREATION_LIMIT_SECONDS = 300;
+const LOOKUP_PATIENCE_SECONDS = 30;
+const LOOKUP_EVERY_SECONDS = 5;
+const CLEANUP_SECONDS = 60;
+
+export type Ordered =
+  | { readonly kind: 'created'; readonly lease: Lease }
+  /** Surely no machine of this order is left. */
+  | {
+      readonly kind: 'refused';
+      readonly reason: string;
+      readonly cleanup: 'nothing_created' | 'gone';
+    }
+  /** A machine may exist. The lease stays and is looked after. */
+  | {
+      readonly kind: 'unknown';
+      readonly lease: Lease;
+      readonly reason: string;
+      readonly cleanup: 'present' | 'unknown';
+    };
+
+/** What the order needs and no lease may hold. Read before the intent, so that nothing but the order follows it. */
+export interface Supplies {
+  readonly sshPublicKey: string;
+  readonly secretEnv: Readonly<Record<string, string>>;
+}
+export interface OrderDeps {
+  readonly providers: Providers;
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly observer: Observer;
+  readonly teardown: Teardown;
+}
+
+/** Answers of a provider after which, by its laws, no machine exists. Looked up all the same. */
+const REFUSALS = new Set([
+  'no_capacity',
+  'offer_gone',
+  'price_changed',
+  'unsupported',
+  'invalid_input',
+  'not_found',
+  'too_large',
+  'rate_limited',
+  'auth_rejected',
+  'config_missing',
+  'budget_exceeded',
+]);
+
+/**
+ * Orders the pod of an intended lease, once, and finds out what became of it. Takes no signal: an order that was sent
+ * stays sent, whoever waits for it.
+ */
+export async function orderPod(
+  intended: Lease,
+  supplies: Supplies,
+  deps: OrderDeps,
+): Promise<Ordered> {
+  const { ledger, teardown } = deps;
+  let pod: ProviderPod;
+  try {
+    pod = await createPod(intended, supplies, deps);
+  } catch (failure) {
+    return afterFailure(intended, failure, deps);
+  }
+  const lease = await ledger.update(intended.leaseId, ({ creator: _creator, ...before }) => ({
+    ...before,
+    podId: pod.podId,
+    state: before.state === 'intended' ? 'open' : before.state,
+    stage: 'created',
+    stages: [{ stage: 'created', seconds: secondsSince(before.createdAt, deps.clock) }],
+  }));
+  const isDearer = pod.usdPerHour > lease.usdPerHour * 1.001 + 0.000_01;
+  if (lease.state === 'open' && !isDearer) return { kind: 'created', lease };
+  const reason = isDearer
+    ? 'The pod costs more than was agreed, so it was ended.'
+    : 'The pod was destroyed while it was being created.';
+  return ended(lease, await teardown.end(lease, { waitSeconds: CLEANUP_SECONDS }), reason);
+}
+
+async function createPod(
+  lease: Lease,
+  { sshPublicKey, secretEnv }: Supplies,
+  deps: OrderDeps,
+): Promise<ProviderPod> {
+  const provider = deps.providers.get(lease.provider);
+  if (provider === undefined) throw new Error('The provider went away.');
+  const signal = limitOf(CREATION_LIMIT_SECONDS);
+  const { terms } = lease;
+  const request: PodRequest = {
+    offerId: lease.offer.offerId,
+    label: lease.label,
+    diskGb: terms.diskGb,
+    sshPublicKey,
+    maxUsdPerHour: lease.usdPerHour,
+    deadlineAt: lease.deadlineAt,
+    onExpiry: terms.onExpiry,
+    image: terms.image,
+    template: terms.template,
+    workload: terms.workload,
+    setup: terms.setup,
+    env: { ...terms.env, ...secretEnv },
+    ports: terms.ports,
+    registryAuth: terms.registryAuth,
+    volume: terms.volume,
+    bidUsdPerHour: terms.bidUsdPerHour,
+  };
+  return untilAborted(provider.createPod(request, { signal }), signal);
+}
+
+async function afterFailure(lease: Lease, failure: unknown, deps: OrderDeps): Promise<Ordered> {
+  const { ledger, observer, teardown, clock } = deps;
+  const code = isAppError(failure) ? failure.code : 'internal';
+  const reason = isAppError(failure) ? `${code}: ${failure.message}` : 'The creation failed.';
+  if (REFUSALS.has(code)) {
+    const seen = await observer.look(lease);
+    if (seen.kind === 'absent') {
+      await ledger.close(lease.leaseId, { podId: undefined, how: seen.how, failure: reason });
+      return { kind: 'refused', reason, cleanup: 'nothing_created' };
+    }
+    if (seen.kind === 'present') {
+      const found = await observer.settle(lease, seen);
+      return ended(found, await teardown.end(found, { waitSeconds: CLEANUP_SECONDS }), reason);
+    }
+    return lost(lease, reason, deps);
+  }
+  const { signal } = new AbortController();
+  const wait = {
+    clock,
+    timeoutSeconds: LOOKUP_PATIENCE_SECONDS,
+    everySeconds: LOOKUP_EVERY_SECONDS,
+  };
+  const found = await poll(
+    async () => {
+      const seen = await observer.look(lease);
+      return seen.kind === 'present' ? seen : undefined;
+    },
+    { ...wait, signal },
+  );
+  if (found === undefined) return lost(lease, reason, deps);
+  const adopted = await observer.settle(lease, found);
+  return adopted.state === 'open'
+    ? { kind: 'created', lease: adopted }
+    : ended(adopted, await teardown.end(adopted, { waitSeconds: CLEANUP_SECONDS }), reason);
+}
+
+/** Nobody can tell now: the lease stays open without a pod, and `reconcile` goes on looking. */
+async function lost(lease: Lease, reason: string, { ledger }: OrderDeps): Promise<Ordered> {
+  const kept = await ledger.update(lease.leaseId, ({ creator: _creator, ...before }) => ({
+    ...before,
+    state: before.state === 'intended' ? 'open' : before.state,
+  }));
+  return { kind: 'unknown', lease: kept, reason, cleanup: 'unknown' };
+}
+
+function ended(lease: Lease, seen: Reading, reason: string): Ordered {
+  return seen.kind === 'absent' && !seen.young
+    ? { kind: 'refused', reason, cleanup: 'gone' }
+    : { kind: 'unknown', lease, reason, cleanup: seen.kind === 'present' ? 'present' : 'unknown' };
+}
+
+function secondsSince(iso: string, clock: Clock): number {
+  return Math.max(0, (clock.now().getTime() - Date.parse(iso)) / 1000);
+}

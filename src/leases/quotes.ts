@@ -1,0 +1,112 @@
+import type { CallOptions, Clock } from '../core/call.ts';
+import { hasPassed } from '../core/call.ts';
+import { ConfigError, InputError, isAppError, PolicyError } from '../core/errors.ts';
+import { newQuoteId, type OfferId, providerOf, type QuoteId } from '../core/ids.ts';
+import type { Quote, Terms } from '../core/lease.ts';
+import type { Offer } from '../core/offer.ts';
+import type { Provider, Providers } from '../core/provider.ts';
+import type { Collections } from '../core/store.ts';
+import { bindingMinutes, minutesAfter, usdFor } from './money.ts';
+import { EVERYTHING } from './offer-filter.ts';
+
+export const QUOTE_MINUTES = 5;
+
+/** What this offer costs under these terms: the bid where one is made. Throws `invalid_input` for a bid out of place. */
+export function priceOf(offer: Offer, { bidUsdPerHour }: Terms): number {
+  if (offer.pricing === 'interruptible' && bidUsdPerHour === undefined)
+    throw new InputError('invalid_input', 'An interruptible offer needs bidUsdPerHour.');
+  if (offer.pricing === 'on_demand' && bidUsdPerHour !== undefined)
+    throw new InputError('invalid_input', 'bidUsdPerHour goes with interruptible offers only.');
+  return bidUsdPerHour ?? offer.usdPerHour;
+}
+
+/** Binds offers, price, disk, deadline and budget for five minutes. Throws `budget_exceeded` when the budget buys nothing. */
+export function quoteFor(terms: Terms, offers: readonly Offer[], clock: Clock): Quote {
+  const now = clock.now();
+  const usdPerHour = Math.max(...offers.map((offer) => priceOf(offer, terms)));
+  const most = offers.map((offer) => {
+    const price = priceOf(offer, terms);
+    return usdFor(bindingMinutes(terms, price), price);
+  });
+  if (bindingMinutes(terms, usdPerHour) < 1)
+    throw new PolicyError(
+      'budget_exceeded',
+      'budgetUsd pays for less than a minute of this offer.',
+    );
+  return {
+    quoteId: newQuoteId(),
+    terms: { ...terms, offerIds: offers.map(({ offerId }) => offerId) },
+    usdPerHour,
+    maxUsd: Math.max(...most),
+    offers: [...offers],
+    createdAt: now.toISOString(),
+    expiresAt: minutesAfter(now, QUOTE_MINUTES),
+  };
+}
+
+/** Throws `quote_invalid` unless the quote is known, fresh and unused. */
+export async function validQuote(
+  quotes: Collections['quotes'],
+  quoteId: QuoteId,
+  clock: Clock,
+): Promise<Quote> {
+  const quote = await quotes.get(quoteId);
+  if (quote === undefined) throw new PolicyError('quote_invalid', 'There is no such quote.');
+  if (quote.usedAt !== undefined)
+    throw new PolicyError('quote_invalid', 'This quote has been used.');
+  if (hasPassed(quote.expiresAt, clock))
+    throw new PolicyError('quote_invalid', 'This quote has expired.');
+  return quote;
+}
+
+/**
+ * The offer as it is sold now, `undefined` when it is gone. Throws `config_missing` for a cloud that is not configured and
+ * what the provider throws.
+ */
+export async function freshOffer(
+  providers: Providers,
+  offerId: OfferId,
+  terms: Terms,
+  options: CallOptions,
+): Promise<Offer | undefined> {
+  const provider = providers.get(providerOf(offerId));
+  if (provider === undefined || provider.name === 'ssh')
+    throw new ConfigError('config_missing', `${providerOf(offerId)} cannot rent pods here.`);
+  const query = { diskGb: terms.diskGb, interruptible: terms.bidUsdPerHour !== undefined };
+  return provider.getOffer === undefined
+    ? (await widely(provider, query, options)).find((offer) => offer.offerId === offerId)
+    : provider.getOffer(offerId, query, options);
+}
+
+async function widely(
+  provider: Provider,
+  query: { readonly diskGb: number; readonly interruptible: boolean },
+  options: CallOptions,
+): Promise<readonly Offer[]> {
+  return provider.listOffers({ ...EVERYTHING, ...query }, options);
+}
+
+/**
+ * Those of the candidates that are still sold, in order. When none is, throws `offer_gone`, or what the provider threw for
+ * the first that could not be looked up.
+ */
+export async function freshOffers(
+  providers: Providers,
+  terms: Terms,
+  options: CallOptions,
+): Promise<readonly Offer[]> {
+  const looks = await Promise.all(
+    terms.offerIds.map(async (offerId) =>
+      freshOffer(providers, offerId, terms, options).catch((failure: unknown) => {
+        options.signal.throwIfAborted();
+        if (isAppError(failure)) return failure;
+        throw failure;
+      }),
+    ),
+  );
+  const offers = looks.flatMap((look) => (look === undefined || isAppError(look) ? [] : look));
+  if (offers.length > 0) return offers;
+  throw (
+    looks.find(isAppError) ?? new InputError('offer_gone', 'None of these offers is sold any more.')
+  );
+}

@@ -1,0 +1,134 @@
+import type { CallOptions, Clock } from '../core/call.ts';
+import { isAppError } from '../core/errors.ts';
+import type { Lease } from '../core/lease.ts';
+import type { Pods } from '../core/pods.ts';
+import type { Providers } from '../core/provider.ts';
+import { limitOf, untilAborted } from './deps.ts';
+import { handleOf, type Ledger } from './ledger.ts';
+import { accrued, spentUsd, usd } from './money.ts';
+import type { Observer } from './observer.ts';
+import type { Teardown } from './teardown.ts';
+
+const TEARDOWN_WAIT_SECONDS = 20;
+const BUDGET_WARNING = 0.8;
+
+export interface CareDeps {
+  readonly ledger: Ledger;
+  readonly observer: Observer;
+  readonly teardown: Teardown;
+  readonly providers: Providers;
+  readonly clock: Clock;
+  readonly isBeingCreated: (lease: Lease) => boolean;
+}
+
+/** Finds what a crash left half done and mends it. Never touches a machine that no lease speaks of. */
+export function createReconcile({
+  ledger,
+  observer,
+  teardown,
+  isBeingCreated,
+}: CareDeps): Pods['reconcile'] {
+  async function mend(lease: Lease): Promise<void> {
+    if (lease.state === 'closing') {
+      await teardown.end(lease, { waitSeconds: TEARDOWN_WAIT_SECONDS });
+    } else if (lease.podId === undefined && !isBeingCreated(lease)) {
+      await observer.settle(lease, await observer.look(lease));
+    }
+  }
+  return async (options) => {
+    const broken = (await ledger.all()).filter(
+      ({ state, podId }) => state === 'closing' || (state !== 'closed' && podId === undefined),
+    );
+    await allOf(broken.map(mend), options);
+  };
+}
+
+/** Acts on deadlines and budgets that are due, and says what it did. One lease that fails stops no other. */
+export function createEnforce(deps: CareDeps): Pods['enforce'] {
+  const { ledger, clock } = deps;
+  return async (options) => {
+    const open = (await ledger.all()).filter(
+      ({ state }) => state === 'open' || state === 'intended',
+    );
+    const said = await allOf(open.map(checkOrSay), options);
+    return said.flat();
+  };
+
+  async function checkOrSay(lease: Lease): Promise<readonly string[]> {
+    try {
+      return await check(lease);
+    } catch (failure) {
+      const code = isAppError(failure) ? failure.code : 'internal';
+      return [`${handleOf(lease)}: could not be looked after now (${code}). It is tried again.`];
+    }
+  }
+
+  async function check(lease: Lease): Promise<readonly string[]> {
+    const id = handleOf(lease);
+    const deadline = Date.parse(lease.deadlineAt);
+    if (Number.isNaN(deadline)) return [`${id}: its deadline cannot be read. Nothing was done.`];
+    const now = clock.now();
+    const spent = spentUsd(lease, now);
+    const { budgetUsd } = lease;
+    if (deadline <= now.getTime()) return expire(lease, 'its deadline has come', deps);
+    if (budgetUsd !== undefined && spent >= budgetUsd)
+      return expire(lease, `its budget of ${usd(budgetUsd)} is spent`, deps);
+    if (
+      budgetUsd === undefined ||
+      lease.warnedAt !== undefined ||
+      spent < budgetUsd * BUDGET_WARNING
+    )
+      return [];
+    await ledger.update(lease.leaseId, (before) => ({ ...before, warnedAt: now.toISOString() }));
+    await ledger.note('budget_warning', lease, `${usd(spent)} of ${usd(budgetUsd)} are spent.`);
+    return [`${id}: ${usd(spent)} of its budget of ${usd(budgetUsd)} are spent.`];
+  }
+}
+
+async function expire(lease: Lease, why: string, deps: CareDeps): Promise<readonly string[]> {
+  const { ledger, teardown, providers, clock } = deps;
+  const id = handleOf(lease);
+  const power = providers.get(lease.provider)?.power;
+  if (lease.terms.onExpiry === 'stop' && power !== undefined && lease.podId !== undefined) {
+    if (lease.stoppedAt !== undefined) return [];
+    await power.stopPod(lease.podId, { signal: limitOf(60) });
+    await ledger.update(lease.leaseId, (before) => stopped(before, clock));
+    await ledger.note('expired', lease, `Stopped: ${why}.`);
+    return [`${id}: stopped, ${why}.`];
+  }
+  const gates = await teardown.gates(lease, { signal: limitOf(60) });
+  const waiver = {
+    reason: `Ended without asking: ${why}.`,
+    by: 'expiry' as const,
+    at: clock.now().toISOString(),
+    gates: [...gates],
+  };
+  await ledger.note('expired', lease, `Destroyed: ${why}. ${gates.length} gates stood open.`);
+  const seen = await teardown.end(lease, {
+    waitSeconds: TEARDOWN_WAIT_SECONDS,
+    waiver: gates.length === 0 ? undefined : waiver,
+  });
+  const isGone = seen.kind === 'absent' && !seen.young;
+  return [`${id}: ${isGone ? 'destroyed' : 'ordered to end, not yet seen gone'}, ${why}.`];
+}
+
+export function stopped(lease: Lease, clock: Clock): Lease {
+  const now = clock.now();
+  return { ...accrued(lease, now), stoppedAt: now.toISOString() };
+}
+
+/** Every work is done or has failed; the failures are thrown together. The caller may stop waiting. */
+async function allOf<T>(
+  works: readonly Promise<T>[],
+  { signal }: CallOptions,
+): Promise<readonly T[]> {
+  const ends = await untilAborted(Promise.allSettled(works), signal);
+  const failures = ends.flatMap((end): unknown[] =>
+    end.status === 'rejected' ? [end.reason] : [],
+  );
+  const [first] = failures;
+  if (failures.length === 1) throw first;
+  if (failures.length > 1)
+    throw new AggregateError(failures, 'Several leases could not be looked after.');
+  return ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
+}

@@ -1,0 +1,216 @@
+import type { CallOptions, Clock } from '../core/call.ts';
+import { InputError, isAppError } from '../core/errors.ts';
+import type { ArtifactRecord, Files, Gate } from '../core/files.ts';
+import type { PodId } from '../core/ids.ts';
+import { isTerminal, type Job, type Jobs } from '../core/job.ts';
+import type { Lease, Receipt } from '../core/lease.ts';
+import type { Pod, Pods } from '../core/pods.ts';
+import type { Report, Reports } from '../core/report.ts';
+import type { Store } from '../core/store.ts';
+import { createLedger } from './ledger.ts';
+
+export interface ReportsDeps {
+  readonly store: Store;
+  readonly pods: Pods;
+  readonly jobs: Jobs;
+  readonly files: Files;
+  readonly clock: Clock;
+}
+
+/** What was rented, what ran, what came home, what it cost and how it ended; what nobody knows is said to be unknown. */
+export function createReports({ store, pods, jobs, files, clock }: ReportsDeps): Reports {
+  const ledger = createLedger({ store, clock });
+
+  async function podOf(podId: PodId, options: CallOptions): Promise<Pod> {
+    return (await pods.get(podId, { waitSeconds: 0 }, options)).pod;
+  }
+
+  async function gatesOf(pod: Pod, options: CallOptions): Promise<readonly Gate[]> {
+    if (pod.status === 'gone' || pod.mode === 'unmanaged') return [];
+    try {
+      return await files.gates(pod.podId, options);
+    } catch (failure) {
+      options.signal.throwIfAborted();
+      const code = isAppError(failure) ? failure.code : 'internal';
+      return [{ gate: 'not_checked', why: `The pod could not be looked at (${code}).` }];
+    }
+  }
+
+  return {
+    async report({ podId: asked, jobId }, options) {
+      const wanted = asked ?? (jobId === undefined ? undefined : (await jobs.get(jobId)).podId);
+      if (wanted === undefined) throw new InputError('invalid_input', 'Give podId or jobId.');
+      const pod = await podOf(wanted, options);
+      const { podId } = pod;
+      if (pod.status === 'ready') await jobs.refresh(podId, options);
+      const all = await jobs.list(podId);
+      const shown = jobId === undefined ? all : all.filter((job) => job.jobId === jobId);
+      const [lease, receipt, gates, artifacts, sessions] = await Promise.all([
+        ledger.find(podId),
+        pods.receipt(podId),
+        gatesOf(pod, options),
+        store.artifacts.list(),
+        store.sessions.list(),
+      ]);
+      const home = artifacts.filter(
+        (artifact) => artifact.podId === podId && (jobId === undefined || artifact.jobId === jobId),
+      );
+      const missing = missingFiles(shown, home, gates, receipt);
+      const parts = { pod, lease, receipt, jobs: shown, home, missing, gates };
+      return {
+        podId,
+        mode: pod.mode,
+        status: pod.status,
+        ...moneyOf(parts, clock),
+        success: successOf(parts),
+        jobs: shown.map(jobRowOf),
+        filesHome: home.map(({ remotePath, localPath, bytes, sha256, proof }) => ({
+          path: remotePath,
+          localPath,
+          bytes,
+          sha256,
+          proof,
+        })),
+        filesMissing: [...missing],
+        sessions: sessions
+          .filter((session) => session.podId === podId)
+          .map(({ sessionId, state, archivePath }) => ({
+            sessionId,
+            state,
+            ...(archivePath === undefined ? {} : { transcript: archivePath }),
+          })),
+        errors: errorsOf(parts),
+        notTracked: notTrackedOf(pod),
+        ...(receipt === undefined ? {} : { destroyed: receipt.proof }),
+        ...waiverOf(receipt),
+        nextStep: nextStepOf(parts),
+      };
+    },
+  };
+}
+
+interface Parts {
+  readonly pod: Pod;
+  readonly lease: Lease | undefined;
+  readonly receipt: Receipt | undefined;
+  readonly jobs: readonly Job[];
+  readonly home: readonly ArtifactRecord[];
+  readonly missing: readonly string[];
+  readonly gates: readonly Gate[];
+}
+
+function moneyOf({ pod, lease, receipt }: Parts, clock: Clock): Partial<Report> {
+  if (lease === undefined) return {};
+  const seconds = (clock.now().getTime() - Date.parse(lease.createdAt)) / 1000;
+  return {
+    ...(pod.gpu === undefined ? {} : { gpu: pod.gpu }),
+    usdPerHour: lease.usdPerHour,
+    runtimeSeconds: receipt?.runtimeSeconds ?? Math.max(0, seconds),
+    ...(pod.spentUsd === undefined ? {} : { costUsd: receipt?.estimatedUsd ?? pod.spentUsd }),
+  };
+}
+
+function jobRowOf(job: Job): Report['jobs'][number] {
+  const { jobId, name, command, status, exitCode, startedAt, endedAt } = job;
+  const hasTimes = startedAt !== undefined && endedAt !== undefined;
+  return {
+    jobId,
+    name,
+    command: command.length <= 500 ? command : `${command.slice(0, 500)}…`,
+    status,
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(hasTimes ? { runtimeSeconds: (Date.parse(endedAt) - Date.parse(startedAt)) / 1000 } : {}),
+  };
+}
+
+/** A program that ended well proves nothing about its files, and a file nothing about the science (RP-03). */
+function successOf({ jobs, home, missing, gates }: Parts): Report['success'] {
+  const declared = jobs.some(({ artifacts }) => artifacts.length > 0);
+  const isUnchecked = gates.some(({ gate }) => gate === 'not_checked');
+  return {
+    command: commandSuccess(jobs),
+    artifacts:
+      !declared && home.length === 0
+        ? 'not_applicable'
+        : missing.length === 0
+          ? isUnchecked
+            ? 'unknown'
+            : 'yes'
+          : home.length > 0
+            ? 'partly'
+            : isUnchecked
+              ? 'unknown'
+              : 'no',
+    scientific: 'unknown',
+  };
+}
+
+function commandSuccess(jobs: readonly Job[]): Report['success']['command'] {
+  if (jobs.length === 0) return 'not_applicable';
+  const completed = jobs.filter(({ status }) => status === 'completed').length;
+  if (completed === jobs.length) return 'yes';
+  if (jobs.some(({ status }) => !isTerminal(status) || status === 'lost')) return 'unknown';
+  return completed > 0 ? 'partly' : 'no';
+}
+
+/** While the pod is there it is asked; afterwards what its waiver says, or which declared output has no file at home. */
+function missingFiles(
+  jobs: readonly Job[],
+  home: readonly ArtifactRecord[],
+  gates: readonly Gate[],
+  receipt: Receipt | undefined,
+): readonly string[] {
+  const open = [...gates, ...(receipt?.waiver?.gates ?? [])].filter(
+    ({ gate }) => gate !== 'job_running' && gate !== 'not_checked',
+  );
+  const named = open.flatMap(({ path }) => path ?? []);
+  const neverFetched = jobs
+    .filter(({ jobId, artifacts }) => artifacts.length > 0 && !home.some((a) => a.jobId === jobId))
+    .flatMap(({ artifacts }) => artifacts);
+  return [...new Set([...named, ...neverFetched])];
+}
+
+function errorsOf({ pod, lease, jobs }: Parts): string[] {
+  return [
+    ...(lease?.failure === undefined ? [] : [lease.failure]),
+    ...(pod.problem === undefined || pod.problem === lease?.failure ? [] : [pod.problem]),
+    ...(lease?.attempts ?? []).map(({ offerId, reason }) => `Offer ${offerId}: ${reason}`),
+    ...jobs
+      .filter(({ status }) => ['failed', 'timed_out', 'lost', 'cancelled'].includes(status))
+      .map(
+        ({ jobId, status, exitCode }) =>
+          `Job ${jobId}: ${status}${exitCode === undefined ? '' : ` with exit code ${exitCode}`}`,
+      ),
+  ];
+}
+
+function notTrackedOf({ mode }: Pod): string[] {
+  return mode === 'managed'
+    ? ['bandwidth and storage charges beyond the hourly price']
+    : ['cost', 'deadline', 'cleanup: nothing of ours stops or destroys this machine'];
+}
+
+function waiverOf(receipt: Receipt | undefined): Pick<Report, 'waiver'> {
+  const waiver = receipt?.waiver;
+  return waiver === undefined
+    ? {}
+    : { waiver: `${waiver.gates.length} open gates waived by ${waiver.by}: ${waiver.reason}` };
+}
+
+/** One concrete step (RP-05). */
+function nextStepOf({ pod, jobs, missing, gates }: Parts): string {
+  const isOver =
+    pod.status === 'gone' ||
+    (pod.mode === 'managed' && pod.status === 'failed' && pod.spentUsd === 0);
+  if (isOver)
+    return missing.length === 0
+      ? 'Nothing is left to do: the pod is gone.'
+      : 'The pod is gone and the named files did not come home: run the job again on another pod.';
+  const running = jobs.find(({ status }) => !isTerminal(status));
+  if (running !== undefined) return `Wait for job ${running.jobId} with job_wait.`;
+  if (missing.length > 0) return 'Bring the missing files home with fetch_artifacts.';
+  if (gates.length > 0) return 'The pod could not be checked: call diagnose, then report again.';
+  return pod.mode === 'managed'
+    ? 'Everything is home: end the meter with destroy.'
+    : 'Tell the user that the machine is still running and theirs to stop.';
+}

@@ -1,0 +1,194 @@
+import type { CallOptions, Clock } from '../core/call.ts';
+import { InputError, isAppError, PolicyError } from '../core/errors.ts';
+import type { Files, Gate } from '../core/files.ts';
+import { type PodId, providerOf } from '../core/ids.ts';
+import type { Jobs } from '../core/job.ts';
+import { KeyedLock } from '../core/keyed-lock.ts';
+import type { Lease, Receipt, Waiver } from '../core/lease.ts';
+import type { Answer, Ask, DestroyOutcome, Pods } from '../core/pods.ts';
+import { poll } from '../core/poll.ts';
+import type { Providers } from '../core/provider.ts';
+import type { Remote } from '../core/remote.ts';
+import type { Sessions } from '../core/session.ts';
+import type { Store } from '../core/store.ts';
+import { limitOf, untilAborted } from './deps.ts';
+import { handleOf, type Ledger } from './ledger.ts';
+import type { Observer, Reading } from './observer.ts';
+import { podOf } from './view.ts';
+
+const FAREWELL_LIMIT_SECONDS = 120;
+const ORDER_LIMIT_SECONDS = 60;
+/** A machine that is still being made refuses to go at first: the order is given again (TD-06). */
+const REORDER_SECONDS = 15;
+
+export interface Teardown {
+  readonly destroy: Pods['destroy'];
+  /**
+   * Ends a pod without asking: farewell on the pod, intent on disk, the order, then looks until it is seen gone or
+   * the time is over. May be called again at any time, by any process.
+   */
+  end(
+    lease: Lease,
+    request: { waitSeconds: number; waiver?: Waiver | undefined },
+  ): Promise<Reading>;
+  /** What forbids the end. A look that fails is itself a gate. */
+  gates(lease: Lease, options: CallOptions): Promise<readonly Gate[]>;
+}
+export interface TeardownDeps {
+  readonly store: Store;
+  readonly providers: Providers;
+  readonly remote: Remote;
+  readonly sessions: Sessions;
+  readonly jobs: Jobs;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly observer: Observer;
+}
+
+export function createTeardown(deps: TeardownDeps): Teardown {
+  const { store, providers, remote, sessions, jobs, files, clock, ledger, observer } = deps;
+  const lock = new KeyedLock();
+
+  async function gates(lease: Lease, options: CallOptions): Promise<readonly Gate[]> {
+    if (lease.podId === undefined || lease.state === 'closing') return [];
+    try {
+      return await files.gates(lease.podId, options);
+    } catch (failure) {
+      options.signal.throwIfAborted();
+      const code = isAppError(failure) ? failure.code : 'internal';
+      return [{ gate: 'not_checked', why: `What is on the pod could not be checked (${code}).` }];
+    }
+  }
+
+  /** What the pod still holds for us, as far as it lets us. */
+  async function farewell(podId: PodId): Promise<void> {
+    const signal = limitOf(FAREWELL_LIMIT_SECONDS);
+    const quietly = async (work: Promise<void>): Promise<void> =>
+      untilAborted(work, signal).catch(() => undefined);
+    await quietly(jobs.collectLogs(podId, { signal }));
+    await quietly(sessions.closePod(podId, { signal }));
+    await quietly(remote.disconnect(podId));
+  }
+
+  async function order(lease: Lease): Promise<void> {
+    if (lease.podId === undefined) return;
+    const signal = limitOf(ORDER_LIMIT_SECONDS);
+    // Whatever it answers, the next look tells; a call that hangs is left alone.
+    await untilAborted(
+      providers.get(lease.provider)?.terminatePod(lease.podId, { signal }) ?? Promise.resolve(),
+      signal,
+    ).catch(() => undefined);
+  }
+
+  async function end(
+    first: Lease,
+    { waitSeconds, waiver }: { waitSeconds: number; waiver?: Waiver | undefined },
+  ): Promise<Reading> {
+    return lock.run(first.leaseId, async () => {
+      // Looked up first where the answer to its creation was lost: there may be a machine to end.
+      let lease = await observer.settle(first, await observer.look(first));
+      if (lease.state === 'closed') return goneOf();
+      if (lease.podId !== undefined) await farewell(lease.podId);
+      lease = await ledger.update(lease.leaseId, (before) => ({
+        ...before,
+        state: 'closing',
+        closingAt: before.closingAt ?? clock.now().toISOString(),
+        ...(waiver === undefined || before.waiver !== undefined ? {} : { waiver }),
+      }));
+      let orderedAt = Number.NEGATIVE_INFINITY;
+      let absences = 0;
+      let last: Reading = { kind: 'unknown', why: 'not looked yet' };
+      const look = async (): Promise<Reading | undefined> => {
+        if (clock.now().getTime() - orderedAt >= REORDER_SECONDS * 1000) {
+          orderedAt = clock.now().getTime();
+          await order(lease);
+        }
+        last = await observer.look(lease);
+        absences = last.kind === 'absent' ? absences + 1 : 0;
+        // A young pod may be missing from one list and back in the next.
+        if (last.kind === 'absent' && lease.podId !== undefined && absences >= 2)
+          last = { ...last, young: false };
+        lease = await observer.settle(lease, last);
+        return lease.state === 'closed' ? last : undefined;
+      };
+      const every = lease.provider === 'local' ? 0.2 : 2;
+      const wait = { clock, timeoutSeconds: waitSeconds, everySeconds: every };
+      const seen = await poll(look, { ...wait, signal: new AbortController().signal });
+      return seen ?? last;
+    });
+  }
+
+  async function waive(
+    lease: Lease,
+    missing: readonly Gate[],
+    reason: string,
+    ask: Ask,
+  ): Promise<Waiver | Extract<Answer, 'declined'>> {
+    const answer = await ask({
+      message: `Destroy pod ${handleOf(lease)} although ${missing.length} checks say that work on it would be lost?`,
+      field: 'discardUnfetched',
+    });
+    if (answer === 'declined') return answer;
+    const by = answer === 'accepted' ? 'person' : 'caller';
+    return { reason, by, at: clock.now().toISOString(), gates: [...missing] };
+  }
+
+  async function destroy(
+    podId: PodId,
+    { discardUnfetched, reason = '', waitSeconds }: Parameters<Pods['destroy']>[1],
+    { ask, ...options }: Parameters<Pods['destroy']>[2],
+  ): Promise<DestroyOutcome> {
+    const lease = await leaseToEnd(podId);
+    const facts = providers.get(lease.provider)?.facts;
+    if (lease.state === 'closed') return { outcome: 'gone', receipt: await receiptOf(lease) };
+    options.progress?.('Checking what is on the pod');
+    const missing = await gates(lease, options);
+    let waiver: Waiver | undefined;
+    if (missing.length > 0) {
+      const blocked = async (): Promise<DestroyOutcome & { outcome: 'blocked' }> => ({
+        outcome: 'blocked',
+        pod: podOf({ lease, facts, reading: await observer.look(lease) }, clock),
+        missing,
+      });
+      if (!discardUnfetched) return blocked();
+      if (reason.trim() === '')
+        throw new InputError('invalid_input', 'discardUnfetched needs a reason.');
+      const decision = await waive(lease, missing, reason.trim(), ask);
+      if (decision === 'declined') {
+        await ledger.note('waiver_declined', lease, reason.trim());
+        return { ...(await blocked()), declined: true };
+      }
+      waiver = decision;
+    }
+    options.signal.throwIfAborted();
+    options.progress?.('Ending the pod and looking until it is gone');
+    const seen = await untilAborted(end(lease, { waitSeconds, waiver }), options.signal);
+    const after = (await ledger.find(podId)) ?? lease;
+    if (after.state === 'closed') return { outcome: 'gone', receipt: await receiptOf(after) };
+    return {
+      outcome: seen.kind === 'present' ? 'present' : 'unknown',
+      pod: podOf({ lease: after, facts, reading: seen }, clock),
+    };
+  }
+
+  const receiptOf = async ({ podId }: Lease): Promise<Receipt | undefined> =>
+    podId === undefined ? undefined : store.receipts.get(podId);
+
+  async function leaseToEnd(podId: PodId): Promise<Lease> {
+    const notOurs = 'This server did not rent that machine, so it does not end it.';
+    if (providerOf(podId) === 'ssh') throw new PolicyError('not_owned', notOurs);
+    const lease = await ledger.find(podId);
+    if (lease !== undefined) return lease;
+    const provider = providers.get(providerOf(podId));
+    if ((await provider?.getPod(podId, { signal: limitOf(30) })) === undefined)
+      throw new InputError('not_found', 'There is no such pod.');
+    throw new PolicyError('not_owned', notOurs, {
+      hint: 'Ask the user. update_pod with adopt takes it over, then destroy works.',
+    });
+  }
+
+  return { destroy, end, gates };
+}
+
+const goneOf = (): Reading => ({ kind: 'absent', young: false, how: 'It was closed before.' });

@@ -1,0 +1,164 @@
+import type { Clock } from '../core/call.ts';
+import { isTerminal, type Job } from '../core/job.ts';
+import type { Lease } from '../core/lease.ts';
+import type { Offer } from '../core/offer.ts';
+import type { Pod, PodStatus } from '../core/pods.ts';
+import type { ProviderFacts, ProviderPod } from '../core/provider.ts';
+import { handleOf } from './ledger.ts';
+import { spentUsd, usd } from './money.ts';
+import type { Reading } from './observer.ts';
+
+/** A teardown that has not been proven after this long is called failed, and listed first. */
+const CLEANUP_LIMIT_SECONDS = 180;
+const BUDGET_WARNING = 0.8;
+
+export interface Seen {
+  readonly lease: Lease;
+  /** Absent: nobody looked just now. */
+  readonly reading?: Reading | undefined;
+  /** Whether a command of ours ran there just now. Absent: not tried. */
+  readonly answers?: boolean | undefined;
+  readonly facts?: ProviderFacts | undefined;
+}
+
+/** Lease, the provider's word and our measurements as one pod. Pure but for the time. */
+export function podOf(seen: Seen, clock: Clock): Pod {
+  const { lease, reading, facts } = seen;
+  const now = clock.now();
+  const status = statusOf(seen, now);
+  const endpoint = reading?.kind === 'present' ? reading.pod.endpoint : undefined;
+  const problem = problemOf(seen, status, now);
+  const workFolder = lease.measured?.['workFolder'];
+  const adopted = lease.approvedBy === 'adopted';
+  return {
+    podId: handleOf(lease),
+    name: lease.name,
+    provider: lease.provider,
+    mode: 'managed',
+    status,
+    ...(lease.offer.gpu === undefined ? {} : { gpu: lease.offer.gpu }),
+    ...(adopted ? {} : { gpuCount: lease.offer.gpuCount, advertised: advertisedOf(lease.offer) }),
+    usdPerHour: lease.usdPerHour,
+    spentUsd: spentUsd(lease, now),
+    ...(lease.budgetUsd === undefined ? {} : { budgetUsd: lease.budgetUsd }),
+    createdAt: lease.createdAt,
+    deadlineAt: lease.deadlineAt,
+    onExpiry: lease.terms.onExpiry,
+    stage: lease.stage,
+    stages: [...lease.stages],
+    ...(endpoint === undefined
+      ? {}
+      : {
+          endpoint: {
+            host: endpoint.host,
+            port: endpoint.port,
+            user: endpoint.user,
+            route: endpoint.route,
+          },
+        }),
+    ...(lease.measured === undefined ? {} : { measured: lease.measured }),
+    ...(facts === undefined
+      ? {}
+      : {
+          dangerClocks: [...facts.dangerClocks],
+          paths: facts.paths.map((path) => ({ ...path })),
+        }),
+    ...(typeof workFolder === 'string' ? { workFolder } : {}),
+    ...(lease.offer.rehearsal === undefined ? {} : { rehearsal: lease.offer.rehearsal }),
+    ...(problem === undefined ? {} : { problem }),
+    ...(lease.observedAt === undefined ? {} : { observedAt: lease.observedAt }),
+  };
+}
+
+export function statusOf({ lease, reading, answers }: Seen, now: Date): PodStatus {
+  if (lease.state === 'closed') return lease.podId === undefined ? 'failed' : 'gone';
+  if (lease.state === 'closing')
+    return isCleanupOverdue(lease, now) ? 'cleanup_failed' : 'destroying';
+  if (reading?.kind === 'unknown') return 'unknown';
+  if (reading?.kind === 'absent')
+    return lease.podId === undefined ? absentStatus(lease) : 'provisioning';
+  const told = reading?.pod.status ?? lease.observedStatus;
+  if (told === 'stopped' && (lease.stoppedAt !== undefined || lease.readyAt !== undefined))
+    return 'stopped';
+  if (told === 'failed' || lease.failure !== undefined) return 'failed';
+  if (told === 'unknown') return 'unknown';
+  if (lease.readyAt === undefined || told === 'provisioning') return 'provisioning';
+  return answers === false ? 'unreachable' : 'ready';
+}
+
+function absentStatus({ state }: Lease): PodStatus {
+  return state === 'intended' ? 'provisioning' : 'unknown';
+}
+
+function isCleanupOverdue({ closingAt }: Lease, now: Date): boolean {
+  return (
+    closingAt !== undefined &&
+    (now.getTime() - Date.parse(closingAt)) / 1000 >= CLEANUP_LIMIT_SECONDS
+  );
+}
+
+/** What to know about it in our own words; `undefined`: nothing. */
+function problemOf({ lease, reading }: Seen, status: PodStatus, now: Date): string | undefined {
+  if (status === 'cleanup_failed')
+    return 'It was ordered to end and is still there: it may go on costing money. Call destroy again.';
+  if (lease.state !== 'closed' && reading?.kind === 'unknown')
+    return `${reading.why}; what is shown was true at ${lease.observedAt ?? lease.createdAt}.`;
+  if (lease.failure !== undefined) return lease.failure;
+  if (lease.podId === undefined && status === 'unknown')
+    return 'The answer to its creation was lost. It is looked for by its label; until then it may cost money.';
+  const { budgetUsd } = lease;
+  const spent = spentUsd(lease, now);
+  if (lease.state !== 'closed' && budgetUsd !== undefined && spent >= budgetUsd * BUDGET_WARNING)
+    return `${usd(spent)} of its budget of ${usd(budgetUsd)} are spent.`;
+  return Number.isNaN(Date.parse(lease.deadlineAt))
+    ? 'Its deadline cannot be read. Set one with update_pod ttlMinutes.'
+    : undefined;
+}
+
+function advertisedOf(offer: Offer): Readonly<Record<string, string | number>> {
+  const { gpu, gpuCount, vramGb, vcpu, ramGb, diskGb, region, cuda, reliability } = offer;
+  const facts = { gpu, gpuCount, vramGb, vcpu, ramGb, diskGb, region, cuda, reliability };
+  return Object.fromEntries(
+    Object.entries(facts).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
+/** A machine of the account that no lease of ours speaks of. */
+export function unmanagedPodOf(pod: ProviderPod, provider: Pod['provider'], now: Date): Pod {
+  const isOurs = pod.label.startsWith('gl-');
+  return {
+    podId: pod.podId,
+    name:
+      pod.label
+        .replace(/[^\w.-]+/g, ' ')
+        .trim()
+        .slice(0, 60) || pod.podId,
+    provider,
+    mode: 'unmanaged',
+    status: pod.status === 'running' ? 'ready' : pod.status,
+    usdPerHour: pod.usdPerHour,
+    ...(pod.createdAt === undefined ? {} : { createdAt: pod.createdAt }),
+    problem: isOurs
+      ? 'An orphan: it carries a label of gpu-lease, but no lease here knows it. Another machine of yours may use it. update_pod with adopt takes it over.'
+      : 'Not rented by this server; nothing of ours stops or destroys it. update_pod with adopt takes it over.',
+    observedAt: now.toISOString(),
+  };
+}
+
+export function userManagedPodOf(
+  { podId, name, answers }: { podId: Pod['podId']; name: string; answers?: boolean },
+  now: Date,
+): Pod {
+  return {
+    podId,
+    name,
+    provider: 'ssh',
+    mode: 'user_managed',
+    status: answers === undefined ? 'unknown' : answers ? 'ready' : 'unreachable',
+    ...(answers === undefined ? {} : { observedAt: now.toISOString() }),
+  };
+}
+
+export function hasLiveJob(jobs: readonly Job[]): boolean {
+  return jobs.some(({ status }) => !isTerminal(status));
+}
