@@ -7,7 +7,7 @@ import { isAppError } from '../../src/core/errors.ts';
 import { jobIdSchema, podIdSchema } from '../../src/core/ids.ts';
 import { isTerminal, type JobReport, type JobRequest, type Jobs } from '../../src/core/job.ts';
 import type { Store } from '../../src/core/store.ts';
-import { createJobs, type JobsDeps } from '../../src/jobs/create-jobs.ts';
+import { createJobs, type JobsDeps } from '../../src/jobs/jobs.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import { createShellRemote } from '../support/shell-remote.ts';
 
@@ -81,8 +81,7 @@ async function ours(mark = pod): Promise<{ pid: number; cmdline: string; environ
   const found = [];
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
-    const read = async (name: string) =>
-      readFile(`/proc/${pid}/${name}`, 'latin1').catch(() => '');
+    const read = async (name: string) => readFile(`/proc/${pid}/${name}`, 'latin1').catch(() => '');
     const environ = await read('environ');
     const state = /\) (\S)/.exec(await read('stat'))?.[1];
     if (environ.includes(mark) && environ.includes(`HOME=${pod}`) && state !== 'Z')

@@ -1,0 +1,114 @@
+import type { Finding } from '../core/job.ts';
+import { quoteForeign } from '../core/untrusted.ts';
+import type { Rule } from './rule.ts';
+import { CLOUD_RULES } from './rules-cloud.ts';
+import { MACHINE_RULES } from './rules-machine.ts';
+import { PROGRAM_RULES } from './rules-program.ts';
+
+/** Every text rule, specific before general within its group. */
+export const RULES: readonly Rule[] = [...MACHINE_RULES, ...CLOUD_RULES, ...PROGRAM_RULES];
+
+const MAX_LINES = 5000;
+const MAX_LINE_CHARS = 1000;
+const UNKNOWN_LINES = 50;
+
+/** What a job left behind. */
+export interface Evidence {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode?: number | undefined;
+  readonly oomKills?: number | undefined;
+  readonly ended: 'exit' | 'timed_out' | 'disk_full' | 'reboot' | 'killed';
+}
+
+/**
+ * Every rule that some line of `text` matches: the earliest line first, since later trouble is usually its effect, and
+ * known effects after all causes [FA-04]. Linear in the text.
+ */
+export function findingsIn(text: string): readonly Finding[] {
+  const lines = text
+    .split('\n')
+    .slice(-MAX_LINES)
+    .map((line) => line.slice(0, MAX_LINE_CHARS));
+  const hits: { readonly rule: Rule; readonly at: number; readonly line: string }[] = [];
+  for (const rule of RULES) {
+    const at = lines.findIndex((line) => rule.pattern.test(line));
+    if (at >= 0) hits.push({ rule, at, line: lines[at] ?? '' });
+  }
+  const rank = (rule: Rule): number => (rule.isEffect === true ? 1 : 0);
+  return hits
+    .toSorted((a, b) => rank(a.rule) - rank(b.rule) || a.at - b.at)
+    .map(({ rule, line }) => ({
+      code: rule.id,
+      class: rule.class,
+      retryable: rule.retryable,
+      remedy: rule.remedy,
+      evidence: quoteForeign(line, 500),
+    }));
+}
+
+/** Why a job ended badly: facts of the machine before words of the log, and an honest `unknown` [FA-02] [FA-05]. */
+export function diagnoseJob(evidence: Evidence): readonly Finding[] {
+  const facts = factFindings(evidence);
+  const texts = [...findingsIn(evidence.stderr), ...findingsIn(evidence.stdout)];
+  const all = [...facts, ...texts];
+  const known = all.filter(
+    (finding, index) => all.findIndex((other) => other.code === finding.code) === index,
+  );
+  return known.length > 0 ? known : [unknownFinding(evidence)];
+}
+
+function factFindings({ ended, oomKills, exitCode }: Evidence): readonly Finding[] {
+  const found: Finding[] = [];
+  if (ended === 'reboot')
+    found.push({
+      code: 'D-061',
+      class: 'host_fault',
+      retryable: 'after_fix',
+      remedy: 'The pod restarted while the job ran: start it again from its last checkpoint.',
+    });
+  if ((oomKills ?? 0) > 0)
+    found.push({
+      code: 'D-054',
+      class: 'oom_host',
+      retryable: 'after_fix',
+      remedy:
+        'The memory limit of the pod killed a process: fewer workers, less caching, or more RAM.',
+    });
+  if (ended === 'disk_full')
+    found.push({
+      code: 'D-059',
+      class: 'disk',
+      retryable: 'after_fix',
+      remedy:
+        'The disk ran full: remove old checkpoints (never the best one), or use a larger disk.',
+    });
+  if (ended === 'timed_out')
+    found.push({
+      code: 'job_deadline',
+      class: 'timeout',
+      retryable: 'after_fix',
+      remedy: 'Its own time limit ended it: resume from a checkpoint with more maxRuntimeMinutes.',
+    });
+  if (ended === 'killed' || (exitCode === 137 && (oomKills ?? 0) === 0 && ended === 'exit'))
+    found.push({
+      code: 'D-055',
+      class: 'unknown',
+      retryable: 'no',
+      remedy:
+        'Killed from outside, and not by the memory limit of the pod: a person, the provider, or the host. Look at the pod with diagnose.',
+    });
+  return found;
+}
+
+function unknownFinding({ stderr, stdout }: Evidence): Finding {
+  const source = stderr.trim() === '' ? stdout : stderr;
+  const excerpt = quoteForeign(source.trimEnd().split('\n').slice(-UNKNOWN_LINES).join('\n'), 4000);
+  return {
+    code: 'unknown',
+    class: 'unknown',
+    retryable: 'no',
+    remedy: 'No known cause matches: read the quoted lines, then the whole log with job_logs.',
+    ...(excerpt === '' ? {} : { evidence: excerpt }),
+  };
+}
