@@ -17,6 +17,7 @@ export const syncResultSchema = z.object({
   seconds: z.number(),
   verified: z.boolean().describe('Every file hashed equal on the pod.'),
   dryRun: z.boolean(),
+  warnings: z.array(z.string()).exactOptional().describe('Sent, but likely to fail on the pod.'),
 });
 export type SyncResult = z.output<typeof syncResultSchema>;
 
@@ -45,6 +46,10 @@ export const fetchResultSchema = z.object({
   }),
   missing: z.array(z.string()),
   leftOnPod: z.array(z.object({ path: z.string(), bytes: z.int().nonnegative() })),
+  refused: z
+    .array(skippedSchema)
+    .exactOptional()
+    .describe('Matched, but a link, a device or a name that this machine cannot hold.'),
   dryRun: z.boolean(),
 });
 export type FetchResult = z.output<typeof fetchResultSchema>;

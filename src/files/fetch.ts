@@ -1,0 +1,232 @@
+import { createHash } from 'node:crypto';
+import { mkdir, realpath, statfs, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { CallOptions } from '../core/call.ts';
+import { InputError, RemoteError } from '../core/errors.ts';
+import type { FetchRequest, FetchResult } from '../core/files.ts';
+import { type PodId, randomToken } from '../core/ids.ts';
+import { KeyedLock } from '../core/keyed-lock.ts';
+import { quoteForeign } from '../core/untrusted.ts';
+import { bringHome } from './bring-home.ts';
+import type { FilesDeps } from './deps.ts';
+import { checkLanding, isHome } from './land.ts';
+import { listPod, lookFor, type Manifest, type ManifestFile, makeManifest } from './manifest.ts';
+import { relativePattern } from './patterns.ts';
+import { openPod, type Pod } from './pod.ts';
+import { type Fetched, keepRecords, proveFiles } from './records.ts';
+import { podFolders } from './remote-folder.ts';
+import { DEFAULT_EXCLUDES } from './rules.ts';
+import { totalBytes } from './sync-plan.ts';
+import { resolveDestination } from './workspace.ts';
+
+const MAX_LISTED = 200;
+
+/** Pod to local folder: manifest first, pulled aside, hashed, opened, then renamed into place and recorded. */
+export function createFetch(
+  deps: FilesDeps,
+): (request: FetchRequest, options: CallOptions) => Promise<FetchResult> {
+  const lock = new KeyedLock();
+  return async (request, options) => {
+    const destination = await resolveDestination(deps.workspace, request.localPath);
+    return lock.run(destination, async () => fetchOnce(deps, request, destination, options));
+  };
+}
+
+async function fetchOnce(
+  deps: FilesDeps,
+  request: FetchRequest,
+  destination: string,
+  options: CallOptions,
+): Promise<FetchResult> {
+  const pod = openPod(deps.remote, request.podId, options);
+  const wanted = await whatIsWanted(deps, pod, request);
+  const shared = {
+    podId: request.podId,
+    ...(request.jobId === undefined ? {} : { jobId: request.jobId }),
+    dryRun: request.dryRun,
+  };
+  if (request.dryRun) {
+    const found = await lookFor(pod, wanted);
+    refuseNothing(found.files.length, found.missing, request.strict, found.odd);
+    const files = found.files.map((file) => ({
+      path: file.path,
+      localPath: path.join(destination, file.path),
+      bytes: file.bytes,
+      sha256: '',
+      proof: 'exists' as const,
+    }));
+    return {
+      ...shared,
+      manifest: listed(wanted.root, files),
+      missing: [...found.missing],
+      leftOnPod: await leftOnPod(pod, wanted.root, found.files),
+      ...refusedOf(found),
+    };
+  }
+
+  options.progress?.('Making the manifest on the pod.');
+  const manifest = await makeManifest(pod, wanted);
+  refuseNothing(manifest.files.length, manifest.missing, request.strict, manifest.odd);
+  const left = await leftOnPod(pod, wanted.root, manifest.files);
+  await checkLanding(destination, manifest.files);
+  const absent: ManifestFile[] = [];
+  for (const file of manifest.files)
+    if (!(await isHome(path.join(destination, file.path), file, options.signal))) absent.push(file);
+  await refuseFullHere(destination, absent);
+  const home =
+    absent.length === 0
+      ? manifest
+      : await bringHome(deps.clock, pod, wanted, manifest, absent, {
+          destination,
+          partialFolder: await partialFolder(deps.workspace, destination, request.podId),
+        });
+
+  options.progress?.(`Opening ${home.files.length} files.`);
+  const files = await proveFiles(destination, home.files, request.verify, options.signal);
+  await keepRecords(deps, request, wanted.root, files);
+  return {
+    ...shared,
+    manifest: {
+      ...listed(wanted.root, files),
+      manifestPath: await writeManifest(deps, request, wanted.root, files),
+    },
+    missing: [...home.missing],
+    leftOnPod: left,
+    ...refusedOf(home),
+  };
+}
+
+async function whatIsWanted(
+  deps: FilesDeps,
+  pod: Pod,
+  request: FetchRequest,
+): Promise<Parameters<typeof lookFor>[1]> {
+  const exclude = request.exclude;
+  if (request.jobId === undefined) {
+    if (request.paths.length === 0)
+      throw new InputError('invalid_input', 'paths is empty, so nothing was asked for.', {
+        hint: 'Name paths below the work folder, or a jobId with declared artifacts.',
+      });
+    const { work } = await podFolders(pod);
+    const named = await deps.remote.workFolder(request.podId, pod.call);
+    const patterns = request.paths.map((item) =>
+      item.startsWith(`${named}/`) ? relativePattern(named, item) : relativePattern(work, item),
+    );
+    return { root: work, patterns, exclude };
+  }
+  const job = await deps.jobs.get(request.jobId);
+  if (job.podId !== request.podId)
+    throw new InputError('invalid_input', 'This job belongs to another pod.');
+  const asked = request.paths.length > 0 ? request.paths : job.artifacts;
+  if (asked.length === 0)
+    throw new InputError('invalid_input', 'The job declared no artifacts and paths is empty.', {
+      hint: 'Name paths relative to the job folder. Use dryRun with paths ["."] to see what is there.',
+    });
+  return { root: job.cwd, patterns: asked.map((item) => relativePattern(job.cwd, item)), exclude };
+}
+
+function refuseNothing(
+  found: number,
+  missing: readonly string[],
+  strict: boolean,
+  odd: readonly { readonly path: string }[],
+): void {
+  if (found === 0)
+    throw new InputError('path_missing', 'Nothing that was asked for is on the pod.', {
+      hint: 'Look with dryRun and paths ["."], or read the job logs: it may have saved elsewhere.',
+      ...(odd.length === 0
+        ? {}
+        : {
+            foreignText: quoteForeign(
+              `not regular files: ${odd.map((entry) => entry.path).join(', ')}`,
+              600,
+            ),
+          }),
+    });
+  if (strict && missing.length > 0)
+    throw new InputError(
+      'path_missing',
+      `Missing on the pod: ${missing.slice(0, 10).join(', ')}. Nothing was fetched.`,
+    );
+}
+
+async function leftOnPod(
+  pod: Pod,
+  root: string,
+  fetched: readonly { readonly path: string }[],
+): Promise<FetchResult['leftOnPod']> {
+  const taken = new Set(fetched.map((file) => file.path));
+  const { entries } = await listPod(pod, root, [''], DEFAULT_EXCLUDES);
+  return entries
+    .filter((entry) => entry.kind === 'file' && !taken.has(entry.path))
+    .toSorted((a, b) => b.bytes - a.bytes)
+    .slice(0, MAX_LISTED)
+    .map(({ path: name, bytes }) => ({ path: name, bytes }));
+}
+
+function refusedOf({
+  odd,
+  refusedNames,
+}: Pick<Manifest, 'odd' | 'refusedNames'>): Pick<FetchResult, 'refused'> {
+  const refused = odd.slice(0, MAX_LISTED).map(({ path: name, kind }) => ({
+    path: name,
+    why: kind === 'link' ? 'symbolic link' : 'not a regular file',
+  }));
+  if (refusedNames > 0)
+    refused.push({ path: '', why: `${refusedNames} names that cannot be files here` });
+  return refused.length === 0 ? {} : { refused };
+}
+
+/** Files with a problem first; the whole list is in the manifest file. */
+function listed(root: string, files: readonly Fetched[]): FetchResult['manifest'] {
+  const broken = files.filter((file) => file.problem !== undefined);
+  const rest = files.filter((file) => file.problem === undefined);
+  return {
+    root,
+    files: [...broken, ...rest].slice(0, MAX_LISTED),
+    totalFiles: files.length,
+    totalBytes: totalBytes(files),
+  };
+}
+
+/** Beside the destination, so that a rename never crosses file systems; the same one for the same call, so that it resumes. */
+async function partialFolder(
+  workspace: string,
+  destination: string,
+  podId: PodId,
+): Promise<string> {
+  const key = createHash('sha256').update(`${podId}\0${destination}`).digest('hex').slice(0, 12);
+  return destination === (await realpath(workspace))
+    ? path.join(destination, `.gpu-lease.partial-${key}`)
+    : `${destination}.partial-${key}`;
+}
+
+async function refuseFullHere(destination: string, files: readonly ManifestFile[]): Promise<void> {
+  let existing = destination;
+  let space = await statfs(existing).catch(() => undefined);
+  while (space === undefined && existing !== path.dirname(existing)) {
+    existing = path.dirname(existing);
+    space = await statfs(existing).catch(() => undefined);
+  }
+  if (space !== undefined && space.bavail * space.bsize < totalBytes(files))
+    throw new RemoteError('disk_full', 'This machine has too little space for these files.', {
+      hint: 'Free some space here, choose another localPath, or fetch less with exclude.',
+    });
+}
+
+async function writeManifest(
+  deps: FilesDeps,
+  request: FetchRequest,
+  root: string,
+  files: readonly Fetched[],
+): Promise<string> {
+  const folder = path.join(deps.home, 'manifests');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const at = deps.clock.now().toISOString();
+  const file = path.join(folder, `${at.replaceAll(/[:.]/g, '-')}-${randomToken(8)}.json`);
+  const { podId, jobId } = request;
+  await writeFile(file, JSON.stringify({ podId, jobId, root, at, files }, null, 1), {
+    mode: 0o600,
+  });
+  return file;
+}

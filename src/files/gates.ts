@@ -1,0 +1,167 @@
+import path from 'node:path';
+import type { CallOptions } from '../core/call.ts';
+import { isAppError } from '../core/errors.ts';
+import { type ArtifactRecord, type Gate, PROOF_LEVELS } from '../core/files.ts';
+import type { PodId } from '../core/ids.ts';
+import { isTerminal, type Job } from '../core/job.ts';
+import type { FilesDeps } from './deps.ts';
+import { isHome } from './land.ts';
+import { type ManifestFile, makeManifest } from './manifest.ts';
+import { relativePattern, selects } from './patterns.ts';
+import { openPod } from './pod.ts';
+import { prove } from './prove.ts';
+import { isBelow } from './remote-target.ts';
+
+/** See `Files.gates`. Reads the pod, the records and the files on this machine afresh; trusts none of them alone. */
+export function createGates(
+  deps: FilesDeps,
+): (podId: PodId, options: CallOptions) => Promise<readonly Gate[]> {
+  return async (podId, options) => {
+    const jobs = await deps.jobs.refresh(podId, options);
+    const all = jobs.length > 0 ? jobs : await deps.jobs.list(podId);
+    const gates: Gate[] = [];
+    for (const job of all) gates.push(...(await gatesOfJob(deps, job, options)));
+    return gates;
+  };
+}
+
+async function gatesOfJob(
+  deps: FilesDeps,
+  job: Job,
+  options: CallOptions,
+): Promise<readonly Gate[]> {
+  const { jobId } = job;
+  if (!isTerminal(job.status))
+    return [{ gate: 'job_running', jobId, why: `The job is ${job.status}.` }];
+  if (job.artifacts.length === 0) return [];
+
+  const gates: Gate[] = [];
+  const patterns: string[] = [];
+  for (const declared of job.artifacts)
+    try {
+      patterns.push(relativePattern(job.cwd, declared));
+    } catch {
+      const why = 'Declared outside the job folder, so it cannot be checked.';
+      gates.push({ gate: 'artifact_not_fetched', jobId, path: declared, why });
+    }
+
+  const records = (await deps.store.artifacts.list()).filter(
+    (record) => record.podId === job.podId && isBelow(job.cwd, record.remotePath),
+  );
+  const byPath = new Map(
+    records.map((record) => [path.posix.relative(job.cwd, record.remotePath), record]),
+  );
+  for (const pattern of patterns) {
+    const matches = selects(pattern);
+    const pod = await manifestOf(deps, job, pattern, options);
+    const home = [...byPath].filter(([name]) => matches(name));
+    gates.push(
+      ...(pod === undefined
+        ? await gatesUnseen(job, pattern, home, options)
+        : await gatesSeen(job, pattern, pod, byPath, options)),
+    );
+  }
+  return unique(gates);
+}
+
+/** The pod answered: what it holds now is what must be home. */
+async function gatesSeen(
+  job: Job,
+  pattern: string,
+  pod: readonly ManifestFile[],
+  byPath: ReadonlyMap<string, ArtifactRecord>,
+  options: CallOptions,
+): Promise<readonly Gate[]> {
+  const { jobId } = job;
+  if (pod.length === 0) {
+    const home = [...byPath].filter(([name]) => selects(pattern)(name));
+    if (home.length > 0) return gatesUnseen(job, pattern, home, options, 'seen');
+    const why = `The job ended as ${job.status} and nothing on the pod matches.`;
+    return [{ gate: 'artifact_not_fetched', jobId, path: pattern, why }];
+  }
+  const gates: Gate[] = [];
+  for (const file of pod) {
+    const record = byPath.get(file.path);
+    const about = { jobId, path: file.path };
+    if (record === undefined)
+      gates.push({ gate: 'artifact_not_fetched', ...about, why: 'It is only on the pod.' });
+    else if (record.sha256 !== file.sha256)
+      gates.push({ gate: 'artifact_changed', ...about, why: 'The pod holds a newer one.' });
+    else gates.push(...(await gatesOfRecord(about, record, options)));
+  }
+  return gates;
+}
+
+/** The pod did not answer, or no longer has it: only what was fetched after the end of the job counts as all. */
+async function gatesUnseen(
+  job: Job,
+  pattern: string,
+  home: readonly (readonly [string, ArtifactRecord])[],
+  options: CallOptions,
+  seen?: 'seen',
+): Promise<readonly Gate[]> {
+  const { jobId } = job;
+  const gates: Gate[] = [];
+  const late = home.filter(
+    ([, record]) => job.endedAt === undefined || record.fetchedAt >= job.endedAt,
+  );
+  if (seen === undefined && late.length === 0)
+    gates.push(
+      {
+        gate: 'not_checked',
+        jobId,
+        path: pattern,
+        why: 'The pod cannot be read, so what it still holds is unknown.',
+      },
+      {
+        gate: 'artifact_not_fetched',
+        jobId,
+        path: pattern,
+        why: 'Nothing of it was fetched after the job ended.',
+      },
+    );
+  for (const [name, record] of home)
+    gates.push(...(await gatesOfRecord({ jobId, path: name }, record, options)));
+  if (seen === undefined && late.length > 0 && gates.length > 0)
+    gates.push({ gate: 'not_checked', jobId, path: pattern, why: 'The pod cannot be read.' });
+  return gates;
+}
+
+async function gatesOfRecord(
+  about: Pick<Gate, 'jobId' | 'path'>,
+  record: ArtifactRecord,
+  { signal }: CallOptions,
+): Promise<readonly Gate[]> {
+  if (!(await isHome(record.localPath, record, signal)))
+    return [
+      {
+        gate: 'artifact_not_home',
+        ...about,
+        why: 'The local copy is gone or is no longer what was fetched.',
+      },
+    ];
+  if (PROOF_LEVELS.indexOf(record.proof) >= PROOF_LEVELS.indexOf('structure')) return [];
+  const { problem } = await prove(record.localPath, { limit: 'loaded', signal });
+  return problem === undefined ? [] : [{ gate: 'artifact_broken', ...about, why: problem }];
+}
+
+/** What the pod holds for one pattern; undefined when it could not be read. */
+async function manifestOf(
+  deps: FilesDeps,
+  job: Job,
+  pattern: string,
+  options: CallOptions,
+): Promise<readonly ManifestFile[] | undefined> {
+  try {
+    const pod = openPod(deps.remote, job.podId, options);
+    const wanted = { root: job.cwd, patterns: [pattern], exclude: [] };
+    return (await makeManifest(pod, wanted)).files;
+  } catch (failure) {
+    if (options.signal.aborted || !isAppError(failure)) throw failure;
+    return undefined;
+  }
+}
+
+function unique(gates: readonly Gate[]): readonly Gate[] {
+  return [...new Map(gates.map((gate) => [`${gate.gate}\0${gate.path ?? ''}`, gate])).values()];
+}

@@ -1,0 +1,86 @@
+import { RemoteError } from '../core/errors.ts';
+import { quoteForeign } from '../core/untrusted.ts';
+import { type Selection, select, startsOf } from './patterns.ts';
+import { hashSeconds, type Pod } from './pod.ts';
+import { type Listing, listScript, parseListing } from './pod-listing.ts';
+import { factsScript, parseFacts } from './pod-names.ts';
+import { totalBytes } from './sync-plan.ts';
+
+export interface ManifestFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+export interface Manifest extends Omit<Selection, 'files'> {
+  readonly files: readonly ManifestFile[];
+  readonly refusedNames: number;
+}
+export interface Wanted {
+  /** Absolute, on the pod. */
+  readonly root: string;
+  /** Relative to the root, plain. */
+  readonly patterns: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+const NO_FOLDER = 44;
+
+/** What the patterns select right now, with sizes and without hashes. A root that does not exist holds nothing. */
+export async function lookFor(
+  pod: Pod,
+  wanted: Wanted,
+): Promise<Selection & Pick<Listing, 'refusedNames'>> {
+  const { entries, refusedNames } = await listPod(pod, wanted.root, startsOf(wanted.patterns), []);
+  return { ...select(entries, wanted.patterns, wanted.exclude), refusedNames };
+}
+
+export async function listPod(
+  pod: Pod,
+  root: string,
+  starts: readonly string[],
+  prune: readonly string[],
+): Promise<Listing> {
+  const result = await pod.run(listScript(root, starts, prune), { timeoutSeconds: 300 });
+  if (result.exitCode === NO_FOLDER) return { entries: [], refusedNames: 0 };
+  if (result.exitCode !== 0)
+    throw new RemoteError('remote_failed', 'The pod could not list its files.', {
+      foreignText: quoteForeign(result.stderr.toString('utf8'), 600),
+    });
+  return parseListing(result.stdout);
+}
+
+/**
+ * The manifest made on the pod: list, hash, list again. Files that changed in between are looked at once more; still
+ * changing is `checksum_mismatch`, since half of a file being written is worth nothing (AR-08).
+ */
+export async function makeManifest(pod: Pod, wanted: Wanted): Promise<Manifest> {
+  for (let round = 0; ; round += 1) {
+    const before = await lookFor(pod, wanted);
+    const names = before.files.map(({ path }) => path);
+    const output = await pod.must(factsScript(wanted.root, names, []), {
+      timeoutSeconds: hashSeconds(totalBytes(before.files)),
+      what: 'hash the files',
+    });
+    const { facts } = parseFacts(output, names);
+    const after = new Map((await lookFor(pod, wanted)).files.map((file) => [file.path, file]));
+    const files: ManifestFile[] = [];
+    const unsure: string[] = [];
+    for (const { path, bytes, stamp } of before.files) {
+      const sha256 = facts.get(path)?.sha256;
+      const again = after.get(path);
+      if (sha256 === undefined || again?.stamp !== stamp || again.bytes !== bytes)
+        unsure.push(path);
+      else files.push({ path, bytes, sha256 });
+    }
+    if (unsure.length === 0) return { ...before, files };
+    if (round === 1)
+      throw new RemoteError(
+        'checksum_mismatch',
+        `${unsure.length} files on the pod change or cannot be read while they are hashed.`,
+        {
+          hint: 'Wait until the job has ended, or exclude the named files.',
+          foreignText: quoteForeign(unsure.slice(0, 10).join('\n')),
+        },
+      );
+  }
+}

@@ -1,0 +1,126 @@
+import { createHash, type Hash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import type { LocalFile } from './walk.ts';
+
+const BLOCK = 512;
+const CHUNK = 1 << 20;
+/** Small files are joined, so that a tree of ten thousand is not ten thousand writes. */
+const JOIN_BYTES = 256 << 10;
+
+/**
+ * The files as one GNU tar stream (long names as `L` records, raw UTF-8, which busybox reads too), with `sent` told the
+ * sha256 of the bytes that really went out. A file that shrank is padded and one that grew is cut: its hash then differs
+ * from the planned one.
+ */
+export async function* packFiles(
+  files: readonly LocalFile[],
+  sent: (path: string, sha256: string) => void,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+  let parts: Buffer[] = [];
+  let size = 0;
+  for (const file of files) {
+    signal.throwIfAborted();
+    parts.push(...headersOf(file));
+    size += BLOCK;
+    const hash = createHash('sha256');
+    for await (const chunk of contentOf(file, hash, signal)) {
+      parts.push(chunk);
+      size += chunk.length;
+      if (size >= JOIN_BYTES) {
+        yield Buffer.concat(parts);
+        parts = [];
+        size = 0;
+      }
+    }
+    parts.push(paddingOf(file.bytes));
+    sent(file.path, hash.digest('hex'));
+  }
+  yield Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
+}
+
+async function* contentOf(
+  file: LocalFile,
+  hash: Hash,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+  let left = file.bytes;
+  if (left === 0) return;
+  await using handle = await open(file.absolute, 'r');
+  while (left > 0) {
+    signal.throwIfAborted();
+    const buffer = Buffer.allocUnsafe(Math.min(left, CHUNK));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, null);
+    const chunk = bytesRead === 0 ? buffer.fill(0) : buffer.subarray(0, bytesRead);
+    left -= chunk.length;
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+function headersOf(file: LocalFile): readonly Buffer[] {
+  const name = Buffer.from(`./${file.path}`);
+  const seconds = Number(file.stats.mtimeNs / 1_000_000_000n);
+  const own = header({
+    name,
+    mode: file.executable ? 0o755 : 0o644,
+    bytes: file.bytes,
+    seconds: Math.max(0, seconds),
+    type: '0',
+  });
+  if (name.length < 100) return [own];
+  const long = Buffer.concat([name, Buffer.alloc(1)]);
+  return [
+    header({
+      name: Buffer.from('././@LongLink'),
+      mode: 0o644,
+      bytes: long.length,
+      seconds: 0,
+      type: 'L',
+    }),
+    long,
+    paddingOf(long.length),
+    own,
+  ];
+}
+
+function header(entry: {
+  readonly name: Buffer;
+  readonly mode: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly type: '0' | 'L';
+}): Buffer {
+  const block = Buffer.alloc(BLOCK);
+  entry.name.copy(block, 0, 0, Math.min(entry.name.length, 99));
+  block.write(octal(entry.mode, 7), 100, 'latin1');
+  block.write(octal(0, 7), 108, 'latin1');
+  block.write(octal(0, 7), 116, 'latin1');
+  writeSize(block, entry.bytes);
+  block.write(octal(entry.seconds, 11), 136, 'latin1');
+  block.write('        ', 148, 'latin1');
+  block.write(entry.type, 156, 'latin1');
+  block.write('ustar  \0', 257, 'latin1');
+  let sum = 0;
+  for (const byte of block) sum += byte;
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return block;
+}
+
+/** Eleven octal digits hold 8 GiB; above, GNU's binary form. */
+function writeSize(block: Buffer, bytes: number): void {
+  if (bytes < 8 ** 11) {
+    block.write(octal(bytes, 11), 124, 'latin1');
+    return;
+  }
+  block.writeUInt8(0x80, 124);
+  block.writeBigUInt64BE(BigInt(bytes), 128);
+}
+
+function octal(value: number, digits: number): string {
+  return value.toString(8).padStart(digits, '0');
+}
+
+function paddingOf(bytes: number): Buffer {
+  return Buffer.alloc((BLOCK - (bytes % BLOCK)) % BLOCK);
+}

@@ -1,0 +1,48 @@
+import { open } from 'node:fs/promises';
+
+/** What is wrong with a file, in our own words: never text out of the file. */
+export class Broken extends Error {}
+
+export function broken(why: string): Broken {
+  return new Broken(why);
+}
+
+/** A file, read in pieces; nothing here loads a whole checkpoint into memory. */
+export interface Bytes extends AsyncDisposable {
+  readonly size: number;
+  /** Exactly `length` bytes; throws `Broken` when the file ends before. */
+  at(offset: number, length: number): Promise<Buffer>;
+  /** The bytes from `start` to before `end`, in chunks of at most 1 MiB. */
+  chunks(start?: number, end?: number): AsyncGenerator<Buffer, void, undefined>;
+}
+
+const CHUNK = 1 << 20;
+/** More than this is never wanted at once; a header that asks for it lies. */
+const MAX_AT_ONCE = 256 << 20;
+
+export async function openBytes(file: string, signal: AbortSignal): Promise<Bytes> {
+  const handle = await open(file, 'r');
+  const { size } = await handle.stat();
+  const read = async (offset: number, length: number): Promise<Buffer> => {
+    signal.throwIfAborted();
+    if (offset < 0 || length < 0 || offset + length > size) throw broken('the file is cut short');
+    if (length > MAX_AT_ONCE) throw broken('a header asks for more than is sane');
+    const buffer = Buffer.alloc(length);
+    for (let done = 0; done < length; ) {
+      const { bytesRead } = await handle.read(buffer, done, length - done, offset + done);
+      if (bytesRead === 0) throw broken('the file is cut short');
+      done += bytesRead;
+    }
+    return buffer;
+  };
+  return {
+    size,
+    at: read,
+    async *chunks(start = 0, end = size) {
+      for (let at = start; at < end; at += CHUNK) yield await read(at, Math.min(CHUNK, end - at));
+    },
+    async [Symbol.asyncDispose]() {
+      await handle.close();
+    },
+  };
+}

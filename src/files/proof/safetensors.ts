@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { type Bytes, broken } from './bytes.ts';
+import { allFinite } from './floats.ts';
+
+const MAX_HEADER_BYTES = 100_000_000;
+const BITS: Readonly<Record<string, number>> = {
+  BOOL: 8,
+  U8: 8,
+  I8: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  F64: 64,
+  I64: 64,
+  U64: 64,
+  C64: 64,
+};
+const tensorSchema = z.object({
+  dtype: z.string(),
+  shape: z.array(z.int().nonnegative()),
+  data_offsets: z.tuple([z.int().nonnegative(), z.int().nonnegative()]),
+});
+const headerSchema = z.record(z.string(), z.unknown());
+
+/** Header, spans that meet without gap or overlap up to the last byte, at least one tensor, every float finite. */
+export async function proveSafetensors(bytes: Bytes): Promise<'loaded'> {
+  const length = (await bytes.at(0, 8)).readBigUInt64LE();
+  if (length < 2n || length > BigInt(MAX_HEADER_BYTES) || length + 8n > BigInt(bytes.size))
+    throw broken('its header is longer than the file or than is allowed');
+  const base = 8 + Number(length);
+  const tensors = readHeader((await bytes.at(8, Number(length))).toString('utf8'));
+  if (tensors.length === 0) throw broken('it holds no tensor');
+  let expected = 0;
+  for (const { dtype, shape, data_offsets } of tensors.toSorted(
+    (a, b) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1],
+  )) {
+    const [start, end] = data_offsets;
+    const bits = BITS[dtype];
+    if (bits === undefined) throw broken('a tensor has an unknown type');
+    if (start !== expected || end < start) throw broken('tensors overlap or leave a gap');
+    if ((shape.reduce((product, size) => product * size, 1) * bits) / 8 !== end - start)
+      throw broken('a tensor has another size than its shape says');
+    expected = end;
+  }
+  if (base + expected !== bytes.size)
+    throw broken(
+      base + expected > bytes.size ? 'the file is cut short' : 'bytes follow the last tensor',
+    );
+  for (const { dtype, data_offsets } of tensors)
+    for await (const chunk of bytes.chunks(base + data_offsets[0], base + data_offsets[1]))
+      if (!allFinite(dtype, chunk)) throw broken('a tensor holds NaN or infinity');
+  return 'loaded';
+}
+
+function readHeader(text: string): readonly z.output<typeof tensorSchema>[] {
+  try {
+    const entries = Object.entries(headerSchema.parse(JSON.parse(text)));
+    return entries
+      .filter(([name]) => name !== '__metadata__')
+      .map(([, tensor]) => tensorSchema.parse(tensor));
+  } catch {
+    throw broken('its header is not what safetensors says');
+  }
+}

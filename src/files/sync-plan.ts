@@ -1,0 +1,107 @@
+import { InputError } from '../core/errors.ts';
+import type { LocalHash } from './local-hash.ts';
+import type { RemoteEntry } from './pod-listing.ts';
+import type { RemoteFact } from './pod-names.ts';
+import { isPrivatePath } from './remote-target.ts';
+import type { Rules } from './rules.ts';
+import { secretByName } from './secrets.ts';
+import type { LocalFile, Skipped } from './walk.ts';
+
+export const MAX_FILES = 50_000;
+export const MAX_BYTES = 5e9;
+
+export interface PlannedFile extends LocalFile {
+  readonly sha256: string;
+}
+export interface SyncPlan {
+  readonly send: readonly PlannedFile[];
+  readonly unchanged: readonly PlannedFile[];
+  /** A folder stands on the pod where a file should be. */
+  readonly conflicts: readonly string[];
+}
+
+/** A file is unchanged only when the pod itself hashed it equal and its executable bit agrees. */
+export function planSync(
+  files: readonly PlannedFile[],
+  facts: ReadonlyMap<string, RemoteFact>,
+): SyncPlan {
+  const send: PlannedFile[] = [];
+  const unchanged: PlannedFile[] = [];
+  const conflicts: string[] = [];
+  for (const file of files) {
+    const fact = facts.get(file.path);
+    if (fact?.conflict === true) conflicts.push(file.path);
+    else if (fact?.sha256 === file.sha256 && fact.executable === file.executable)
+      unchanged.push(file);
+    else send.push(file);
+  }
+  return { send, unchanged, conflicts };
+}
+
+/** What `delete` may remove: remote files that the local tree lacks and that no rule, skip or secret name covers. */
+export function planDelete(
+  remote: readonly RemoteEntry[],
+  local: ReadonlySet<string>,
+  rules: Rules,
+  skipped: readonly Skipped[],
+): readonly string[] {
+  const kept = new Set(skipped.map(({ path }) => path));
+  return remote
+    .filter(({ path, kind }) => {
+      if (kind === 'other' || local.has(path) || isPrivatePath(path)) return false;
+      if (secretByName(path.slice(path.lastIndexOf('/') + 1)) !== undefined) return false;
+      return !prefixes(path).some(
+        (prefix) => kept.has(prefix) || rules.whyNot(prefix, prefix !== path) !== undefined,
+      );
+    })
+    .map(({ path }) => path);
+}
+
+/** Throws `too_large` with the biggest files named. */
+export function refuseTooLarge(files: readonly LocalFile[]): void {
+  const bytes = totalBytes(files);
+  if (bytes <= MAX_BYTES && files.length <= MAX_FILES) return;
+  const biggest = files
+    .toSorted((a, b) => b.bytes - a.bytes)
+    .slice(0, 5)
+    .map((file) => `${JSON.stringify(file.path)} ${Math.ceil(file.bytes / 1e6)} MB`);
+  throw new InputError(
+    'too_large',
+    `${files.length} files, ${Math.ceil(bytes / 1e6)} MB: more than one call sends (${MAX_FILES} files, ${MAX_BYTES / 1e6} MB). Biggest: ${biggest.join(', ')}.`,
+    {
+      hint: 'Narrow it with include or exclude, look with dryRun, and let the pod download big data itself.',
+    },
+  );
+}
+
+/** Throws `secret_refused` naming file and line, never the value. */
+export function refuseSecrets(
+  byName: readonly Skipped[],
+  byContent: readonly (readonly [LocalFile, LocalHash])[],
+): void {
+  const found = [
+    ...byName.map(({ path, why }) => `${JSON.stringify(path)} (${why})`),
+    ...byContent.flatMap(([file, { secret }]) =>
+      secret === undefined
+        ? []
+        : [`${JSON.stringify(`${file.path}:${secret.line}`)} (${secret.kind})`],
+    ),
+  ];
+  if (found.length === 0) return;
+  const more = found.length > 8 ? ` and ${found.length - 8} more` : '';
+  throw new InputError(
+    'secret_refused',
+    `What looks like a secret would be sent: ${found.slice(0, 8).join(', ')}${more}. Nothing was sent.`,
+  );
+}
+
+export function totalBytes(files: readonly { readonly bytes: number }[]): number {
+  return files.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function prefixes(path: string): readonly string[] {
+  const list: string[] = [];
+  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1))
+    list.push(path.slice(0, at));
+  return [...list, path];
+}

@@ -1,0 +1,99 @@
+import type { BigIntStats, Dirent } from 'node:fs';
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { isPrivatePath } from './remote-target.ts';
+import type { Rules } from './rules.ts';
+import { secretByName } from './secrets.ts';
+
+export interface LocalFile {
+  /** With `/`, below the root. */
+  readonly path: string;
+  readonly absolute: string;
+  readonly bytes: number;
+  readonly executable: boolean;
+  readonly stats: BigIntStats;
+}
+export interface Skipped {
+  readonly path: string;
+  readonly why: string;
+}
+export interface Walked {
+  readonly files: readonly LocalFile[];
+  readonly skipped: readonly Skipped[];
+  /** Sent neither by default nor silently: the caller asked for them by name or pattern. */
+  readonly secretNames: readonly Skipped[];
+}
+
+/**
+ * Every regular file below `root` that the rules let through, sorted by path. Links, sockets, devices and names that are
+ * not UTF-8 are skipped and said so. A skipped folder is one entry, not one for each file.
+ */
+export async function walkTree(
+  root: string,
+  rules: Rules,
+  options: {
+    readonly signal: AbortSignal;
+    readonly allowSecrets: (relative: string) => boolean;
+    readonly explicit: (relative: string) => boolean;
+  },
+): Promise<Walked> {
+  const files: LocalFile[] = [];
+  const skipped: Skipped[] = [];
+  const secretNames: Skipped[] = [];
+
+  const visit = async (folder: string): Promise<void> => {
+    options.signal.throwIfAborted();
+    const absolute = path.join(root, folder);
+    const entries = await readdir(absolute, { withFileTypes: true, encoding: 'buffer' });
+    if (entries.some((entry) => entry.name.toString() === '.gitignore' && entry.isFile()))
+      rules.addGitignore(folder, await readFile(path.join(absolute, '.gitignore'), 'utf8'));
+    for (const entry of entries.toSorted((a, b) => Buffer.compare(a.name, b.name)))
+      await look(entry, folder);
+  };
+
+  const look = async (entry: Dirent<Buffer>, folder: string): Promise<void> => {
+    const name = entry.name.toString();
+    const relative = folder === '' ? name : `${folder}/${name}`;
+    const skip = (why: string): void => void skipped.push({ path: relative, why });
+    if (!Buffer.from(name).equals(entry.name)) return void skip('name is not UTF-8');
+    if (entry.isSymbolicLink()) return void skip('symbolic link');
+    if (isPrivatePath(relative)) return void skip('default: private folder');
+    const why = rules.whyNot(relative, entry.isDirectory());
+    if (entry.isDirectory()) {
+      if (why === undefined) await visit(relative);
+      else if (why !== 'not in include') skip(why);
+      return;
+    }
+    if (!entry.isFile()) return void skip('not a regular file');
+    if (why !== undefined) {
+      if (why !== 'not in include') skip(why);
+      return;
+    }
+    const secret = secretByName(name);
+    if (secret !== undefined && !options.allowSecrets(relative)) {
+      if (options.explicit(relative) || secret === 'private key')
+        secretNames.push({ path: relative, why: secret });
+      else skip(`secret: ${secret}`);
+      return;
+    }
+    files.push(await localFile(path.join(root, relative), relative));
+  };
+
+  await visit('');
+  return {
+    files: files.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0)),
+    skipped,
+    secretNames,
+  };
+}
+
+export async function localFile(absolute: string, relative: string): Promise<LocalFile> {
+  const stats = await lstat(absolute, { bigint: true });
+  return {
+    path: relative,
+    absolute,
+    bytes: Number(stats.size),
+    executable: (stats.mode & 0o111n) !== 0n,
+    stats,
+  };
+}
