@@ -63,8 +63,9 @@ describe('gpu-lease demo', () => {
     'an interrupt in the middle leaves nothing behind and exits 1',
     async () => {
       const { child, text } = startDemo('--json');
+      const ended = once(child, 'exit');
       while (!text().includes('"job_start"') && child.exitCode === null)
-        await once(child.stdout ?? child, 'data');
+        await Promise.race([ended, once(child.stdout ?? child, 'data')]);
       child.kill('SIGINT');
       expect(await exitCode(child), text()).toBe(1);
       expect(text()).toContain('interrupted');

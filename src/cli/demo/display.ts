@@ -30,6 +30,8 @@ export interface Display {
     readonly ok: boolean;
     readonly seconds: number;
     readonly held: readonly HeldPromise[];
+    /** As the report of the day said it. */
+    readonly costUsd?: string | undefined;
     readonly keptAt?: string | undefined;
   }): void;
 }
@@ -91,8 +93,8 @@ export function createDisplay(out: Output): Display {
       );
       if (serverLog !== '') out.note(`The server said:\n${serverLog}`);
     },
-    closing: ({ ok, seconds, held, keptAt }) => {
-      out.value({ demo: ok ? 'passed' : 'failed', seconds, promises: held, keptAt });
+    closing: ({ ok, seconds, held, costUsd, keptAt }) => {
+      out.value({ demo: ok ? 'passed' : 'failed', seconds, promises: held, costUsd, keptAt });
       out.line();
       if (ok) out.line(out.paint('bold', 'Every promise, as it was seen:'));
       for (const { promise, name, evidence } of ok ? held : [])
@@ -102,7 +104,7 @@ export function createDisplay(out: Output): Display {
       if (ok) out.line();
       if (ok)
         out.line(
-          `Done in ${seconds.toFixed(0)} s for $0.00. No pod, no process and no folder is left.`,
+          `Done in ${seconds.toFixed(0)} s for $${costUsd ?? '0.00'}. No pod, no process and no folder is left.`,
         );
       if (keptAt !== undefined) out.line(`State, results and transcripts were kept: ${keptAt}`);
     },

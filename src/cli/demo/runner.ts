@@ -86,7 +86,13 @@ export async function runDemo(demo: Demo): Promise<boolean> {
   if (!ok) await putAway(stage);
   if (!demo.keep) await rm(stage.root, { recursive: true, force: true });
   held.sort((a, b) => a.promise - b.promise);
-  display.closing({ ok, seconds: since(began), held, keptAt: demo.keep ? stage.root : undefined });
+  display.closing({
+    ok,
+    seconds: since(began),
+    held,
+    costUsd: facts.get('costUsd'),
+    keptAt: demo.keep ? stage.root : undefined,
+  });
   return ok;
 
   function dayOf(server: DemoServer): Day {

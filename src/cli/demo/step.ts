@@ -11,7 +11,7 @@ export type FactName =
   | 'ticksFrom'
   | 'jobId'
   | 'logOffset'
-  | 'stepsAtCrash';
+  | 'costUsd';
 
 /** What a step may do. Everything it shows and everything it expects goes through here. */
 export interface Day {

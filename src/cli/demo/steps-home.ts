@@ -85,12 +85,14 @@ export const HOME_STEPS: readonly Step[] = [
     run: async (day: Day): Promise<void> => {
       const report = await day.call('report', { podId: day.recall('podId') }, reportResult);
       const { success, filesHome, filesMissing, costUsd } = report;
+      check(costUsd !== undefined, 'the report knows the cost');
+      day.remember('costUsd', costUsd.toFixed(2));
       check(report.status === 'gone', 'the report says that the pod is gone');
       check(success.command === 'yes' || success.command === 'partly', 'the command succeeded');
       check(filesMissing.length === 0 && filesHome.length === 4, 'all files are home');
       check(success.scientific !== 'yes', 'it does not claim to know whether the science is right');
       day.say(
-        `command ${success.command}, artifacts ${success.artifacts}, scientific ${success.scientific}; cost $${(costUsd ?? 0).toFixed(2)}`,
+        `command ${success.command}, artifacts ${success.artifacts}, scientific ${success.scientific}; cost $${costUsd.toFixed(2)}`,
       );
       day.held(9, `whether the result is right is "${success.scientific}", not a guess`);
     },

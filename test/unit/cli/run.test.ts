@@ -5,13 +5,13 @@ import { runCli } from '../../../src/cli/run.ts';
 import { RemoteError } from '../../../src/core/errors.ts';
 import { testHost } from './host.ts';
 
-const failing = (thrown: unknown): Command => ({
+const failing = (thrown: Error): Command => ({
   name: 'fail',
   summary: 'Fails.',
   usage: '',
   positionals: { min: 0, max: 0 },
   options: {},
-  run: async () => Promise.reject(thrown as Error),
+  run: async () => Promise.reject(thrown),
 });
 
 describe('runCli', () => {
@@ -104,7 +104,7 @@ describe('runCli', () => {
 
   it('paints on a terminal only, and never in JSON', async () => {
     const painted: Command = {
-      ...failing(undefined),
+      ...failing(new Error('unused')),
       run: async ({ out }) => {
         out.line(out.paint('red', 'hot'));
         out.value({ word: out.paint('red', 'hot') });
