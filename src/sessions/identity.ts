@@ -31,9 +31,21 @@ async function readText(file: string): Promise<string | undefined> {
   return readFile(file, 'utf8').catch(() => undefined);
 }
 
-async function makePair(file: string): Promise<void> {
+/** One in some hundred pairs that ssh2 makes cannot sign (a number with a leading zero): those are thrown away. */
+async function newPair(): Promise<{ readonly private: string; readonly public: string }> {
   const { default: ssh2 } = await import('ssh2');
-  const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment: 'gpu-lease' });
+  const proof = Buffer.from('proof');
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment: 'gpu-lease' });
+    const key = ssh2.utils.parseKey(pair.private);
+    if (key instanceof Error) continue;
+    const signature: unknown = key.sign(proof);
+    if (Buffer.isBuffer(signature) && key.verify(proof, signature) === true) return pair;
+  }
+}
+
+async function makePair(file: string): Promise<void> {
+  const pair = await newPair();
   const draft = `${file}.${randomToken(8)}`;
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });

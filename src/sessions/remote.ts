@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import type { CallOptions } from '../core/call.ts';
 import { CancelledError, isAppError, RemoteError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
@@ -105,39 +105,35 @@ export function createRemote({
     },
 
     async stream(podId, script, options) {
+      const { stdin, stdout } = options;
+      // Listening from the first moment: a source may fail while we still connect.
+      const source = stdin === undefined ? undefined : finished(stdin, { writable: false });
+      source?.catch(() => undefined);
       const run = await startRun(pool, podId, script, options);
       const stderr = createBoundedBuffer(MAX_STDERR_BYTES);
       run.stderr.on('data', (chunk: Buffer) => {
         stderr.add(chunk);
       });
-      const { stdin, stdout } = options;
-      let sourceFailure: Error | undefined;
-      stdin?.once('error', (failure: Error) => {
-        sourceFailure = failure;
-      });
       // A command may end without reading all of its input: its exit code tells, not the broken pipe.
-      const input =
-        stdin === undefined
-          ? Promise.resolve(run.channel.end())
-          : pipeline(stdin, run.channel, { end: true }).catch(() => {
-              if (sourceFailure !== undefined) throw sourceFailure;
-            });
+      if (stdin === undefined) run.channel.end();
+      else stdin.pipe(run.channel);
       const output =
         stdout === undefined ? Promise.resolve(run.stdout.resume()) : pipeline(run.stdout, stdout);
-      const both = Promise.all([run.ended, output, failing(input)]);
+      const ended = Promise.all([run.ended, output]);
+      const brokenSource = new Promise<never>((_resolve, reject) => {
+        source?.catch(reject);
+      });
       try {
-        const [ended] = await guarded(podId, run, both, options);
-        return { exitCode: exitOf(ended), stderr: stderr.bytes() };
+        const [end] = await guarded(podId, run, Promise.race([ended, brokenSource]), options);
+        return { exitCode: exitOf(end), stderr: stderr.bytes() };
       } catch (failure) {
         // Our own end broke (a full disk, a source that failed): the command must not go on alone.
-        if (!isAppError(failure) || sourceFailure !== undefined) await endRun(podId, run, 'abort');
-        stdin?.destroy();
+        if (!isAppError(failure)) await endRun(podId, run, 'abort');
+        stdout?.destroy();
         throw failure;
-      }
-
-      /** Does not wait for the input to be taken, only for it to fail. */
-      async function failing(work: Promise<unknown>): Promise<void> {
-        await Promise.race([work, run.ended]);
+      } finally {
+        stdin?.unpipe(run.channel);
+        stdin?.destroy();
       }
     },
 

@@ -1,4 +1,5 @@
 import type { CallOptions, Clock } from '../core/call.ts';
+import { CancelledError } from '../core/errors.ts';
 import type { SessionRecord } from '../core/session.ts';
 import { cleanTerminalText } from '../core/untrusted.ts';
 import { findMarks } from './framing.ts';
@@ -83,8 +84,8 @@ export async function watch(
     wake?.();
   };
 
-  while (ended === undefined && !shellEnded && !matched) {
-    options.signal.throwIfAborted();
+  while (!isDecided()) {
+    stopIfAborted();
     const left = (deadline - clock.now().getTime()) / 1000;
     if (left <= 0) break;
     cut = false;
@@ -112,6 +113,13 @@ export async function watch(
     unreachable,
   };
 
+  function isDecided(): boolean {
+    return ended !== undefined || shellEnded || matched;
+  }
+  function stopIfAborted(): void {
+    if (options.signal.aborted)
+      throw new CancelledError('cancelled', 'Cancelled by the caller; the session goes on.');
+  }
   function isCut(): boolean {
     return cut;
   }
@@ -120,7 +128,7 @@ export async function watch(
   async function settle(left: number): Promise<void> {
     const until = clock.now().getTime() + left * 1000;
     for (;;) {
-      if (ended !== undefined || shellEnded || matched || cut) return;
+      if (isDecided() || cut) return;
       const remaining = (until - clock.now().getTime()) / 1000;
       if (remaining <= 0) return;
       const before = seenTo;
@@ -145,7 +153,7 @@ export async function watch(
     const result = await Promise.race([changed, slept]);
     wake = undefined;
     stopSleep.abort();
-    options.signal.throwIfAborted();
+    stopIfAborted();
     return result;
   }
 }

@@ -49,7 +49,7 @@ export async function writeSession(
     deps.redactor.add(request.input);
     deps.redactor.add(request.input.trim());
   }
-  const [answer, ...words] = await deliver(deps, record, request, key, writeId, options);
+  const [answer = '', ...words] = await deliver(deps, record, request, key, writeId, options);
   const offset = Number(words.at(-1) ?? 0);
   switch (answer) {
     case 'command':

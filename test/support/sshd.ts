@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -133,6 +133,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
     async [Symbol.asyncDispose]() {
       await sshd.cut();
       await stop();
+      await endLogins(home);
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -167,5 +168,14 @@ function kill(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal);
   } catch {
     // already gone
+  }
+}
+
+/** Ends what logins left running: everything whose HOME is this server's. */
+async function endLogins(home: string): Promise<void> {
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const environ = await readFile(`/proc/${name}/environ`, 'utf8').catch(() => '');
+    if (environ.split('\0').includes(`HOME=${home}`)) kill(Number(name), 'SIGKILL');
   }
 }
