@@ -1,0 +1,97 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { COMMANDS, SERVERS } from '../../../src/cli/index.ts';
+import { SETTINGS } from '../../../src/config.ts';
+import { ERROR_CODES } from '../../../src/core/errors.ts';
+import { TOOLS } from '../../../src/tools/index.ts';
+
+const root = path.resolve(import.meta.dirname, '../../..');
+const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
+const scripts = Object.keys(
+  z.object({ scripts: z.record(z.string(), z.string()) }).parse(JSON.parse(read('package.json')))
+    .scripts,
+);
+const commands = [...COMMANDS, ...SERVERS].map(({ name }) => name);
+const DOCS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'docs/architecture.md',
+  'docs/tools.md',
+  'examples/tiny-lm/README.md',
+];
+const matches = (text: string, pattern: RegExp): readonly string[] =>
+  [...text.matchAll(pattern)].map(([, found = '']) => found);
+
+describe.each(DOCS)('%s', (file) => {
+  const text = read(file);
+
+  it('has only links that resolve', () => {
+    for (const link of matches(text, /\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue;
+      const [target = '', anchor] = link.split('#');
+      const found = path.resolve(root, path.dirname(file), target);
+      expect(existsSync(found), link).toBe(true);
+      if (anchor !== undefined) expect(readFileSync(found, 'utf8')).toContain(`\n## ${anchor}\n`);
+    }
+  });
+
+  it('names only npm scripts, variables and files that exist', () => {
+    expect(matches(text, /npm run ([a-z:]+)/g).filter((name) => !scripts.includes(name))).toEqual(
+      [],
+    );
+    const variables: readonly string[] = SETTINGS.map(({ variable }) => variable);
+    expect(
+      matches(text, /\b(GPU_LEASE_[A-Z_]+[A-Z])\b/g).filter((name) => !variables.includes(name)),
+    ).toEqual([]);
+    for (const source of matches(text, /`((?:src|test|scripts|skills|examples|docs)\/[\w./-]+)`/g))
+      expect(existsSync(path.join(root, source)), source).toBe(true);
+  });
+});
+
+describe('README.md', () => {
+  const text = read('README.md');
+
+  it('opens with the two commands that every change must keep working', () => {
+    expect(matches(text, /```sh\n(npm [^\n]+)\n```/g)).toEqual([
+      'npm ci && npm run demo',
+      'npm ci && npm test',
+    ]);
+  });
+
+  it('lists exactly the commands that exist', () => {
+    const section = text.slice(text.indexOf('## Commands for people'), text.indexOf('## Config'));
+    const listed = matches(section, /^\| (`[^|]+) \|/gm).flatMap((cell) =>
+      matches(cell, /`([a-z]+)[ `]/g),
+    );
+    expect(listed.toSorted()).toEqual(commands.toSorted());
+  });
+
+  it('runs only commands of ours', () => {
+    const run = matches(text, /(?:gpu-lease|dist\/main\.js) ([a-z]{3,})/g);
+    expect(run.length).toBeGreaterThan(2);
+    expect(run.filter((name) => !commands.includes(name))).toEqual([]);
+  });
+
+  it('shows calls that the schemas accept', () => {
+    const block = /## A day, in calls\n\n```text\n([^]*?)```/.exec(text)?.[1] ?? '';
+    const calls = [...block.matchAll(/^([a-z_]+) +(\{.*?\})/gm)];
+    expect(calls.length).toBe(10);
+    for (const [line, name, body = ''] of calls) {
+      const tool = TOOLS.find((each) => each.name === name);
+      const args: unknown = JSON.parse(body.replaceAll('…', 'aaaaaa'));
+      expect(tool?.input.safeParse(args).error?.issues ?? (tool ? [] : 'no tool'), line).toEqual(
+        [],
+      );
+    }
+  });
+
+  it('explains only errors that can be met', () => {
+    const section = text.slice(text.indexOf('## Troubleshooting'));
+    const codes = matches(section, /^\| `([a-z_]+)` \|/gm);
+    expect(codes).toEqual(['path_outside_workspace', 'state_unwritable']);
+    for (const code of codes) expect(ERROR_CODES).toContain(code);
+  });
+});
