@@ -73,7 +73,7 @@ export const embeddedPodStateSchema = z.object({
   hostKey: z.string().exactOptional(),
   /** Exit code of the boot script; absent while it runs or when there is none. */
   setupExitCode: z.int().exactOptional(),
-  /** Something a person should look at, in our own words. */
+  /** Something a person should look at, in our own words; empty when it is fine again. */
   alarm: z.string().exactOptional(),
   updatedAt: z.string(),
 });

@@ -107,9 +107,14 @@ function admit(client: Connection, keys: readonly ParsedKey[], drop: () => void)
     const known = keys.find((candidate) => isSame(candidate.getPublicSSH(), key.data));
     if (known === undefined) context.reject(['publickey']);
     else if (signature === undefined || blob === undefined) context.accept();
-    else if (known.verify(blob, signature, hashAlgo) === true) context.accept();
+    else if (isProven(known.verify(blob, signature, hashAlgo))) context.accept();
     else context.reject(['publickey']);
   });
+}
+
+/** ssh2 answers a signature it cannot read with an Error, which its types do not say: only `true` is a proof. */
+function isProven(verdict: unknown): boolean {
+  return verdict === true;
 }
 
 function isSame(left: Buffer, right: Buffer): boolean {
@@ -151,7 +156,7 @@ function serveSession(session: Session, deps: ConnectionsDeps): void {
   session.on('env', (accept: Accept, _reject, info) => {
     // ssh2's types name these fields otherwise than it does.
     const name: unknown = Reflect.get(info, 'key');
-    const value: unknown = Reflect.get(info, 'val') ?? Reflect.get(info, 'value');
+    const value: unknown = Reflect.get(info, 'val');
     if (typeof name === 'string' && typeof value === 'string') asked.push([name, value]);
     accept?.();
   });

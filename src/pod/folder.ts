@@ -37,7 +37,10 @@ export function openPodFolder(folder: string, now: () => Date): PodFolder {
     const held = await readJsonFile(file('lock'), embeddedPodHolderSchema).catch(() => undefined);
     return held !== undefined && (await isAlive(held)) ? held : undefined;
   };
-  const isMine = async (): Promise<boolean> => (await holder())?.pid === process.pid;
+  const isMine = async (): Promise<boolean> => {
+    const held = await holder();
+    return held?.pid === process.pid;
+  };
 
   return {
     path: folder,

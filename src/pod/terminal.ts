@@ -85,7 +85,7 @@ export async function runInTerminal(
   });
 
   channel.on('data', (data: unknown) => {
-    if (Buffer.isBuffer(data)) Reflect.apply(terminal.write, terminal, [data]);
+    if (Buffer.isBuffer(data)) write(terminal, data);
   });
   channel.once('close', () => {
     isPaused = false;
@@ -99,6 +99,12 @@ export async function runInTerminal(
       if (!hasExited && columns > 0 && rows > 0) terminal.resize(columns, rows);
     },
   };
+}
+
+/** Bytes as they are: the types of node-pty only know text. */
+function write(terminal: object, bytes: Buffer): void {
+  const method: unknown = Reflect.get(terminal, 'write');
+  if (typeof method === 'function') Reflect.apply(method, terminal, [bytes]);
 }
 
 /** Closing the terminal makes the kernel send SIGHUP to what runs in its foreground; the shell gets one of its own. */

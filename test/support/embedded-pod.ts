@@ -148,7 +148,12 @@ function newKeyPair(): { readonly private: string; readonly public: string } {
     const key = ssh2.utils.parseKey(pair.private);
     if (key instanceof Error) continue;
     const signature: unknown = key.sign(Buffer.from('proof'));
-    if (Buffer.isBuffer(signature) && key.verify(Buffer.from('proof'), signature) === true)
+    if (Buffer.isBuffer(signature) && isTrue(key.verify(Buffer.from('proof'), signature)))
       return pair;
   }
+}
+
+/** ssh2 answers what it cannot read with an Error, which its types do not say. */
+function isTrue(verdict: unknown): boolean {
+  return verdict === true;
 }

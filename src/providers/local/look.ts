@@ -68,7 +68,7 @@ export function judge({
   mayStart,
 }: Evidence): Pick<ProviderPod, 'status' | 'detail'> {
   const wanted = order?.order ?? 'run';
-  const alarm = state?.alarm === undefined ? {} : { detail: state.alarm };
+  const alarm = state?.alarm ? { detail: state.alarm } : {};
   if (isServed && state !== undefined) {
     if (wanted !== 'run') return { status: 'running', detail: 'It is being ended.' };
     if (state.status === 'running') return { status: 'running', ...alarm };

@@ -1,0 +1,169 @@
+import type { CallOptions, Clock } from '../../core/call.ts';
+import { InputError, isAppError } from '../../core/errors.ts';
+import { type PodId, type ProfileId, podIdOfProfile } from '../../core/ids.ts';
+import type { SshEndpoint } from '../../core/machine.ts';
+import type { Profile, Profiles } from '../../core/profile.ts';
+import type { Remote } from '../../core/remote.ts';
+import type { Collections, Store } from '../../core/store.ts';
+import { checkKeyFile } from './key-file.ts';
+import { mergeProfile } from './merge.ts';
+import { createRoutes, profileIdOf } from './route.ts';
+
+const TEST_LIMIT_SECONDS = 10;
+
+export interface ProfilesDeps {
+  readonly store: Store;
+  /** Late, since a remote is built from endpoints and endpoints come from here. */
+  readonly remote: () => Remote;
+  readonly clock: Clock;
+  /** How the cloud says its pod is reached, for profiles with a podId. Absent: saved facts are used as they are. */
+  readonly cloudEndpoint?: (podId: PodId, options: CallOptions) => Promise<SshEndpoint>;
+  /** Absent: the person's own ~/.ssh/config. */
+  readonly sshConfigFile?: string;
+  /** GPU_LEASE_HOME. */
+  readonly home: string;
+}
+
+/** Machines the user already has: how they are reached, and nothing more. Nothing of ours stops or destroys them. */
+export function createProfiles(deps: ProfilesDeps): Profiles & {
+  endpoint(podId: PodId, options: CallOptions): Promise<SshEndpoint>;
+} {
+  const { store, remote, clock, cloudEndpoint } = deps;
+  const routes = createRoutes({ cloudEndpoint, sshConfigFile: deps.sshConfigFile });
+
+  async function get(profileId: ProfileId): Promise<Profile> {
+    const profile = await store.profiles.get(profileId);
+    if (profile === undefined) throw unknownProfile(profileId);
+    return profile;
+  }
+
+  async function named(profileId: ProfileId | undefined): Promise<Profile> {
+    if (profileId !== undefined) return get(profileId);
+    const fallback = (await store.profiles.list()).find(({ isDefault }) => isDefault);
+    if (fallback === undefined)
+      throw new InputError('invalid_input', 'No profileId is given and no profile is the default.');
+    return fallback;
+  }
+
+  /** Asks the cloud again where its pod is, since a restart moves ports (PR-09). */
+  async function refresh(
+    profile: Profile,
+    options: CallOptions,
+  ): Promise<{ profile: Profile; refreshed: boolean; notes: readonly string[] }> {
+    const { podId } = profile;
+    if (podId === undefined) return { profile, refreshed: false, notes: [] };
+    const found = await cloudEndpoint?.(podId, options).catch((failure: unknown) => {
+      if (options.signal.aborted || !isAppError(failure)) throw failure;
+      return undefined;
+    });
+    if (found === undefined)
+      return {
+        profile,
+        refreshed: false,
+        notes: ['The cloud could not be asked where the pod is: the saved address was used.'],
+      };
+    const { host, port, user } = found;
+    const moved = { host, port, user: profile.user ?? user };
+    return { profile: { ...profile, ...moved }, refreshed: true, notes: [] };
+  }
+
+  return {
+    async save(profileId, fields, { signal }) {
+      signal.throwIfAborted();
+      const { profile } = mergeProfile(profileId, await store.profiles.get(profileId), fields);
+      if (profile.keyPath !== undefined) await checkKeyFile(profile.keyPath);
+      const podId = podIdOfProfile(profileId);
+      const saved = await store.transaction(async (tx) => {
+        const merged = mergeProfile(profileId, await tx.profiles.get(profileId), fields);
+        if (merged.movedRoute) await tx.hostKeys.delete(podId);
+        await tx.profiles.put(profileId, merged.profile);
+        if (merged.profile.isDefault) await clearOtherDefaults(tx, profileId);
+        return merged;
+      });
+      if (saved.movedRoute) await remote().disconnect(podId);
+      return saved.profile;
+    },
+
+    async test(profileId, options) {
+      options.signal.throwIfAborted();
+      const known = await named(profileId);
+      const podId = podIdOfProfile(known.profileId);
+      const { profile, refreshed, notes } = await refresh(known, options);
+      if (refreshed) await store.profiles.put(known.profileId, profile);
+      try {
+        const warning =
+          profile.keyPath === undefined ? undefined : await checkKeyFile(profile.keyPath);
+        const { host, port, user } = await routes.endpointOf(profile, options);
+        const { exitCode } = await remote().exec(podId, 'true', {
+          ...options,
+          timeoutSeconds: TEST_LIMIT_SECONDS,
+        });
+        const warnings = [...notes, ...(warning === undefined ? [] : [warning])];
+        if (exitCode !== 0) warnings.push(`The login works, but "true" ended with ${exitCode}.`);
+        const proven = { ...profile, validatedAt: clock.now().toISOString() };
+        await store.profiles.put(known.profileId, proven);
+        const details = [`Logged in as ${user} at ${host}, port ${port}.`, ...warnings];
+        return {
+          profile: proven,
+          status: warnings.length === 0 ? 'ready' : 'warnings',
+          refreshed,
+          details,
+        };
+      } catch (failure) {
+        if (!isAppError(failure) || options.signal.aborted) throw failure;
+        const details = [...notes, `${failure.message} ${failure.hint} (${failure.code})`];
+        return { profile, status: 'failed', refreshed, details };
+      }
+    },
+
+    list: async () => store.profiles.list(),
+    get,
+
+    async remove(profileId) {
+      await get(profileId);
+      const podId = podIdOfProfile(profileId);
+      const live = (await store.sessions.list()).filter(
+        (session) => session.podId === podId && !['closed', 'lost'].includes(session.state),
+      );
+      if (live.length > 0)
+        throw new InputError(
+          'invalid_input',
+          `Profile "${profileId}" has ${live.length} open session(s).`,
+          { hint: 'Close them with session_close, then remove the profile.' },
+        );
+      await remote().disconnect(podId);
+      await store.transaction(async (tx) => {
+        await tx.profiles.delete(profileId);
+        await tx.hostKeys.delete(podId);
+      });
+    },
+
+    async setDefault(profileId) {
+      return store.transaction(async (tx) => {
+        const profile = await tx.profiles.get(profileId);
+        if (profile === undefined) throw unknownProfile(profileId);
+        const chosen = { ...profile, isDefault: true };
+        await tx.profiles.put(profileId, chosen);
+        await clearOtherDefaults(tx, profileId);
+        return chosen;
+      });
+    },
+
+    async endpoint(podId, options) {
+      options.signal.throwIfAborted();
+      return routes.endpointOf(await get(profileIdOf(podId)), options);
+    },
+  };
+}
+
+function unknownProfile(profileId: ProfileId): InputError {
+  return new InputError('not_found', `No profile has the id "${profileId}".`, {
+    hint: 'Call ssh_profile with action "list" to see what is saved, or "save" to add one.',
+  });
+}
+
+async function clearOtherDefaults(tx: Collections, profileId: ProfileId): Promise<void> {
+  for (const other of await tx.profiles.list())
+    if (other.profileId !== profileId && other.isDefault)
+      await tx.profiles.put(other.profileId, { ...other, isDefault: false });
+}
