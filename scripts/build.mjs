@@ -21,7 +21,7 @@ await build({
   sourcesContent: false,
   legalComments: 'linked',
   external: Object.keys(manifest.dependencies),
-  define: { 'process.env.GPU_LEASE_VERSION': JSON.stringify(manifest.version) },
+  define: { GPU_LEASE_VERSION: JSON.stringify(manifest.version) },
   banner: {
     js: "import{createRequire as __gplRequire}from'node:module';const require=__gplRequire(import.meta.url);",
   },

@@ -1,0 +1,145 @@
+import path from 'node:path';
+import type { Config } from './config.ts';
+import { systemClock } from './core/call.ts';
+import { Disposer } from './core/disposer.ts';
+import { InputError } from './core/errors.ts';
+import { providerOf } from './core/ids.ts';
+import type { Machines, Secrets } from './core/machine.ts';
+import type { ProgressSink } from './core/progress.ts';
+import { Redactor } from './core/redact.ts';
+import type { Remote } from './core/remote.ts';
+import { createFiles } from './files/files.ts';
+import { createDoctor } from './health/doctor.ts';
+import { createHealth } from './health/health.ts';
+import { createJobs } from './jobs/jobs.ts';
+import { createManagedMachines } from './leases/machines.ts';
+import { createOffers } from './leases/offers.ts';
+import { createPods } from './leases/pods.ts';
+import { processIdOf } from './leases/process-id.ts';
+import { createReports } from './leases/reports.ts';
+import { createProviders } from './providers/index.ts';
+import { createProfiles } from './providers/ssh/profiles.ts';
+import { createSshIdentity } from './sessions/identity.ts';
+import { createSsh } from './sessions/ssh.ts';
+import { createProgressFile } from './store/progress-file.ts';
+import { createSqliteStore } from './store/sqlite.ts';
+import type { Services } from './tools/tool.ts';
+
+/** Where the parts of the package lie. Known to the entry alone, since only it knows where it was bundled to. */
+export interface ProgramFiles {
+  readonly podProgram: readonly string[];
+  readonly mainProgram: string;
+  readonly skillsFolder: string;
+}
+
+export interface App extends AsyncDisposable {
+  readonly services: Services;
+  readonly redactor: Redactor;
+  readonly progress: ProgressSink | undefined;
+  /** Mends what a crash left and enforces deadlines, again and again, until the app is disposed. */
+  watch(onFailure: (error: unknown) => void): void;
+}
+
+const WATCH_EVERY_SECONDS = 20;
+const WATCH_FIRST_SECONDS = 1;
+
+/** Names whose values are keys of ours: they never go to a pod, whatever is asked. */
+const OWN_KEYS = /^(?:GPU_LEASE_|VAST_API_KEY$|RUNPOD_API_KEY$|LAMBDA_API_KEY$)/;
+
+/** The composition root: builds every part, opens nothing. Files, connections and pods are touched on first use. */
+export function createApp(config: Config, files: ProgramFiles): App {
+  const clock = systemClock;
+  const disposer = new Disposer();
+  const redactor = new Redactor();
+  redactor.add(config.http.token);
+  const { home, workspace, limits } = config;
+
+  const store = disposer.use(createSqliteStore({ file: path.join(home, 'state.db') }));
+  const providers = createProviders({ home, podProgram: files.podProgram, clock });
+  const identity = createSshIdentity({ home, keyPath: config.sshKey });
+  const profiles = createProfiles({ store, remote: () => remote, clock, home });
+  const managed = createManagedMachines({ store, providers, identity });
+  const machines: Machines = {
+    endpoint: async (podId, options) =>
+      (providerOf(podId) === 'ssh' ? profiles : managed).endpoint(podId, options),
+  };
+  const ssh = disposer.use(
+    createSsh({ machines, store, clock, home, redactor, agentSocket: config.sshAgent }),
+  );
+  const remote: Remote = ssh.remote;
+  const { sessions } = ssh;
+
+  const secrets: Secrets = {
+    value(name) {
+      if (OWN_KEYS.test(name))
+        throw new InputError(
+          'secret_refused',
+          `${name} is a key of this server. It never leaves it.`,
+          {
+            hint: 'Name another variable.',
+          },
+        );
+      const value = config.environmentValue(name);
+      redactor.add(value);
+      return value;
+    },
+  };
+  const jobs = createJobs({ remote, store, clock, home, secrets });
+  const transfer = createFiles({ remote, store, jobs, clock, home, workspace });
+  const pods = createPods({
+    store,
+    providers,
+    remote,
+    sessions,
+    jobs,
+    files: transfer,
+    identity,
+    secrets,
+    clock,
+    limits,
+    processId: processIdOf(process.pid),
+  });
+  const services: Services = {
+    offers: createOffers({ providers, clock }),
+    pods,
+    sessions,
+    jobs,
+    files: transfer,
+    profiles,
+    health: createHealth({ remote, jobs, clock }),
+    doctor: createDoctor({ providers, identity, clock, home, workspace }),
+    reports: createReports({ store, pods, jobs, files: transfer, clock }),
+    artifacts: store.artifacts,
+    clock,
+    providerNames: [...providers.keys()],
+  };
+
+  const stop = new AbortController();
+  disposer.add(() => stop.abort());
+  return {
+    services,
+    redactor,
+    progress:
+      config.progressFile === undefined
+        ? undefined
+        : createProgressFile({
+            file: config.progressFile,
+            clock,
+            redact: (text) => redactor.redact(text),
+          }),
+    watch(onFailure) {
+      const { signal } = stop;
+      const round = async (): Promise<void> => {
+        await clock.sleep(WATCH_FIRST_SECONDS, { signal });
+        for (;;) {
+          await pods.reconcile({ signal }).catch(onFailure);
+          await pods.enforce({ signal }).catch(onFailure);
+          await clock.sleep(WATCH_EVERY_SECONDS, { signal });
+        }
+      };
+      // It ends by the abort alone.
+      round().catch(() => undefined);
+    },
+    [Symbol.asyncDispose]: async () => disposer[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { createApp, type ProgramFiles } from './app.ts';
+import type { Config } from './config.ts';
+import { systemClock } from './core/call.ts';
+import { ConfigError } from './core/errors.ts';
+import { createLog } from './log.ts';
+import { createMcpServer } from './mcp/server.ts';
+import { serveStdio } from './mcp/stdio.ts';
+import { TOOLS } from './tools/index.ts';
+
+const DISPOSE_LIMIT_SECONDS = 5;
+
+interface ServeOptions {
+  readonly transport: 'stdio' | 'http';
+  readonly config: Config;
+  readonly version: string;
+  readonly files: ProgramFiles;
+}
+
+/**
+ * Serves MCP until the host hangs up or a signal comes, then closes what was opened within a fixed time. Pods and jobs
+ * live on: they belong to leases, not to this process.
+ */
+export async function serve({ transport, config, version, files }: ServeOptions): Promise<number> {
+  const app = createApp(config, files);
+  const log = createLog(config.logLevel, (text) => app.redactor.redact(text));
+  const onError = (error: unknown): void => {
+    log('warn', 'beside any call', error);
+  };
+  const createServer = createMcpServer({
+    version,
+    tools: TOOLS,
+    services: app.services,
+    redactor: app.redactor,
+    skillsFolder: files.skillsFolder,
+    onFailure: (tool, error) => {
+      log(error.code === 'internal' ? 'error' : 'info', `${tool}: ${error.code}`, error);
+    },
+    onProgress: app.progress,
+  });
+  app.watch(onError);
+  try {
+    if (transport === 'stdio') await serveStdio({ createServer, onError });
+    else await serveOverHttp(config, createServer, onError);
+  } finally {
+    const limit = AbortSignal.timeout(DISPOSE_LIMIT_SECONDS * 1000);
+    await Promise.race([
+      disposeQuietly(app, onError),
+      new Promise((resolve) => limit.addEventListener('abort', resolve, { once: true })),
+    ]);
+  }
+  return 0;
+}
+
+async function disposeQuietly(
+  app: AsyncDisposable,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  try {
+    await app[Symbol.asyncDispose]();
+  } catch (failure) {
+    onError(failure);
+  }
+}
+
+async function serveOverHttp(
+  config: Config,
+  createServer: ReturnType<typeof createMcpServer>,
+  onError: (error: Error) => void,
+): Promise<void> {
+  const { serveHttp } = await import('./mcp/http.ts');
+  const { host, port, allowedHosts } = config.http;
+  const tokenFile = path.join(config.home, 'http-token');
+  const token = config.http.token ?? keptToken(tokenFile);
+  const serving = await serveHttp({
+    createServer,
+    clock: systemClock,
+    host,
+    port,
+    token,
+    allowedHosts,
+    onError,
+  });
+  const where = config.http.token === undefined ? `in ${tokenFile}` : 'GPU_LEASE_HTTP_TOKEN';
+  process.stderr.write(
+    `gpu-lease serves MCP at ${serving.url}\nAuthorization: Bearer <token>; the token: ${where}\n`,
+  );
+  await new Promise<void>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve());
+  });
+  await serving.close();
+}
+
+/** One random token per state folder, so that hosts keep working over restarts. Two starts at once agree on one. */
+function keptToken(file: string): string {
+  try {
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    const made = randomBytes(32).toString('base64url');
+    try {
+      writeFileSync(file, made, { mode: 0o600, flag: 'wx' });
+      return made;
+    } catch (failure) {
+      if (!(failure instanceof Error && 'code' in failure && failure.code === 'EEXIST'))
+        throw failure;
+      return readFileSync(file, 'utf8').trim();
+    }
+  } catch (cause) {
+    throw new ConfigError('state_unwritable', `Cannot keep the HTTP token in ${file}.`, { cause });
+  }
+}
