@@ -18,7 +18,8 @@ export const doctorCommand: Command = {
   name: 'doctor',
   summary: 'What is configured, what answers, what is missing.',
   usage: '',
-  details: 'Exit code 1 when something needed is missing.',
+  details:
+    'Exit code 1 when nothing can be rented, or when a cloud that is configured does not answer. A cloud that is off is no failure.',
   positionals: { min: 0, max: 0 },
   options: {
     fix: { type: 'string', value: 'WHAT', help: 'generate_ssh_key or register_ssh_key.' },
@@ -34,7 +35,7 @@ export const doctorCommand: Command = {
     const findings = await doctor.check(request, { signal });
     out.value(findings);
     for (const line of render(findings)) out.line(line);
-    return findings.missing.length === 0 ? EXIT_OK : EXIT_FAILED;
+    return troubles(findings).length === 0 ? EXIT_OK : EXIT_FAILED;
   },
 };
 
@@ -44,6 +45,18 @@ export function providerFrom(name: string | undefined): ProviderName | undefined
   const parsed = providerNameSchema.safeParse(name);
   if (parsed.success) return parsed.data;
   throw new UsageError(`--provider must be one of: ${providerNameSchema.options.join(', ')}.`);
+}
+
+/** What stands in the way. A cloud that nobody configured does not. */
+function troubles({ providers }: Findings): readonly string[] {
+  const on = providers.filter(({ configured }) => configured);
+  const broken = on.filter(
+    ({ reachable, problem }) => reachable === false || problem !== undefined,
+  );
+  return [
+    ...(on.length === 0 ? ['No provider is on: nothing can be rented.'] : []),
+    ...broken.map(({ provider, problem }) => `${provider}: ${problem ?? 'it does not answer'}`),
+  ];
 }
 
 function render(findings: Findings): readonly string[] {
@@ -74,13 +87,17 @@ function render(findings: Findings): readonly string[] {
     `Workspace  ${shown(findings.workspace)}`,
     '',
     ...findings.fixed.map((what) => `Fixed: ${shown(what)}`),
-    ...(findings.missing.length === 0
-      ? ['Nothing needed is missing.']
-      : ['Missing:', ...findings.missing.map((what) => `  - ${shown(what)}`)]),
+    ...listed('Not set up:', findings.missing),
+    ...listed('In the way:', troubles(findings)),
+    ...(troubles(findings).length === 0 ? ['Ready: what is on works.'] : []),
   ];
 }
 
 function word(value: boolean | undefined): string {
   if (value === undefined) return '-';
   return value ? 'yes' : 'no';
+}
+
+function listed(head: string, items: readonly string[]): readonly string[] {
+  return items.length === 0 ? [] : [head, ...items.map((item) => `  - ${shown(item)}`)];
 }

@@ -56,12 +56,22 @@ describe('doctor', () => {
     expect(code).toBe(0);
     expect(text).toMatch(/local +on/);
     expect(text).toMatch(/rsync +not found/);
-    expect(text).toContain('Nothing needed is missing.');
+    expect(text).toContain('Ready: what is on works.');
   });
-  it('exits 1 when something needed is missing', async () => {
-    const { code, text } = await run({ ...FINDINGS, missing: ['tar: install it'] });
+  it('lists what could be set up; a cloud that is off is no failure', async () => {
+    const { code, text } = await run({ ...FINDINGS, missing: ['vast is off'] });
+    expect(code).toBe(0);
+    expect(text).toContain('Not set up:\n  - vast is off');
+  });
+  it.each([
+    [[], 'No provider is on'],
+    [[{ provider: 'vast' as const, configured: false }], 'No provider is on'],
+    [[{ provider: 'vast' as const, configured: true, reachable: false }], 'vast: it does not'],
+    [[{ provider: 'vast' as const, configured: true, problem: 'bad key' }], 'vast: bad key'],
+  ])('exits 1 when %j', async (providers, words) => {
+    const { code, text } = await run({ ...FINDINGS, providers });
     expect(code).toBe(1);
-    expect(text).toContain('  - tar: install it');
+    expect(text).toContain(words);
   });
   it('passes the fix on and answers in JSON', async () => {
     const { asked, text } = await run(FINDINGS, [
