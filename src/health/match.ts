@@ -2,11 +2,19 @@ import type { Finding } from '../core/job.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import type { Rule } from './rule.ts';
 import { CLOUD_RULES } from './rules-cloud.ts';
+import { FRAMEWORK_RULES } from './rules-framework.ts';
+import { LINK_RULES } from './rules-link.ts';
 import { MACHINE_RULES } from './rules-machine.ts';
 import { PROGRAM_RULES } from './rules-program.ts';
 
 /** Every text rule, specific before general within its group. */
-export const RULES: readonly Rule[] = [...MACHINE_RULES, ...CLOUD_RULES, ...PROGRAM_RULES];
+export const RULES: readonly Rule[] = [
+  ...MACHINE_RULES,
+  ...FRAMEWORK_RULES,
+  ...CLOUD_RULES,
+  ...LINK_RULES,
+  ...PROGRAM_RULES,
+];
 
 const MAX_LINES = 5000;
 const MAX_LINE_CHARS = 1000;

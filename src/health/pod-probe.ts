@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { z } from 'zod';
 import { RemoteError } from '../core/errors.ts';
 

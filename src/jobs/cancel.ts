@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { RemoteError } from '../core/errors.ts';
 import type { JobId } from '../core/ids.ts';
 import { jobShell } from './pod-shell.ts';

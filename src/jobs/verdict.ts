@@ -69,12 +69,12 @@ function statusOf(before: JobStatus, look: Look): JobStatus {
       return before === 'bootstrapping' ? 'bootstrapping' : 'lost';
     case 'dead':
     case 'reboot':
-      return look.end === 'cancelled' ? 'cancelled' : 'lost';
     case 'ended':
       break;
   }
   if (look.end === 'cancelled') return 'cancelled';
   if (look.end === 'timed_out') return 'timed_out';
+  if (look.state !== 'ended') return look.end === undefined ? 'lost' : 'failed';
   return look.end === undefined && look.exitCode === 0 ? 'completed' : 'failed';
 }
 
@@ -109,7 +109,7 @@ export function workOf(job: Job, look: Look | undefined): Work {
   const youngest = Math.min(...ages);
   if (ages.length === 0) return { state: 'unknown', evidence };
   if (youngest >= STALL_SECONDS) return { state: 'stalled', evidence };
-  const silent = (look.stdoutBytes ?? 0) + (look.stderrBytes ?? 0) === 0;
+  const silent = look.stdoutBytes + look.stderrBytes === 0;
   if (youngest >= QUIET_SECONDS) return { state: 'waiting', evidence };
   if ((look.logAgeSeconds ?? 0) >= STALL_SECONDS && !silent)
     evidence.push('The log is silent while work goes on: its output may be buffered.');

@@ -1,11 +1,27 @@
-import { mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import {
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/call.ts';
-import { isAppError } from '../../src/core/errors.ts';
+import { RemoteError } from '../../src/core/errors.ts';
 import { jobIdSchema, podIdSchema } from '../../src/core/ids.ts';
-import { isTerminal, type JobReport, type JobRequest, type Jobs } from '../../src/core/job.ts';
+import {
+  isTerminal,
+  type Job,
+  type JobReport,
+  type JobRequest,
+  type Jobs,
+} from '../../src/core/job.ts';
 import type { Store } from '../../src/core/store.ts';
 import { createJobs, type JobsDeps } from '../../src/jobs/jobs.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
@@ -117,4 +133,356 @@ describe('a job on a pod', () => {
     expect(report.signal).toBe(name);
     expect(report.diagnosis).toHaveLength(1);
   });
+
+  it('runs the smoke command first, and not the job when it fails [JO-33]', async () => {
+    const bad = await jobs.start(
+      request('touch ran', { smokeCommand: 'echo trying >&2; false | cat' }),
+      options,
+    );
+    const report = await finish(bad.job.jobId);
+    expect(report).toMatchObject({ status: 'failed', exitCode: 1 });
+    expect(report.work.evidence.join(' ')).toContain('smoke command failed');
+    expect(await readdir(pod)).not.toContain('ran');
+    const log = await jobs.logs(bad.job.jobId, { stream: 'stderr', maxBytes: 1000 }, options);
+    expect(log).toMatchObject({ output: 'trying\n', status: 'failed' });
+
+    const good = await jobs.start(request('echo run', { smokeCommand: 'echo smoke' }), options);
+    expect((await finish(good.job.jobId)).output).toBe('smoke\nrun\n');
+  });
+
+  it('ends at its deadline with nobody watching, with everything it started [JO-17]', async () => {
+    const { job } = await jobs.start(
+      request(
+        'trap "" TERM; setsid nohup sleep 987 & (setsid sh -c "sleep 988 & sleep 989" &) ; sleep 990',
+        { maxRuntimeMinutes: 2 / 60 },
+      ),
+      options,
+    );
+    await eventually(async () => ((await readdir(job.folder)).includes('exit') ? true : undefined));
+    expect(await ours(job.jobId)).toEqual([]);
+    const report = await finish(job.jobId);
+    expect(report).toMatchObject({ status: 'timed_out', work: { state: 'broken' } });
+    const log = await jobs.logs(job.jobId, { stream: 'supervisor', maxBytes: 5000 }, options);
+    expect(log.output).toContain('The time limit of 2 s is over.');
+  });
+
+  it('cancels with everything it started, whatever it ignores or leaves [JO-19]', async () => {
+    const { job } = await jobs.start(
+      request('trap "" TERM HUP INT; nohup setsid sleep 981 & (setsid sleep 982 &); sleep 983'),
+      options,
+    );
+    await eventually(async () => ((await ours(job.jobId)).length >= 3 ? true : undefined));
+    const { job: cancelled, processesGone } = await jobs.cancel(job.jobId, options);
+    expect(processesGone).toBe('yes');
+    expect(cancelled.status).toBe('cancelled');
+    expect(await ours(job.jobId)).toEqual([]);
+    const again = await jobs.cancel(job.jobId, options);
+    expect(again.job).toEqual(cancelled);
+  });
+
+  it('is left as it ended by a late cancel, which ends what it left running', async () => {
+    const { job } = await jobs.start(request('nohup sleep 984 >/dev/null 2>&1 & exit 4'), options);
+    expect(await finish(job.jobId)).toMatchObject({ status: 'failed', exitCode: 4 });
+    expect(await ours(job.jobId)).not.toEqual([]);
+    const log = await jobs.logs(job.jobId, { stream: 'supervisor', maxBytes: 5000 }, options);
+    expect(log.output).toContain('left processes running');
+    const late = await jobs.cancel(job.jobId, options);
+    expect(late).toMatchObject({ job: { status: 'failed', exitCode: 4 }, processesGone: 'yes' });
+    expect(await ours(job.jobId)).toEqual([]);
+  });
+
+  it('stays what it is when the link is down, and is found again [JO-15] [FA-10]', async () => {
+    const { job } = await jobs.start(request('sleep 3; echo late'), options);
+    remote.down = true;
+    const report = await jobs.wait(job.jobId, { waitSeconds: 0, maxBytes: 100 }, options);
+    expect(report).toMatchObject({ status: 'running_unreachable', work: { state: 'unknown' } });
+    expect(report.observedAt).toBe((await jobs.get(job.jobId)).observedAt);
+    await jobs.refresh(podId, options);
+    expect((await jobs.get(job.jobId)).status).toBe('running_unreachable');
+    await expect(jobs.cancel(job.jobId, options)).rejects.toMatchObject({
+      code: 'ssh_unreachable',
+    });
+    remote.down = false;
+    expect(await finish(job.jobId)).toMatchObject({ status: 'completed', output: 'late\n' });
+  });
+
+  it('is known to the next server, and to two at once [JO-21]', async () => {
+    const { job } = await jobs.start(request('echo a; sleep 2; echo b'), options);
+    const next = open();
+    const other = open();
+    const [left, right] = await Promise.all([finish(job.jobId, next), finish(job.jobId, other)]);
+    expect(left.output).toBe('a\nb\n');
+    expect(right.output).toBe('a\nb\n');
+    expect((await next.list(podId))[0]?.status).toBe('completed');
+  });
+
+  it('is lost, not failed, when its supervisor and processes are killed [JO-16]', async () => {
+    const { job } = await jobs.start(request('sleep 985'), options);
+    const all = await eventually(async () => {
+      const found = (await ours()).filter(
+        (each) => each.cmdline.includes(job.jobId) || each.environ.includes(job.jobId),
+      );
+      return found.length >= 2 ? found : undefined;
+    });
+    for (const { pid } of all) process.kill(pid, 'SIGKILL');
+    const report = await finish(job.jobId);
+    expect(report).toMatchObject({ status: 'lost', work: { state: 'broken' } });
+    expect(report.exitCode).toBeUndefined();
+    expect(report.work.evidence.join(' ')).toContain('killed from outside');
+  });
+
+  it('goes on without its supervisor, says so, and still ends at its deadline', async () => {
+    const { job } = await jobs.start(request('sleep 986', { maxRuntimeMinutes: 8 / 60 }), options);
+    for (const { pid, cmdline } of await ours())
+      if (cmdline.includes(`${job.jobId}/supervisor.sh`)) process.kill(pid, 'SIGKILL');
+    const report = await jobs.wait(job.jobId, { waitSeconds: 0, maxBytes: 100 }, options);
+    expect(report.status).toBe('running');
+    expect(report.work.evidence.join(' ')).toContain('supervisor on the pod was killed');
+    expect(await finish(job.jobId)).toMatchObject({ status: 'timed_out' });
+    expect(await ours(job.jobId)).toEqual([]);
+  });
+
+  it('is lost when the pod restarted meanwhile [FA-07]', async () => {
+    const { job } = await jobs.start(request('sleep 979'), options);
+    await jobs.wait(job.jobId, { waitSeconds: 0, maxBytes: 100 }, options);
+    await writeFile(join(job.folder, 'boot'), 'another-boot/1\n');
+    for (const { pid } of await ours()) process.kill(pid, 'SIGKILL');
+    const report = await finish(job.jobId);
+    expect(report.status).toBe('lost');
+    expect(report.work.evidence.join(' ')).toContain('restarted');
+  });
+
+  it('ends when the disk runs low, with its own reason and exit code 3 [JO-27]', async () => {
+    const strict = open({ diskFloorBytes: 2 ** 60 });
+    const { job } = await strict.start(request('touch ran'), options);
+    const report = await finish(job.jobId);
+    expect(report).toMatchObject({ status: 'failed', exitCode: 3 });
+    expect(await readdir(pod)).not.toContain('ran');
+    const log = await jobs.logs(job.jobId, { stream: 'supervisor', maxBytes: 5000 }, options);
+    expect(log.output).toMatch(/DISK: \d+ KiB free/);
+  });
+
+  it('ends when the disk runs low in the middle [JO-27]', async () => {
+    const { bavail, bsize } = await statfs(pod);
+    const tight = open({ diskFloorBytes: bavail * bsize - 200 * 1024 * 1024 });
+    const { job } = await tight.start(
+      request('head -c 400000000 /dev/zero >big; echo written; sleep 60'),
+      options,
+    );
+    const report = await finish(job.jobId);
+    expect(report).toMatchObject({ status: 'failed', exitCode: 3 });
+    expect(report.work.evidence.join(' ')).toContain('disk gate');
+    expect(await ours(job.jobId)).toEqual([]);
+  });
+
+  it('gives secrets to the command alone: no file, no argument, no record [SC-01] [SC-02] [SC-03] [SC-05]', async () => {
+    const { job } = await jobs.start(
+      request(
+        'printf "%s" "$HF_TOKEN" | cksum; printf "%s" "$ID"; echo " $PLAIN $PYTHONUNBUFFERED"; env | grep -c GPU_LEASE_; sleep 2',
+        { secretEnv: ['HF_TOKEN', 'ID'], env: { PLAIN: "a'b $c" } },
+      ),
+      options,
+    );
+    const values = Object.values(SECRETS);
+    const leaked = (text: string): boolean =>
+      values.some(
+        (value) =>
+          text.includes(value) || text.includes(Buffer.from(value).toString('base64').slice(0, 16)),
+      );
+    for (const { cmdline } of await ours()) expect(leaked(cmdline)).toBe(false);
+    const report = await finish(job.jobId);
+    const sum = createCksum(SECRETS['HF_TOKEN'] ?? '');
+    expect(report.output).toBe(`${sum}\n${SECRETS['ID'] ?? ''} a'b $c 1\n1\n`);
+    for (const name of await readdir(job.folder))
+      if (name !== 'stdout' && name !== 'launch')
+        expect(leaked(await readFile(join(job.folder, name), 'latin1')), name).toBe(false);
+    expect(leaked(JSON.stringify(await jobs.get(job.jobId)))).toBe(false);
+    expect((await jobs.get(job.jobId)).envNames).toEqual(['PLAIN', 'HF_TOKEN', 'ID']);
+  });
+
+  it('runs the command as it was given, byte for byte [JO-32]', async () => {
+    const { job } = await jobs.start(
+      request("printf '%s' 'a\"b'\\''c$HOME`x`\\n'; echo \"é\""),
+      options,
+    );
+    expect((await finish(job.jobId)).output).toBe('a"b\'c$HOME`x`\\né\n');
+  });
+
+  it('takes a long command, refuses a longer one [JO-05]', async () => {
+    const { job } = await jobs.start(request(`: ${'x'.repeat(250_000)}\necho end`), options);
+    expect((await finish(job.jobId)).output).toBe('end\n');
+    await expect(jobs.start(request('x'.repeat(10_000_000)), options)).rejects.toMatchObject({
+      code: 'too_large',
+    });
+    for (const command of ['', ' \n', 'a\0b'])
+      await expect(jobs.start(request(command), options)).rejects.toMatchObject({
+        code: 'invalid_input',
+      });
+    await expect(jobs.start(request('x', { env: { 'a-b': '1' } }), options)).rejects.toMatchObject({
+      code: 'invalid_input',
+    });
+    await expect(
+      jobs.start(request('x', { secretEnv: ['MISSING_ONE'] }), options),
+    ).rejects.toMatchObject({ code: 'config_missing' });
+    await expect(jobs.start(request('x', { cwd: 'no-such' }), options)).rejects.toMatchObject({
+      code: 'path_missing',
+    });
+  });
+
+  it('does not start the same command twice in one folder [MO-15]', async () => {
+    const { job } = await jobs.start(request('sleep 978'), options);
+    const second = jobs.start(request('sleep 978'), options);
+    await expect(second).rejects.toMatchObject({ code: 'job_running' });
+    await expect(second).rejects.toThrow(job.jobId);
+    await jobs.cancel(job.jobId, options);
+    const third = await jobs.start(request('sleep 978'), options);
+    expect(third.job.status).toBe('running');
+  });
+
+  it('lets SIGINT through to the command', async () => {
+    const { job } = await jobs.start(
+      request("trap 'echo got; exit 0' INT; echo up; while :; do sleep 0.1; done"),
+      options,
+    );
+    await eventually(async () => ((await ours(job.jobId)).length > 0 ? true : undefined));
+    const [pid] = (await readFile(join(job.folder, 'group'), 'utf8')).split(' ');
+    process.kill(Number(pid), 'SIGINT');
+    expect(await finish(job.jobId)).toMatchObject({ status: 'completed', output: 'up\ngot\n' });
+  });
+
+  it('pages 10 MB in one line, and bytes that are no text, by stable offsets', async () => {
+    const { job } = await jobs.start(
+      request("head -c 10000000 /dev/zero | tr '\\0' x; printf '\\377\\376 end \\303'"),
+      options,
+    );
+    const report = await finish(job.jobId);
+    expect(report.output).toHaveLength(40_000);
+    const tail = await jobs.logs(
+      job.jobId,
+      { stream: 'stdout', maxBytes: 100, offset: 9_999_999 },
+      options,
+    );
+    expect(tail).toMatchObject({
+      output: 'x\ufffd\ufffd end \ufffd',
+      nextOffset: 10_000_008,
+      hasMore: false,
+    });
+    const beyond = await jobs.logs(
+      job.jobId,
+      { stream: 'stdout', maxBytes: 9, offset: 1e12 },
+      options,
+    );
+    expect(beyond).toMatchObject({ output: '', offset: 10_000_008, nextOffset: 10_000_008 });
+  });
+
+  it('answers a wait as soon as there is news', async () => {
+    const { job } = await jobs.start(request('sleep 4; echo news; sleep 30'), options);
+    const before = Date.now();
+    const report = await jobs.wait(job.jobId, { waitSeconds: 25, maxBytes: 100 }, options);
+    expect(report).toMatchObject({
+      output: 'news\n',
+      status: 'running',
+      work: { state: 'working' },
+    });
+    expect(Date.now() - before).toBeLessThan(15_000);
+    const more = await jobs.wait(job.jobId, { waitSeconds: 1, maxBytes: 100 }, options);
+    expect(more.offset).toBe(5);
+  });
+
+  it('searches and tails logs, and keeps them when the pod is gone', async () => {
+    const { job } = await jobs.start(
+      request('for i in 1 2 3 4 5; do echo "line $i"; done; echo "Loss nan" >&2'),
+      options,
+    );
+    await finish(job.jobId);
+    const check = async (): Promise<void> => {
+      const tail = await jobs.logs(
+        job.jobId,
+        { stream: 'stdout', maxBytes: 999, tailLines: 2 },
+        options,
+      );
+      expect(tail).toMatchObject({ output: 'line 4\nline 5\n', offset: 21, nextOffset: 35 });
+      const hits = await jobs.logs(
+        job.jobId,
+        { stream: 'stdout', maxBytes: 999, grep: 'LINE 3' },
+        options,
+      );
+      expect(hits).toMatchObject({ output: 'line 3\n', hasMore: false });
+      const errors = await jobs.logs(job.jobId, { stream: 'stderr', maxBytes: 999 }, options);
+      expect(errors.output).toBe('Loss nan\n');
+    };
+    await check();
+    await jobs.collectLogs(podId, options);
+    const copy = join(home, 'jobs', job.jobId, 'stdout.log');
+    expect((await stat(copy)).mode & 0o777).toBe(0o600);
+    remote.down = true;
+    await check();
+    expect((await jobs.get(job.jobId)).logsPath).toBe(join(home, 'jobs', job.jobId));
+    await jobs.collectLogs(podId, options);
+  });
 });
+
+describe('a lost start', () => {
+  /** Runs the launch on the pod or not, then loses its answer. */
+  function losing(runs: boolean): JobsDeps['remote'] {
+    let lost = false;
+    return {
+      ...remote,
+      workFolder: remote.workFolder,
+      exec: async (id, script, execOptions) => {
+        if (!lost && script.includes('GL_STAGE=')) {
+          lost = true;
+          if (runs) await remote.exec(id, script, execOptions);
+          throw new RemoteError('link_lost', 'The link broke.');
+        }
+        return remote.exec(id, script, execOptions);
+      },
+    };
+  }
+
+  it('is found by looking, and started once [OW-07]', async () => {
+    const { job } = await open({ remote: losing(true) }).start(
+      request('echo once >>count'),
+      options,
+    );
+    await finish(job.jobId);
+    expect(await readFile(join(pod, 'count'), 'utf8')).toBe('once\n');
+  });
+
+  it('that never reached the pod is made final, so that it cannot begin later', async () => {
+    await expect(
+      open({ remote: losing(false) }).start(request('touch ran'), options),
+    ).rejects.toMatchObject({ code: 'link_lost', hint: 'Call job_start again.' });
+    const [job] = await jobs.list();
+    expect(job?.status).toBe('lost');
+    expect(await readdir(pod)).not.toContain('ran');
+  });
+
+  it('of a server that died between record and pod is resolved by the next', async () => {
+    const { job } = await jobs.start(request('true'), options);
+    await finish(job.jobId);
+    const orphan: Job = {
+      ...job,
+      jobId: jobIdSchema.parse('job_neverstarted1'),
+      status: 'bootstrapping',
+      createdAt: new Date(Date.now() - 3_600_000).toISOString(),
+    };
+    const { startedAt: _s, endedAt: _e, exitCode: _c, ...record } = orphan;
+    await store.jobs.put(orphan.jobId, record);
+    const report = await finish(orphan.jobId);
+    expect(report).toMatchObject({ status: 'lost' });
+    expect(report.work.evidence.join(' ')).toContain('never started');
+  });
+
+  it('leaves no record when the pod could not be reached at all', async () => {
+    remote.down = true;
+    await expect(jobs.start(request('true'), options)).rejects.toMatchObject({
+      code: 'ssh_unreachable',
+    });
+    expect(await jobs.list()).toEqual([]);
+  });
+});
+
+function createCksum(text: string): string {
+  return execFileSync('cksum', { input: text }).toString().trim();
+}
