@@ -44,7 +44,17 @@ export function annotationsOf(effect: Effect): Annotations {
 }
 
 /** Checked by us with better words than a client has, so a model need not read them. */
-const INPUT_NOISE = ['$schema', 'pattern', 'propertyNames', 'minLength', 'maxLength', 'maxItems'];
+const INPUT_NOISE = [
+  '$schema',
+  'pattern',
+  'propertyNames',
+  'minLength',
+  'maxLength',
+  'minItems',
+  'maxItems',
+  'minimum',
+  'exclusiveMinimum',
+];
 /**
  * A client validates every result against this, errors included (some do even when `isError` is set), so the root
  * demands nothing. What the server sends is checked against the full schema before.
@@ -55,12 +65,13 @@ const OUTPUT_NOISE = [
   'additionalProperties',
   'description',
   'required',
-  'minimum',
   'maximum',
-  'exclusiveMinimum',
-  'minItems',
   'default',
 ];
+/** A schema described with these words is shown by one tool in full and by the others by reference. */
+const BY_REFERENCE = 'As in ';
+/** Larger limits are there to stop abuse, not to plan with. */
+const LARGE = 100_000;
 /** Deeper objects are announced as objects: their fields are read, not planned for. */
 const OUTPUT_DEPTH = 3;
 
@@ -88,11 +99,13 @@ export function advertise({
 function trim(node: unknown, noise: ReadonlySet<string>, depth: number): unknown {
   if (Array.isArray(node)) return node.map((item) => trim(item, noise, depth));
   if (typeof node !== 'object' || node === null) return node;
+  if (noise.has('required') && isReference(node))
+    return { type: 'object', description: node.description };
   const kept = Object.entries(node).filter(
     ([key, value]) =>
       !noise.has(key) &&
-      !(key === 'maximum' && value === Number.MAX_SAFE_INTEGER) &&
-      !(key === 'exclusiveMinimum' && value === 0) &&
+      !(key === 'maximum' && typeof value === 'number' && value >= LARGE) &&
+      !(key === 'default' && isEmpty(value)) &&
       !(noise.has('required') && (key === 'anyOf' || key === '$ref')),
   );
   const entries = kept.flatMap(([key, value]): [string, unknown][] => {
@@ -107,6 +120,16 @@ function trim(node: unknown, noise: ReadonlySet<string>, depth: number): unknown
 function trimProperties(node: unknown, noise: ReadonlySet<string>, depth: number): unknown {
   if (typeof node !== 'object' || node === null) return node;
   return Object.fromEntries(
-    Object.entries(node).map(([name, value]) => [name, trim(value, noise, depth)]),
+    Object.entries(node).map(([name, value]) => [
+      name,
+      // The same in every result; the server instructions need not say it twenty times.
+      trim(value, noise, name === 'next' && depth === OUTPUT_DEPTH - 1 ? 1 : depth),
+    ]),
   );
 }
+
+const isEmpty = (value: unknown): boolean => ['[]', '{}', 'false'].includes(JSON.stringify(value));
+const isReference = (node: object): node is { readonly description: string } =>
+  'description' in node &&
+  typeof node.description === 'string' &&
+  node.description.startsWith(BY_REFERENCE);

@@ -14,7 +14,8 @@ import type { Answer, Ask } from '../core/pods.ts';
 
 /** Seconds a person may think. */
 const THINKING_TIME_SECONDS = 600;
-const FORM_KEY = 'confirm';
+/** Where the form stands among the requests of a round. */
+const REQUEST_KEY = 'confirm';
 const MOST_USED_ANSWERS = 10_000;
 
 /** What the client carries between question and answer: signed, bound to one call and one question, used once. */
@@ -61,7 +62,7 @@ export function createAsker(key: string): Asker {
           if (!able) return 'unavailable';
           const asked = digest(JSON.stringify([question.field, question.message]));
           if (state.success && state.data.call === call && state.data.question === asked) {
-            const answer = answerOf(context);
+            const answer = answerOf(context, propertyOf(question.field));
             if (answer !== undefined && !used.has(state.data.once)) {
               if (used.size >= MOST_USED_ANSWERS) used.clear();
               used.add(state.data.once);
@@ -76,13 +77,15 @@ export function createAsker(key: string): Asker {
           const { message, field } = open;
           return inputRequired({
             inputRequests: {
-              [FORM_KEY]: inputRequired.elicit({
+              [REQUEST_KEY]: inputRequired.elicit({
                 message,
                 requestedSchema: {
                   type: 'object',
                   // A form without fields is accepted by some hosts without asking anybody.
-                  properties: { [FORM_KEY]: { type: 'boolean', title: field, default: false } },
-                  required: [FORM_KEY],
+                  properties: {
+                    [propertyOf(field)]: { type: 'boolean', title: titleOf(field), default: false },
+                  },
+                  required: [propertyOf(field)],
                 },
               }),
             },
@@ -99,12 +102,12 @@ export function createAsker(key: string): Asker {
 }
 
 /** Accepting without the tick is a no; cancelling is what hosts without a person do. */
-function answerOf({ mcpReq }: ServerContext): Answer | undefined {
-  const response = inputResponse(mcpReq.inputResponses, FORM_KEY);
+function answerOf({ mcpReq }: ServerContext, property: string): Answer | undefined {
+  const response = inputResponse(mcpReq.inputResponses, REQUEST_KEY);
   if (response.kind !== 'elicit') return undefined;
   switch (response.action) {
     case 'accept':
-      return response.content?.[FORM_KEY] === true ? 'accepted' : 'declined';
+      return response.content?.[property] === true ? 'accepted' : 'declined';
     case 'decline':
       return 'declined';
     case 'cancel':
@@ -128,4 +131,11 @@ function capabilityOf(envelope: unknown): unknown {
   return parsed.success ? parsed.data[CLIENT_CAPABILITIES_META_KEY] : undefined;
 }
 
+const propertyOf = (field: string): string =>
+  /^[A-Za-z]\w{0,63}$/.test(field) ? field : 'confirm';
+/** "discardUnfetched" is read as "Discard unfetched". */
+function titleOf(field: string): string {
+  const words = field.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
+}
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -30,13 +30,13 @@ export const createPod = defineTool({
     workload: z
       .enum(['pytorch', 'cuda', 'transformers', 'tensorflow', 'vllm', 'jax'])
       .exactOptional()
-      .describe('Picks an image. Give one of image, template, workload.'),
+      .describe('Or image, or template.'),
     diskGb: positive.max(100_000).default(64),
-    setup: text(60_000).exactOptional().describe('Boot script: setup only, no training.'),
+    setup: text(60_000).exactOptional().describe('Boot script, setup only.'),
     env: envParam.default({}).describe('No secrets here.'),
-    secretEnv: secretEnvParam.default([]).describe("Names in this server's environment."),
+    secretEnv: secretEnvParam.default([]).describe('Names only.'),
     ports: names(50).default([]).describe('Like "8888/http".'),
-    registryAuth: text(200).exactOptional().describe('Name of a configured credential.'),
+    registryAuth: text(200).exactOptional().describe('Name of a credential.'),
     volume: text(200).exactOptional(),
     bidUsdPerHour: positive.exactOptional().describe('For interruptible offers.'),
     expectedHours: positive.exactOptional(),
@@ -50,7 +50,7 @@ export const createPod = defineTool({
   output: z.object({
     status: z.enum(['needs_confirmation', 'provisioning', 'ready', 'failed']),
     quote: quoteSchema.exactOptional(),
-    pod: podSchema.exactOptional(),
+    pod: podSchema.describe('As in get_pod.').exactOptional(),
     attempts: z.array(attemptSchema),
     declined: z.boolean().exactOptional(),
     ...resultShape,

@@ -25,7 +25,7 @@ export const destroy = defineTool({
     receipt: receiptSchema.exactOptional(),
     missing: z.array(gateSchema),
     declined: z.boolean().exactOptional(),
-    pod: podSchema.exactOptional(),
+    pod: podSchema.describe('As in get_pod.').exactOptional(),
     ...resultShape,
   }),
   async handle({ podId, ...request }, { pods, signal, progress, ask }) {

@@ -27,9 +27,11 @@ export const jobStart = defineTool({
     profileId: profileIdParam.exactOptional(),
     command: text(MAX_COMMAND_CHARS, 'a command'),
     name: text(100).exactOptional(),
-    cwd: pathParam.exactOptional().describe('Below the work folder, or absolute.'),
+    cwd: pathParam.exactOptional().describe('Default: the work folder.'),
     env: envParam.default({}).describe('No secrets here.'),
-    secretEnv: secretEnvParam.default([]).describe("Names in this server's environment."),
+    secretEnv: secretEnvParam
+      .default([])
+      .describe("Names only; values come from the server's environment."),
     artifacts: names(500).default([]).describe('Outputs: paths or globs below cwd.'),
     maxRuntimeMinutes: z.number().positive().max(525_600).default(360),
     smokeCommand: text(MAX_COMMAND_CHARS, 'a command')

@@ -15,7 +15,7 @@ export const sshProfile = defineTool({
   input: z.strictObject({
     action: z.enum(['save', 'test', 'list', 'show', 'remove', 'set_default']),
     profileId: profileIdSchema.exactOptional().describe("The user's word for it."),
-    podId: podIdParam.exactOptional().describe('Cloud pod behind it, to refresh its address.'),
+    podId: podIdParam.exactOptional().describe('Cloud pod behind it.'),
     sshCommand: text(2000).exactOptional().describe('Like "ssh -p 2222 root@1.2.3.4".'),
     host: text(253).exactOptional().describe('Needs port.'),
     port: z.int().min(1).max(65_535).exactOptional(),

@@ -20,7 +20,11 @@ export const updatePod = defineTool({
     name: text(100).exactOptional(),
     adopt: z.boolean().exactOptional().describe('Take over an unmanaged machine; asks the user.'),
   }),
-  output: z.object({ pod: podSchema, stillCharged: z.string(), ...resultShape }),
+  output: z.object({
+    pod: podSchema.describe('As in get_pod.'),
+    stillCharged: z.string(),
+    ...resultShape,
+  }),
   async handle({ podId, ...request }, { pods, signal, progress, ask }) {
     if (Object.values(request).every((value) => value === undefined || value === false))
       throw new InputError(

@@ -114,7 +114,7 @@ describe('both eras in one process', () => {
         overrides: {
           pods: {
             destroy: async (_podId, _request, { ask }) => {
-              const said = await ask({ message: 'Give up 2 files?', field: 'Give them up' });
+              const said = await ask({ message: 'Give up 2 files?', field: 'discardUnfetched' });
               return said === 'accepted'
                 ? { outcome: 'gone' }
                 : {
@@ -130,7 +130,7 @@ describe('both eras in one process', () => {
     await using client = await peerOn(url, peer, {
       elicit: ({ message }) => {
         forms.push(message);
-        return { action: 'accept', content: { confirm: true } };
+        return { action: 'accept', content: { discardUnfetched: true } };
       },
     });
     const answer = await client.call('destroy', {
