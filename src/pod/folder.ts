@@ -63,7 +63,7 @@ export function openPodFolder(folder: string, now: () => Date): PodFolder {
       try {
         // A link appears whole or not at all, and never over another one.
         if (await linkOnce(claim, file('lock'))) return true;
-        if ((await holder()) !== undefined) return isMine();
+        if ((await holder()) !== undefined) return await isMine();
         await rename(file('lock'), `${claim}.stale`).catch(() => undefined);
         return (await linkOnce(claim, file('lock'))) || (await isMine());
       } finally {
