@@ -3,7 +3,7 @@
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { setImmediate as breathe } from 'node:timers/promises';
+import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { adamStep, learningRateAt } from './lib/adam.mjs';
 import {
@@ -34,6 +34,7 @@ const HELP = `node train.mjs [options]
   --lr X           peak learning rate (0.006)
   --save-every N   steps between checkpoints (100)
   --log-every N    steps between printed lines (25)
+  --pace MS        at least this long for each step, to leave time for watching it (0)
   --smoke          two steps in a temporary folder that is removed again, then exit
 `;
 
@@ -47,20 +48,31 @@ const { values: args } = parseArgs({
     lr: { type: 'string', default: '0.006' },
     'save-every': { type: 'string', default: '100' },
     'log-every': { type: 'string', default: '25' },
+    pace: { type: 'string', default: '0' },
     smoke: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (args.help) process.stdout.write(HELP);
-else process.exitCode = args.smoke ? await smoke() : await train(settings());
+else
+  process.exitCode = await (args.smoke ? smoke() : main()).catch((error) => {
+    process.stderr.write(`train.mjs: ${error.message}\n`);
+    return 1;
+  });
+
+async function main() {
+  return train(settings());
+}
 
 /** Two steps, a save and a load: proves code, data and disk before the real run. */
 async function smoke() {
   const out = mkdtempSync(path.join(os.tmpdir(), 'tiny-lm-'));
   try {
-    const code = await train({ ...settings(), out, steps: 2, batch: 4, saveEvery: 1, logEvery: 1 });
-    if (code === 0) process.stdout.write('smoke ok\n');
+    const tiny = { ...settings(), out, steps: 2, batch: 4, saveEvery: 1, logEvery: 1 };
+    // The second start loads what the first one saved.
+    const code = (await train(tiny)) || (await train(tiny));
+    if (code === 0) print('smoke ok');
     return code;
   } finally {
     rmSync(out, { recursive: true, force: true });
@@ -68,7 +80,7 @@ async function smoke() {
 }
 
 /** 0: finished. 143: told to stop, and the state is saved; the same command goes on from there. */
-async function train({ out, data, steps, batch, seed, lr, saveEvery, logEvery }) {
+async function train({ out, data, steps, batch, seed, lr, saveEvery, logEvery, pace }) {
   mkdirSync(out, { recursive: true });
   removeTemporary(out);
   const { vocabulary, codeOf, train: text, valid } = loadText(data);
@@ -114,7 +126,9 @@ async function train({ out, data, steps, batch, seed, lr, saveEvery, logEvery })
     run.step += 1;
     adamStep(model.params, grads, moments, run.step, learningRateAt(run.step, steps, lr));
     // Gives signals a chance: between two steps, never inside one.
-    await breathe();
+    await (pace > 0
+      ? sleep(startedAt + (run.step - firstStep) * pace - performance.now())
+      : breathe());
 
     const saving = run.step % saveEvery === 0 || run.step === steps || stopping;
     if (saving) validLoss = evaluate(model, valid, 1500, buffers);
@@ -169,10 +183,10 @@ function finish({ run, entropy, vocabulary, codeOf, valid, buffers, seed, out, .
 }
 
 function settings() {
-  const count = (name) => {
+  const count = (name, least = 1) => {
     const value = Number(args[name]);
-    if (!Number.isInteger(value) || value < 1)
-      throw new Error(`--${name} must be a whole number above 0`);
+    if (!Number.isInteger(value) || value < least)
+      throw new Error(`--${name} must be a whole number, at least ${least}`);
     return value;
   };
   const lr = Number(args.lr);
@@ -186,6 +200,7 @@ function settings() {
     lr,
     saveEvery: count('save-every'),
     logEvery: count('log-every'),
+    pace: count('pace', 0),
   };
 }
 

@@ -179,12 +179,13 @@ describe('resuming', () => {
   const steps = ['--steps', '60', '--save-every', '20', '--log-every', '5'];
 
   it('gives bit for bit what an uninterrupted run gives [SP-05]', async () => {
-    const long = ['--steps', '400', '--save-every', '50', '--log-every', '5'];
+    const long = ['--steps', '160', '--save-every', '80', '--log-every', '5'];
     await train('whole', ...long);
-    expect(await interrupt('cut', /^step 15\//, 1, 'SIGTERM', ...long)).toBe(143);
+    const slow = [...long, '--pace', '8'];
+    expect(await interrupt('cut', /^step 15\//, 1, 'SIGTERM', ...slow)).toBe(143);
     const at = Number(/\d+/.exec(checkpoints('cut').at(-1) ?? '')?.[0]);
     expect(at).toBeGreaterThanOrEqual(15);
-    expect(at).toBeLessThan(400);
+    expect(at).toBeLessThan(160);
     expect(await train('cut', ...long)).toContain(`resumed at step ${at}\n`);
     for (const name of ['final.safetensors', 'sample.txt', 'summary.json'])
       expect(readFileSync(path.join(folder, 'cut', name))).toEqual(
@@ -250,6 +251,24 @@ it('the smoke run takes two steps, says ok and leaves nothing [JO-33]', async ()
     cwd: folder,
     env: { ...process.env, TMPDIR: folder },
   });
-  expect(stdout).toMatch(/step 2\/2[^]*smoke ok\n$/);
+  expect(stdout).toMatch(/step 2\/2[^]*already finished at step 2[^]*smoke ok\n$/);
   expect(readdirSync(folder)).toEqual([]);
+});
+
+it('--pace keeps a run from being faster than asked, and changes nothing else', async () => {
+  const steps = ['--steps', '20', '--save-every', '20'];
+  await train('fast', ...steps);
+  const began = performance.now();
+  await train('paced', ...steps, '--pace', '30');
+  expect(performance.now() - began).toBeGreaterThanOrEqual(590);
+  expect(readFileSync(path.join(folder, 'paced/final.safetensors'))).toEqual(
+    readFileSync(path.join(folder, 'fast/final.safetensors')),
+  );
+});
+
+it('a wrong option is one line and a failure', async () => {
+  await expect(train('w', '--steps', 'many')).rejects.toMatchObject({
+    code: 1,
+    stderr: 'train.mjs: --steps must be a whole number, at least 1\n',
+  });
 });
