@@ -11,6 +11,7 @@ import type { Remote } from './core/remote.ts';
 import { createFiles } from './files/files.ts';
 import { createDoctor } from './health/doctor.ts';
 import { createHealth } from './health/health.ts';
+import { diagnoseJob } from './health/match.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { createManagedMachines } from './leases/machines.ts';
 import { createOffers } from './leases/offers.ts';
@@ -84,7 +85,7 @@ export function createApp(config: Config, files: ProgramFiles): App {
       return value;
     },
   };
-  const jobs = createJobs({ remote, store, clock, home, secrets });
+  const jobs = createJobs({ remote, store, clock, home, secrets, diagnose: diagnoseJob });
   const transfer = createFiles({ remote, store, jobs, clock, home, workspace });
   const pods = createPods({
     store,
