@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../../../src/core/errors.ts';
+import { createSkills } from '../../../src/mcp/skills.ts';
 import { TOOLS } from '../../../src/tools/index.ts';
 import {
   callOf,
@@ -106,6 +107,30 @@ it('remote-training goes from phase -1 to 6 with a gate each', () => {
     '6',
   ]);
   for (const phase of phases) expect(phase).toMatch(/^Gate: /m);
+});
+
+it('the server offers each skill as it is written, references included [SK-01]', async () => {
+  const skills = createSkills(skillsFolder);
+  const offered = await skills.list();
+  expect(offered.map(({ name }) => name)).toEqual(skillNames);
+  for (const { name, description, body } of offered) {
+    const text = textOf(path.join(name, 'SKILL.md'));
+    expect(description).toBe(frontMatterSchema.parse(frontMatterOf(text)).description);
+    expect(text.endsWith(body)).toBe(true);
+  }
+  const files = await skills.files();
+  expect(files.map(({ uri }) => uri).toSorted()).toEqual(
+    markdownFiles.map(({ file }) => `skill://${file.split(path.sep).join('/')}`).toSorted(),
+  );
+});
+
+it('the final reply of use-my-pod has thirteen fields, each explained once', () => {
+  const template = /```text\n([^]*?)```/.exec(textOf('use-my-pod/SKILL.md'))?.[1] ?? '';
+  const fields = [...template.matchAll(/^([a-z ]+):/gm)].map(([, field]) => field);
+  const table = textOf('use-my-pod/references/final-reply.md').matchAll(/^\| ([a-z ]+) \|/gm);
+  const explained = [...table].map(([, field]) => field).filter((field) => field !== 'field');
+  expect(fields).toHaveLength(13);
+  expect(explained).toEqual(fields);
 });
 
 it('no heading stands in two files: a rule has one home [SK-11]', () => {
