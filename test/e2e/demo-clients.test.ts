@@ -44,7 +44,7 @@ describe.each(CLIENTS)('%s (%s)', (_name, protocol, openServer) => {
   it('agrees on the revision, lists and calls tools', async () => {
     await open(openServer);
     expect(server.protocol).toBe(protocol);
-    expect(server.toolNames).toContain('echo');
+    expect(server.tools.map(({ name }) => name)).toContain('echo');
     expect(await server.call('echo', { text: 'hé\n"' }, { signal })).toEqual({
       isError: false,
       data: { summary: 'Fine.', value: 'hé\n"' },

@@ -13,7 +13,9 @@ const progressSchema = z.object({
   params: z.object({ progressToken: z.number(), message: z.string().optional() }),
 });
 const initializedSchema = z.object({ protocolVersion: z.string() });
-const toolsSchema = z.object({ tools: z.array(z.object({ name: z.string() })) });
+const toolsSchema = z.object({
+  tools: z.array(z.object({ name: z.string(), title: z.string().optional() })),
+});
 const calledSchema = z.object({
   isError: z.boolean().default(false),
   structuredContent: z.unknown(),
@@ -98,7 +100,7 @@ export const openRaw: OpenServer = async (spec, options) => {
   return {
     pid,
     protocol: protocolVersion,
-    toolNames: tools.map(({ name }) => name),
+    tools,
     call: async (tool, input, callOptions) => {
       const { isError, structuredContent } = calledSchema.parse(
         await request('tools/call', { name: tool, arguments: { ...input } }, callOptions),

@@ -39,9 +39,6 @@ export async function runDemo(demo: Demo): Promise<boolean> {
   let log = '';
   let current: DemoServer | undefined;
 
-  const progress = (message: string): void => {
-    display.progress(message);
-  };
   const start = async (until: AbortSignal): Promise<DemoServer> => {
     const onLog = (text: string): void => {
       log = `${log}${text}`.slice(-LOG_TAIL_CHARS);
@@ -57,6 +54,11 @@ export async function runDemo(demo: Demo): Promise<boolean> {
   ): Promise<z.output<T>> => {
     if (current === undefined) throw new ExpectationError('a server that runs');
     const started = clock.now().getTime();
+    const title = current.tools.find(({ name }) => name === tool)?.title;
+    const progress = (message: string): void => {
+      // The first notice only names the tool.
+      if (message !== title) display.progress(message);
+    };
     const answer = await current.call(tool, input, { signal, progress });
     const read = readAnswer(tool, answer, schema);
     display.call({ tool, seconds: since(started), summary: read.summary });
@@ -66,8 +68,8 @@ export async function runDemo(demo: Demo): Promise<boolean> {
   let ok = false;
   try {
     const first = await start(signal);
-    const { protocol, toolNames } = first;
-    display.opening({ version: demo.spec.version, protocol, tools: toolNames.length });
+    const { protocol, tools } = first;
+    display.opening({ version: demo.spec.version, protocol, tools: tools.length });
     for (const [index, step] of demo.steps.entries()) {
       signal.throwIfAborted();
       const started = clock.now().getTime();

@@ -20,7 +20,7 @@ export const openWithSdk: OpenServer = async (spec, { signal }) => {
   return {
     pid,
     protocol: PROTOCOL,
-    toolNames: tools.map(({ name }) => name),
+    tools,
     call: async (tool, input, options) => {
       const result = await client.callTool(
         { name: tool, arguments: { ...input } },

@@ -6,7 +6,7 @@ export interface DemoServer {
   readonly pid: number;
   /** Protocol revision that client and server agreed on. */
   readonly protocol: string;
-  readonly toolNames: readonly string[];
+  readonly tools: readonly ListedTool[];
   /** One `tools/call`. Rejects when the protocol fails or the process ends before it answers. */
   call(
     tool: string,
@@ -17,6 +17,11 @@ export interface DemoServer {
   kill(): Promise<void>;
   /** Polite end: closes stdin and waits. */
   close(): Promise<void>;
+}
+
+export interface ListedTool {
+  readonly name: string;
+  readonly title?: string | undefined;
 }
 
 export interface ToolAnswer {

@@ -1,9 +1,10 @@
 import { isTerminal, jobStatusSchema } from '../../core/job.ts';
 import { listResult, readResult, writeResult } from './results.ts';
-import { check, type Day, type Step } from './step.ts';
+import { check, type Day, ExpectationError, type Step } from './step.ts';
 import { TICKS, waitForJob } from './steps-work.ts';
 
 const LONGEST_TRAINING_SECONDS = 120;
+const MOST_PAGES = 60;
 
 /** The server dies in the middle; nothing else does. */
 export const CRASH_STEPS: readonly Step[] = [
@@ -79,25 +80,25 @@ export const CRASH_STEPS: readonly Step[] = [
   },
 ];
 
-/** Pages from the offset that the dead server had given out. */
+/** Pages from the offset that the dead server had given out, until the loop has ended and the shell is idle again. */
 async function readAllTicks(day: Day): Promise<string> {
   let offset = Number(day.recall('ticksFrom'));
   let text = '';
-  for (let page = 0; page < 20; page += 1) {
+  for (let page = 0; page < MOST_PAGES; page += 1) {
     const answer = await day.call(
       'session_read',
       {
         sessionId: day.recall('sessionId'),
         offset,
-        until: `tick ${TICKS}\n`,
-        waitSeconds: 20,
+        waitSeconds: 10,
+        ...(page === 0 ? { until: `tick ${TICKS}` } : {}),
       },
       readResult,
     );
     check(answer.offset === offset, 'a page starts at the offset that was asked for');
     text += answer.output;
     offset = answer.nextOffset;
-    if (new RegExp(`^tick ${TICKS}\\r?$`, 'm').test(text)) return text;
+    if (answer.state === 'idle' && !answer.hasMore) return text;
   }
-  return text;
+  throw new ExpectationError('the loop in the shell ends in time');
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { z } from 'zod';
 import {
   closeResult,
   destroyResult,
@@ -12,6 +13,7 @@ import {
 import { check, type Day, type Step } from './step.ts';
 
 const RESULTS = 'results';
+const summarySchema = z.object({ validLoss: z.number(), unigramEntropy: z.number() });
 
 /** Results home, pod gone, books closed. */
 export const HOME_STEPS: readonly Step[] = [
@@ -46,6 +48,8 @@ export const HOME_STEPS: readonly Step[] = [
       }
       const model = manifest.files.find((file) => file.path.endsWith('.safetensors'));
       check(model?.proof === 'loaded', 'the model was read tensor by tensor');
+      const { validLoss, unigramEntropy } = await summaryAt(day, manifest.files);
+      check(validLoss < unigramEntropy, 'the model predicts better than counting letters does');
     },
   },
   {
@@ -92,9 +96,20 @@ export const HOME_STEPS: readonly Step[] = [
       check(filesMissing.length === 0 && filesHome.length === 4, 'all files are home');
       check(success.scientific !== 'yes', 'it does not claim to know whether the science is right');
       day.say(
-        `command ${success.command}, artifacts ${success.artifacts}, scientific ${success.scientific}; cost $${costUsd.toFixed(2)}`,
+        `command ${success.command} (the sleeper was cancelled), artifacts ${success.artifacts}, scientific ${success.scientific}; cost $${costUsd.toFixed(2)}`,
       );
       day.held(9, `whether the result is right is "${success.scientific}", not a guess`);
     },
   },
 ];
+
+/** What the training itself wrote about its result. */
+async function summaryAt(
+  day: Day,
+  files: readonly { readonly path: string; readonly localPath: string }[],
+): Promise<z.output<typeof summarySchema>> {
+  const file = files.find((candidate) => candidate.path.endsWith('summary.json'));
+  check(file !== undefined, 'the summary of the training is home');
+  const text = await readFile(path.resolve(day.workspace, file.localPath), 'utf8');
+  return summarySchema.parse(JSON.parse(text));
+}

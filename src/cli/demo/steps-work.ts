@@ -5,7 +5,8 @@ import { check, type Day, type Step } from './step.ts';
 
 export const EXAMPLE = 'tiny-lm';
 export const TICKS = 30;
-const STEPS = 900;
+/** Paced, so that on any machine the training outlives the crash: at least 13 s. */
+const TRAIN = 'node train.mjs --steps 600 --pace 22 --out runs/demo';
 const WAIT_ROUNDS = 12;
 const ARTIFACTS = ['final.safetensors', 'metrics.jsonl', 'summary.json', 'sample.txt'];
 
@@ -54,7 +55,8 @@ export const WORK_STEPS: readonly Step[] = [
           podId: day.recall('podId'),
           name: EXAMPLE,
           cwd: EXAMPLE,
-          command: `node train.mjs --steps ${STEPS} --out runs/demo`,
+          command: TRAIN,
+          smokeCommand: 'node train.mjs --smoke',
           artifacts: ARTIFACTS.map((name) => `runs/demo/${name}`),
           maxRuntimeMinutes: 10,
         },

@@ -47,7 +47,7 @@ function demoOf(
     return Promise.resolve({
       pid: 0,
       protocol: '2026-07-28',
-      toolNames: ['a', 'b'],
+      tools: [{ name: 'a' }, { name: 'b' }],
       call: async (tool, input) => {
         calls.push([tool, input]);
         return Promise.resolve(
