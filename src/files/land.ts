@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { copyFile, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
@@ -6,8 +7,6 @@ import { InputError, RemoteError } from '../core/errors.ts';
 import { randomToken } from '../core/ids.ts';
 import type { ManifestFile } from './manifest.ts';
 import { refuseLinksBelow } from './workspace.ts';
-
-const AT_ONCE = 16;
 
 export async function hashLocalFile(file: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
@@ -64,10 +63,7 @@ export async function landFiles(
 ): Promise<void> {
   const uses = new Map<string, number>();
   for (const { sha256 } of files) uses.set(sha256, (uses.get(sha256) ?? 0) + 1);
-  await inParallel([...uses.keys()], async (sha256) => {
-    await using handle = await open(path.join(partialFolder, sha256), 'r+');
-    await handle.sync();
-  });
+  await flush(partialFolder, [...uses.keys()]);
   for (const { path: name, sha256 } of files) {
     const target = path.join(destination, name);
     const partial = path.join(partialFolder, sha256);
@@ -102,11 +98,27 @@ export async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** Runs `work` over `items`, a few at a time; the first failure is thrown. */
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const queue = items.values();
+const AT_ONCE = 8;
+const MANY = 200;
+
+/** Onto the disk before any old file is replaced. For many files one `sync` of the file system is far cheaper. */
+async function flush(folder: string, names: readonly string[]): Promise<void> {
+  const isDone = names.length > MANY && (await syncFileSystem(folder));
+  if (isDone) return;
+  const queue = names.values();
   const worker = async (): Promise<void> => {
-    for (const item of queue) await work(item);
+    for (const name of queue) {
+      await using handle = await open(path.join(folder, name), 'r+');
+      await handle.sync();
+    }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+async function syncFileSystem(folder: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    execFile('sync', ['-f', folder], (failure) => {
+      resolve(failure === null);
+    });
+  });
 }

@@ -1,5 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { SMALL_BYTES } from './local-hash.ts';
 import type { LocalFile } from './walk.ts';
 
 const BLOCK = 512;
@@ -46,6 +48,13 @@ async function* contentOf(
 ): AsyncGenerator<Buffer, void, undefined> {
   let left = file.bytes;
   if (left === 0) return;
+  if (left <= SMALL_BYTES) {
+    const content = Buffer.alloc(left);
+    readFileSync(file.absolute).copy(content);
+    hash.update(content);
+    yield content;
+    return;
+  }
   await using handle = await open(file.absolute, 'r');
   while (left > 0) {
     signal.throwIfAborted();

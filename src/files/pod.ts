@@ -53,7 +53,7 @@ export function openPod(remote: Remote, podId: PodId, call: CallOptions): Pod {
 
 export function failed(what: string, exitCode: number, stderr: Buffer): RemoteError {
   const foreignText = quoteForeign(stderr.toString('utf8'), 600);
-  if (/no space left|disk quota exceeded/i.test(foreignText))
+  if (/no space left|disk quota exceeded|wrote only \d+ of \d+ bytes/i.test(foreignText))
     return new RemoteError('disk_full', `The pod has no space left: it could not ${what}.`, {
       foreignText,
     });

@@ -52,7 +52,7 @@ export async function pullFiles(
   const good: ManifestFile[] = [];
   const bad: ManifestFile[] = [];
   const sink = createSink(wanted, good, bad, pod.call.progress);
-  const input = new PassThrough({ highWaterMark: 1 << 20 });
+  const input = new PassThrough({ highWaterMark: 256 << 10 });
   const flow = options.zip
     ? pipeline(input, createGunzip({ chunkSize: 256 << 10 }), sink)
     : pipeline(input, sink);
@@ -176,7 +176,7 @@ function createSink(
     await advance();
   };
   return new Writable({
-    highWaterMark: 1 << 20,
+    highWaterMark: 256 << 10,
     write(chunk: Buffer, _encoding, done) {
       take(chunk).then(() => {
         done();
@@ -213,7 +213,7 @@ interface OpenFile {
 async function openPartial(file: Wanted): Promise<OpenFile> {
   const hash = createHash('sha256');
   if (file.have > 0)
-    for await (const chunk of createReadStream(file.partial, { highWaterMark: 1 << 20 }))
+    for await (const chunk of createReadStream(file.partial, { highWaterMark: 256 << 10 }))
       if (Buffer.isBuffer(chunk)) hash.update(chunk);
   const handle = await open(file.partial, file.have > 0 ? 'a' : 'w', 0o600);
   const opened: OpenFile = {

@@ -23,8 +23,8 @@ export async function walkFolder(
   });
 }
 
-export async function oneFile(local: string, name: string, request: SyncRequest): Promise<Walked> {
-  const file = await localFile(local, name);
+export function oneFile(local: string, name: string, request: SyncRequest): Walked {
+  const file = localFile(local, name);
   if (!file.stats.isFile())
     throw new InputError('unsupported', 'localPath is neither a folder nor a regular file.');
   const own = path.basename(local);

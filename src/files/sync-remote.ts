@@ -120,7 +120,7 @@ export async function sendAll(
     const cache = await openHashCache({ home: deps.home, root, clock: deps.clock });
     left = await Promise.all(
       sent.changed.map(async (file) => {
-        const fresh = await localFile(file.absolute, file.path);
+        const fresh = localFile(file.absolute, file.path);
         return { ...fresh, sha256: (await cache.hash(fresh, pod.call.signal)).sha256 };
       }),
     );

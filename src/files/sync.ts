@@ -39,7 +39,7 @@ async function syncOnce(
   const rules = createRules(request);
   const walked = isFolder
     ? await walkFolder(local, rules, request, options)
-    : await oneFile(local, place.name, request);
+    : oneFile(local, place.name, request);
   if (walked.files.length === 0 && walked.secretNames.length === 0) throw nothingToSend(walked);
   const unused = rules.unusedIncludes();
   if (isFolder && unused.length > 0)

@@ -1,5 +1,5 @@
-import type { BigIntStats, Dirent } from 'node:fs';
-import { lstat, readdir, readFile } from 'node:fs/promises';
+import { type BigIntStats, type Dirent, lstatSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isPrivatePath } from './remote-target.ts';
 import type { Rules } from './rules.ts';
@@ -76,7 +76,7 @@ export async function walkTree(
       else skip(`secret: ${secret}`);
       return;
     }
-    files.push(await localFile(path.join(root, relative), relative));
+    files.push(localFile(path.join(root, relative), relative));
   };
 
   await visit('');
@@ -87,8 +87,8 @@ export async function walkTree(
   };
 }
 
-export async function localFile(absolute: string, relative: string): Promise<LocalFile> {
-  const stats = await lstat(absolute, { bigint: true });
+export function localFile(absolute: string, relative: string): LocalFile {
+  const stats = lstatSync(absolute, { bigint: true });
   return {
     path: relative,
     absolute,
