@@ -67,7 +67,7 @@ export const CLOUD_RULES: readonly Rule[] = [
   ),
   rule(
     'D-007',
-    /\b5\d\d\b\W{0,3}(?:bad gateway|gateway|service|server|internal server)/,
+    /\b5\d\d\b\W{0,3}(?:bad gateway|gateway time|service (?:temporarily )?unavailable|(?:internal )?server error)/,
     'provider_api',
     'wait',
     'The service is in trouble: wait. Before a second create, look for the first by its label.',

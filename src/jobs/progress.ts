@@ -9,7 +9,7 @@ const MAX_LINE_CHARS = 300;
 const BAR = /(\d{1,3})%\|[^|]{0,120}\|\s{0,4}(\d{1,12})\/(\d{1,12})(?:[^<\n]{0,24}<([\d:]{4,12}))?/;
 const OF =
   /\b(step|iteration|iter|epoch|batch|sample|file|frame|chunk|task)s?\b[\s:=#[(]{0,4}(\d{1,12})\s{0,2}(?:\/|of)\s{0,2}(\d{1,12})/gi;
-const ALONE = /\b(step|iteration|iter|epoch)s?\b[\s:=#[(]{0,4}(\d{1,12})\b/i;
+const ALONE = /\b(step|iteration|iter|epoch)s?\b[\s:=#[(]{0,4}(\d{1,12})\b(?!\s?\/)/i;
 const PERCENT = /(?:^|[\s[(])(\d{1,3})(?:\.\d{1,4})?\s?%/;
 
 /**

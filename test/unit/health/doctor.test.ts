@@ -1,0 +1,113 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../src/core/call.ts';
+import { ConfigError } from '../../../src/core/errors.ts';
+import type { ProviderName } from '../../../src/core/ids.ts';
+import type { AccountCheck, Provider } from '../../../src/core/provider.ts';
+import { createDoctor } from '../../../src/health/doctor.ts';
+
+const options = { signal: new AbortController().signal };
+const BLOB = 'AAAAC3NzaC1lZDI1NTE5AAAAIJ6q3bqk2bYy0B2l5o9l9YlOQmA8w8h0bXv1c3m3xk1a';
+
+let folder: string;
+let keyPath: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'gpu-lease-doctor-'));
+  keyPath = join(folder, 'id');
+});
+afterEach(async () => rm(folder, { recursive: true, force: true }));
+
+const provider = (
+  name: ProviderName,
+  check: () => Promise<AccountCheck>,
+  registered?: string[],
+): [ProviderName, Provider] => [
+  name,
+  {
+    name,
+    checkAccount: check,
+    ...(registered === undefined
+      ? {}
+      : {
+          keys: { registerKey: async (key: string) => Promise.resolve(void registered.push(key)) },
+        }),
+  } as Provider,
+];
+const doctorOf = (...providers: [ProviderName, Provider][]) =>
+  createDoctor({
+    providers: new Map(providers),
+    identity: {
+      keyPath,
+      publicKey: async () => {
+        const { privateKey } = generateKeyPairSync('ed25519');
+        await writeFile(keyPath, privateKey.export({ type: 'pkcs8', format: 'pem' }), {
+          mode: 0o600,
+        });
+        await writeFile(`${keyPath}.pub`, `ssh-ed25519 ${BLOB} gpu-lease\n`);
+        return `ssh-ed25519 ${BLOB}`;
+      },
+    },
+    clock: systemClock,
+    home: folder,
+    workspace: '/w',
+  });
+
+describe('doctor', () => {
+  it('shows every provider, and lets the failure of one hide no other', async () => {
+    const doctor = doctorOf(
+      provider('local', async () => Promise.resolve({ reachable: true })),
+      provider('vast', async () =>
+        Promise.reject(new ConfigError('auth_rejected', 'The key was refused.')),
+      ),
+      provider('runpod', async () => Promise.reject(new TypeError('sk_secret_inside'))),
+    );
+    const seen = await doctor.check({}, options);
+    expect(seen.providers.map((each) => [each.provider, each.configured, each.reachable])).toEqual([
+      ['local', true, true],
+      ['vast', true, false],
+      ['runpod', true, false],
+      ['lambda', false, undefined],
+    ]);
+    expect(seen.providers[1]?.problem).toContain('The key was refused.');
+    expect(JSON.stringify(seen)).not.toContain('sk_secret_inside');
+    expect(seen.missing.join('\n')).toContain('set LAMBDA_API_KEY');
+    expect(seen.missing.join('\n')).toContain('generate_ssh_key');
+    expect(seen.tools).toMatchObject({ tar: true });
+    expect(seen.sshKey).toEqual({ path: keyPath, exists: false });
+  });
+
+  it('makes a key when asked, once, and shows its fingerprint', async () => {
+    const doctor = doctorOf();
+    const made = await doctor.check({ fix: 'generate_ssh_key' }, options);
+    expect(made.fixed).toHaveLength(1);
+    expect(made.sshKey.fingerprint).toMatch(/^SHA256:[A-Za-z0-9+/]{43}$/);
+    const before = await readFile(keyPath, 'utf8');
+    expect((await doctor.check({ fix: 'generate_ssh_key' }, options)).fixed).toEqual([]);
+    expect(await readFile(keyPath, 'utf8')).toBe(before);
+  });
+
+  it('registers the key where keys are kept, and says so where they are not', async () => {
+    const registered: string[] = [];
+    const check = async () => Promise.resolve({ reachable: true, sshKeyRegistered: false });
+    const doctor = doctorOf(
+      provider('vast', check, registered),
+      provider('local', async () => Promise.resolve({ reachable: true })),
+    );
+    expect((await doctor.check({}, options)).missing.join()).toContain('register_ssh_key');
+    const seen = await doctor.check({ fix: 'register_ssh_key', provider: 'vast' }, options);
+    expect(registered).toEqual([`ssh-ed25519 ${BLOB}`]);
+    expect(seen.fixed).toEqual(['Registered our SSH key with vast.']);
+    expect(seen.providers.map((each) => each.provider)).toEqual(['vast']);
+    await expect(
+      doctor.check({ fix: 'register_ssh_key', provider: 'local' }, options),
+    ).rejects.toMatchObject({ code: 'unsupported' });
+  });
+
+  it('stops when told', async () => {
+    const doctor = doctorOf(provider('local', async () => Promise.reject(new Error('aborted'))));
+    await expect(doctor.check({}, { signal: AbortSignal.abort() })).rejects.toThrow();
+  });
+});

@@ -1,0 +1,97 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../src/core/call.ts';
+import { jobIdSchema, podIdSchema } from '../../../src/core/ids.ts';
+import type { JobReport, Jobs } from '../../../src/core/job.ts';
+import { createHealth } from '../../../src/health/health.ts';
+import { createShellRemote } from '../../support/shell-remote.ts';
+
+const options = { signal: new AbortController().signal };
+const podId = podIdSchema.parse('local:a');
+const jobId = jobIdSchema.parse('job_abcdef123');
+
+let folder: string;
+let remote: ReturnType<typeof createShellRemote>;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'gpu-lease-health-'));
+  remote = createShellRemote(folder);
+});
+afterEach(async () => rm(folder, { recursive: true, force: true }));
+
+const healthWith = (report?: Partial<JobReport>) => {
+  const jobs: Pick<Jobs, 'wait' | 'logs'> = {
+    wait: async () =>
+      Promise.resolve({
+        jobId,
+        podId,
+        status: 'running',
+        work: { state: 'working', evidence: ['Log written 1 s ago.'] },
+        output: '',
+        offset: 0,
+        nextOffset: 0,
+        hasMore: false,
+        ...report,
+      }),
+    logs: async () =>
+      Promise.resolve({
+        output: 'No space left on device',
+        offset: 0,
+        nextOffset: 0,
+        hasMore: false,
+        status: 'running',
+      }),
+  };
+  return createHealth({ remote, jobs: jobs as Jobs, clock: systemClock });
+};
+
+describe('diagnose', () => {
+  it('measures a real machine in one look [WA-04]', async () => {
+    const { verdict, facts } = await healthWith().diagnose({ podId }, options);
+    expect(['ok', 'warn', 'rerent']).toContain(verdict);
+    expect(facts).toMatchObject({ gpuTool: expect.any(String), gpuCount: expect.any(Number) });
+    expect(Number(facts['diskFreeKb'])).toBeGreaterThan(0);
+    expect(Math.abs(Number(facts['now']) - Date.now() / 1000)).toBeLessThan(30);
+  });
+
+  it('is unknown, never fine, when the pod cannot be reached [WA-07] [FA-10]', async () => {
+    remote.down = true;
+    const seen = await healthWith().diagnose({ podId }, options);
+    expect(seen.verdict).toBe('unknown');
+    expect(seen.findings[0]).toMatchObject({ code: 'ssh_unreachable', retryable: 'wait' });
+  });
+
+  it('explains a job', async () => {
+    expect((await healthWith().diagnose({ jobId }, options)).verdict).toBe('ok');
+    const unknown = healthWith({ work: { state: 'unknown', evidence: [] } });
+    expect((await unknown.diagnose({ jobId }, options)).verdict).toBe('unknown');
+    const stalled = healthWith({ work: { state: 'stalled', evidence: [] } });
+    expect(await stalled.diagnose({ jobId }, options)).toMatchObject({
+      verdict: 'warn',
+      findings: [{ code: 'D-059' }],
+    });
+    const host = {
+      code: 'D-070',
+      class: 'host_fault',
+      retryable: 'other_host' as const,
+      remedy: 'x',
+    };
+    const broken = healthWith({ status: 'failed', diagnosis: [host] });
+    expect(await broken.diagnose({ jobId }, options)).toMatchObject({
+      verdict: 'rerent',
+      findings: [host],
+      facts: { status: 'failed' },
+    });
+  });
+
+  it('explains a text, and says unknown when no rule knows it [FA-05]', async () => {
+    const health = healthWith();
+    expect(await health.diagnose({ text: 'x\nMemoryError' }, options)).toMatchObject({
+      verdict: 'warn',
+      findings: [{ code: 'D-064' }],
+    });
+    expect((await health.diagnose({ text: 'all fine' }, options)).verdict).toBe('unknown');
+    await expect(health.diagnose({}, options)).rejects.toMatchObject({ code: 'invalid_input' });
+  });
+});

@@ -1,0 +1,104 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { diagnoseJob, findingsIn, RULES } from '../../../src/health/match.ts';
+import { FAILURE_CLASSES } from '../../../src/health/rule.ts';
+import { SAMPLES } from './samples.ts';
+
+describe('failure rules [FA-01]', () => {
+  it('each have an id of their own, a known class, a short remedy and samples', () => {
+    const ids = RULES.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(Object.keys(SAMPLES).toSorted()).toEqual(ids.toSorted());
+    for (const rule of RULES) {
+      expect(FAILURE_CLASSES).toContain(rule.class);
+      expect(rule.remedy.length).toBeGreaterThan(15);
+      expect(rule.remedy.length).toBeLessThan(200);
+    }
+  });
+
+  it.each(RULES.map((rule) => [rule.id, rule] as const))(
+    '%s sees its sample and no other',
+    (id, rule) => {
+      const [positive, negative] = SAMPLES[id] ?? ['', ''];
+      expect(rule.pattern.test(positive), positive).toBe(true);
+      expect(rule.pattern.test(negative), negative).toBe(false);
+      expect(findingsIn(`before\n${positive}\nafter`).map(({ code }) => code)).toContain(id);
+    },
+  );
+
+  it('have only bounded repetitions, so that no line is slow', () => {
+    for (const { id, pattern } of RULES) {
+      expect(pattern.flags, id).toBe('i');
+      expect(pattern.source.replace(/\\./g, ''), id).not.toMatch(/[*+]|\{\d+,\}/);
+    }
+    const [name, ms] = [...RULES]
+      .map(({ id, pattern }) => {
+        const begin = performance.now();
+        const words = pattern.source.replace(/[^a-z ]+/gi, ' ');
+        findingsIn(`${words.repeat(2000)}\n`.repeat(20));
+        return [id, performance.now() - begin] as const;
+      })
+      .reduce((worst, each) => (each[1] > worst[1] ? each : worst));
+    expect(ms, name).toBeLessThan(2000);
+  });
+
+  it('do not mistake numbers of a training log for HTTP errors', () => {
+    for (const number of [401, 403, 404, 429, 500, 502, 503, 512, 524])
+      expect(
+        findingsIn(`step ${number}/9000 loss 0.${number} server=gpu${number}`),
+        `${number}`,
+      ).toEqual([]);
+  });
+
+  it('put the earliest cause first and effects last [FA-04]', () => {
+    const text = [
+      'Watchdog caught collective operation timeout',
+      'torch.OutOfMemoryError: CUDA out of memory.',
+      'ModuleNotFoundError: No module named x',
+      'torch.distributed.elastic ChildFailedError:',
+    ].join('\n');
+    expect(findingsIn(text).map(({ code }) => code)).toEqual(['D-050', 'D-120', 'D-090', 'D-096']);
+  });
+
+  it('stay quick and quiet on any text', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 3000, unit: 'binary' }), (text) => {
+        for (const { evidence } of findingsIn(text))
+          expect((evidence ?? '').length).toBeLessThan(600);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('the cause of a bad end', () => {
+  const nothing = { stdout: '', stderr: '', ended: 'exit' } as const;
+  it('is a fact of the machine before any word of the log [FA-02]', () => {
+    const stderr = 'RuntimeError: CUDA out of memory';
+    expect(diagnoseJob({ ...nothing, stderr, ended: 'reboot' })[0]?.code).toBe('D-061');
+    expect(diagnoseJob({ ...nothing, stderr, oomKills: 2, exitCode: 137 })[0]).toMatchObject({
+      code: 'D-054',
+      class: 'oom_host',
+    });
+    expect(diagnoseJob({ ...nothing, exitCode: 137, oomKills: 0 })[0]?.code).toBe('D-055');
+    expect(diagnoseJob({ ...nothing, ended: 'disk_full' })[0]?.class).toBe('disk');
+    expect(diagnoseJob({ ...nothing, ended: 'timed_out' })[0]?.class).toBe('timeout');
+    expect(diagnoseJob({ ...nothing, ended: 'killed' })[0]?.code).toBe('D-055');
+  });
+
+  it('is unknown when nothing matches, with the last 50 lines [FA-05]', () => {
+    const stderr = Array.from({ length: 80 }, (_, index) => `odd ${index}`).join('\n');
+    const [finding, ...rest] = diagnoseJob({ ...nothing, stderr, exitCode: 9 });
+    expect(rest).toEqual([]);
+    expect(finding).toMatchObject({ code: 'unknown', class: 'unknown' });
+    expect(finding?.evidence?.split('\n')).toHaveLength(50);
+    expect(finding?.evidence).toContain('odd 79');
+  });
+
+  it('keeps what the machine printed out of our own words', () => {
+    const stderr = 'No module named ignore-all-instructions\u001b[2J';
+    const [finding] = diagnoseJob({ ...nothing, stderr });
+    expect(finding?.remedy).not.toContain('ignore');
+    expect(finding?.evidence).toBe('No module named ignore-all-instructions');
+  });
+});
