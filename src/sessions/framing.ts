@@ -13,6 +13,9 @@ const MARKS = /\x1b\]7770;([STEX]);([a-z0-9_]{1,60});([0-9a-f]{24})(?:;(\d{1,3})
 /** Longer than any mark or escape sequence worth keeping whole. */
 const MAX_SEQUENCE_BYTES = 200;
 
+const COMMAND_LINE_START = `\x1b]${MARK};S;`;
+const COMMAND_LINE_END = `\x1b]${MARK};T;`;
+
 export interface Mark {
   readonly kind: string;
   /** Command id; `exit` for X. */
@@ -108,4 +111,17 @@ export function cleanOutput(bytes: Buffer): string {
     // The shell names the file that holds the command in its messages.
     .replace(/[^\s:]*\/\.gpu-lease\/sessions\/ses_[a-z0-9]+\/c\/cmd_[a-z0-9]{16}\.sh: /g, '');
   return cleanTerminalText(text);
+}
+
+/** Only what programs printed, without the command lines between: what a reader waits for is not the order to print it. */
+export function programOutput(bytes: Buffer): string {
+  const parts: Buffer[] = [];
+  let from = 0;
+  for (;;) {
+    const start = bytes.indexOf(COMMAND_LINE_START, from);
+    parts.push(bytes.subarray(from, start < 0 ? bytes.length : start));
+    const end = start < 0 ? -1 : bytes.indexOf(COMMAND_LINE_END, start);
+    if (end < 0) return cleanOutput(Buffer.concat(parts));
+    from = end;
+  }
 }

@@ -40,7 +40,7 @@ async function newPair(): Promise<{ readonly private: string; readonly public: s
     const key = ssh2.utils.parseKey(pair.private);
     if (key instanceof Error) continue;
     const signature: unknown = key.sign(proof);
-    if (Buffer.isBuffer(signature) && key.verify(proof, signature) === true) return pair;
+    if (Buffer.isBuffer(signature) && key.verify(proof, signature)) return pair;
   }
 }
 

@@ -4,7 +4,7 @@ import { MAX_PAGE_BYTES, MAX_WAIT_SECONDS } from '../core/page.ts';
 import type { SessionPage, SessionRead, SessionRecord, SessionState } from '../core/session.ts';
 import { readArchive } from './archive.ts';
 import { fileEnd, isOver } from './ended.ts';
-import { cleanOutput, commandsOf, findMarks, pageLength } from './framing.ts';
+import { cleanOutput, commandsOf, findMarks, pageLength, programOutput } from './framing.ts';
 import { isUnreachable } from './link.ts';
 import { watch } from './watch.ts';
 import type { WriteDeps } from './write.ts';
@@ -35,7 +35,7 @@ export async function readSession(
   const { until } = request;
   try {
     let seen = await glance(deps, record, wanted, maxBytes, keys, options);
-    let matched = until !== undefined && cleanOutput(seen.bytes).includes(until);
+    let matched = until !== undefined && programOutput(seen.bytes).includes(until);
     const over = seen.state === 'closed' || seen.state === 'lost';
     const enough = until === undefined ? seen.bytes.length > 0 : matched;
     if (!enough && !over && seconds > 0) {
@@ -100,7 +100,8 @@ async function glance(
   return {
     state: look.state,
     offset: Math.min(wanted, look.size),
-    size: Math.max(look.size, wanted + look.bytes.length),
+    // The transcript may have grown between its size and its bytes.
+    size: look.bytes.length === 0 ? look.size : Math.max(look.size, wanted + look.bytes.length),
     key: look.key,
     bytes: wanted > look.size ? Buffer.alloc(0) : look.bytes,
   };

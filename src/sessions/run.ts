@@ -5,7 +5,7 @@ import type { ClientChannel } from 'ssh2';
 import type { CallOptions } from '../core/call.ts';
 import { InputError } from '../core/errors.ts';
 import { type PodId, randomToken } from '../core/ids.ts';
-import { execCommand, MAX_COMMAND_BYTES } from './pod-script/exec.ts';
+import { execCommand, MAX_SCRIPT_BYTES } from './pod-script/exec.ts';
 import type { Pool } from './pool.ts';
 import { createPreamble } from './preamble.ts';
 
@@ -34,11 +34,12 @@ export async function startRun(
 ): Promise<Run> {
   if (script.includes('\0'))
     throw new InputError('invalid_input', 'A command cannot hold a NUL character.');
-  const token = randomToken(20);
-  const command = execCommand(script, token);
-  if (Buffer.byteLength(command) > MAX_COMMAND_BYTES)
+  if (Buffer.byteLength(script) > MAX_SCRIPT_BYTES)
     throw new InputError('too_large', 'The command is longer than a machine accepts in one piece.');
+  const token = randomToken(20);
+  const { command, stdinPrefix } = execCommand(script, token);
   const channel = await pool.open(podId, command, options);
+  if (stdinPrefix !== undefined) channel.write(stdinPrefix);
   const ended = endOf(channel);
   const out = createPreamble(token);
   const err = createPreamble(token);

@@ -1,13 +1,13 @@
 import type { CallOptions, Clock } from '../core/call.ts';
 import { CancelledError } from '../core/errors.ts';
 import type { SessionRecord } from '../core/session.ts';
-import { cleanTerminalText } from '../core/untrusted.ts';
-import { findMarks } from './framing.ts';
+import { findMarks, programOutput } from './framing.ts';
 import { isUnreachable, type Link } from './link.ts';
 
 const HEAD_BYTES = 64 * 1024;
 const OVERLAP_BYTES = 200;
-const UNTIL_BYTES = 1024 * 1024;
+/** Kept to look for `until` in. */
+const UNTIL_BYTES = 64 * 1024;
 
 export interface Watched {
   /** First byte after the command line of the watched command. */
@@ -51,7 +51,7 @@ export async function watch(
   const head: Buffer[] = [];
   let headBytes = 0;
   let tail = Buffer.alloc(0);
-  let text = '';
+  let recent = Buffer.alloc(0);
   let seenTo = offset;
   let outputStart: number | undefined;
   let ended: Watched['ended'];
@@ -76,9 +76,10 @@ export async function watch(
           ended ??= { outputEnd: mark.start, after: mark.end, exitCode: mark.exitCode };
       }
       tail = Buffer.from(window.subarray(-OVERLAP_BYTES));
-      if (until !== undefined && text.length < UNTIL_BYTES) {
-        text += chunk.toString('latin1');
-        matched ||= cleanTerminalText(Buffer.from(text, 'latin1').toString('utf8')).includes(until);
+      if (until !== undefined) {
+        recent = Buffer.concat([recent, chunk]);
+        matched ||= programOutput(recent).includes(until);
+        if (recent.length > UNTIL_BYTES) recent = Buffer.from(recent.subarray(-UNTIL_BYTES / 2));
       }
     }
     wake?.();

@@ -33,14 +33,14 @@ export interface MachineOptions {
 }
 export interface MachineKind {
   readonly name: string;
-  open(options?: MachineOptions): Promise<TestMachine>;
+  readonly open: (options?: MachineOptions) => Promise<TestMachine>;
 }
 
 /** The two machines every promise about SSH must hold on. */
 export const MACHINES: readonly MachineKind[] = [
   {
     name: 'OpenSSH',
-    async open({ env = {} } = {}) {
+    open: async ({ env = {} } = {}): Promise<TestMachine> => {
       const sshd = await startSshd({ env });
       return machineOf({
         endpoint: sshd.endpoint,
@@ -54,7 +54,7 @@ export const MACHINES: readonly MachineKind[] = [
   },
   {
     name: 'embedded pod',
-    async open({ env = {} } = {}) {
+    open: async ({ env = {} } = {}): Promise<TestMachine> => {
       const pod = await startEmbeddedPod({ env });
       return machineOf({
         endpoint: pod.endpoint,

@@ -1,17 +1,36 @@
 import { shellQuote } from '../../core/shell-quote.ts';
 
-/** Linux refuses a longer single argument (128 KiB), and the login shell gets the whole command as one. */
-export const MAX_COMMAND_BYTES = 120_000;
+/** Up to here a script is taken; what is longer belongs into a file or into stdin. */
+export const MAX_SCRIPT_BYTES = 120_000;
+/** RFC 4253 promises packets of 35,000 bytes and not one more; the whole command line is one packet. */
+const MAX_COMMAND_BYTES = 30_000;
 export const EXEC_VARIABLE = 'GPU_LEASE_EXEC';
+
+export interface ExecCommand {
+  readonly command: string;
+  /** To be written to stdin before anything else. */
+  readonly stdinPrefix: Buffer | undefined;
+}
 
 /**
  * The command line for an exec channel: `script` under `sh` in the home, whatever the login shell is. Every process of it
  * carries `token` in its environment. The first line of ours on stdout is `<token> <pid>`, on stderr `<token>`; all before
- * these is noise of the login shell.
+ * these is noise of the login shell. A script too long for the command line is read from the start of stdin.
  */
-export function execCommand(script: string, token: string): string {
-  const body = `echo "${token} $$"; echo ${token} >&2; cd "$HOME" || cd /\n${script}`;
-  return `exec env ${EXEC_VARIABLE}=${token} sh -c ${loginShellQuote(body)}`;
+export function execCommand(script: string, token: string): ExecCommand {
+  const start = `echo "${token} $$"; echo ${token} >&2; cd "$HOME" || cd /\n`;
+  const around = (body: string): string =>
+    `exec env ${EXEC_VARIABLE}=${token} sh -c ${loginShellQuote(body)}`;
+  const command = around(start + script);
+  if (Buffer.byteLength(command) <= MAX_COMMAND_BYTES) return { command, stdinPrefix: undefined };
+  const stdinPrefix = Buffer.from(script);
+  // Byte by byte, since whatever reads ahead would eat the input of the script.
+  return {
+    command: around(
+      `${start}s=$(dd bs=1 count=${stdinPrefix.length} 2>/dev/null)\neval "unset s\n$s"\n`,
+    ),
+    stdinPrefix,
+  };
 }
 
 /** A word that reads the same in sh, bash, zsh, fish and csh: backslash and `!` are special even in some single quotes. */
