@@ -6,7 +6,7 @@ const MOST_ISSUES = 5;
 
 /**
  * The arguments as the tool wants them. Some clients send `null` for what they leave out, so a top-level `null` counts
- * as absent. Throws `invalid_input` that names each wrong argument, what was expected and what was got.
+ * as absent. Throws `invalid_input` (`too_large` for text that is too long) that names each wrong argument, what was expected and what was got.
  */
 export function readArguments(tool: Tool, given: unknown): Record<string, unknown> {
   const args = withoutNulls(given ?? {});
@@ -15,7 +15,11 @@ export function readArguments(tool: Tool, given: unknown): Record<string, unknow
   const { issues } = parsed.error;
   const said = issues.slice(0, MOST_ISSUES).map((issue) => wordsOf(issue, args, tool));
   const more = issues.length > MOST_ISSUES ? [`${issues.length - MOST_ISSUES} more.`] : [];
-  throw new InputError('invalid_input', `${tool.name}: ${[...said, ...more].join(' ')}`);
+  const tooLong = issues.some((issue) => issue.code === 'too_big' && issue.origin === 'string');
+  throw new InputError(
+    tooLong ? 'too_large' : 'invalid_input',
+    `${tool.name}: ${[...said, ...more].join(' ')}`,
+  );
 }
 
 function withoutNulls(given: unknown): unknown {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { McpServerFactory } from '@modelcontextprotocol/server';
 import { StdioServerTransport, serveStdio as serve } from '@modelcontextprotocol/server/stdio';
+import { limitLines, MAX_LINE_BYTES } from './line-limit.ts';
 
 export interface StdioDeps {
   readonly createServer: McpServerFactory;
@@ -23,7 +24,11 @@ export async function serveStdio({ createServer, onError }: StdioDeps): Promise<
   ];
   const handle = serve(createServer, {
     onerror: onError,
-    transport: new StdioServerTransport(process.stdin, process.stdout),
+    transport: new StdioServerTransport(
+      process.stdin.pipe(limitLines((line) => process.stdout.write(line))),
+      process.stdout,
+      { maxBufferSize: 2 * MAX_LINE_BYTES },
+    ),
   });
   try {
     await Promise.race(ends);
