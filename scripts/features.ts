@@ -1,4 +1,5 @@
-// Counts the catalogue ids that test titles cite. --json for machines, --missing AREA for what is left of an area.
+// Counts the catalogue ids that test titles cite; fails on an id that the catalogue does not know. --json for machines,
+// --missing AREA for what is left of an area, --tests FOLDER for other tests than ours.
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -7,14 +8,18 @@ import { citedIds } from './features/citations.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, missing: { type: 'string' } },
+  options: {
+    json: { type: 'boolean', default: false },
+    missing: { type: 'string' },
+    tests: { type: 'string', default: path.join(root, 'test') },
+  },
 });
 const catalogue = readCatalogue(path.join(import.meta.dirname, 'features/catalogue.json'));
 
 const citedIn = new Map<string, string[]>();
-for (const name of readdirSync(path.join(root, 'test'), { recursive: true, encoding: 'utf8' })) {
+for (const name of readdirSync(values.tests, { recursive: true, encoding: 'utf8' })) {
   if (!name.endsWith('.test.ts')) continue;
-  for (const id of citedIds(readFileSync(path.join(root, 'test', name), 'utf8')))
+  for (const id of citedIds(readFileSync(path.join(values.tests, name), 'utf8')))
     citedIn.set(id, [...(citedIn.get(id) ?? []), name]);
 }
 

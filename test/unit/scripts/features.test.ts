@@ -1,5 +1,9 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readCatalogue } from '../../../scripts/features/catalogue.ts';
 import { citedIds } from '../../../scripts/features/citations.ts';
 
@@ -56,6 +60,42 @@ describe('the catalogue', () => {
       Gotchas: 44,
       Lessons: 70,
       Scenarios: 32,
+    });
+  });
+});
+
+describe('npm run features', () => {
+  const root = path.resolve(import.meta.dirname, '../../..');
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(path.join(os.tmpdir(), 'features-test-'));
+    writeFileSync(
+      path.join(folder, 'a.test.ts'),
+      "it('one [SE-10, TR-02]', f); it('d [D-001]', f);",
+    );
+    writeFileSync(path.join(folder, 'helper.ts'), "it('not a test file [SE-11]', f);");
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const run = async (...args: string[]): Promise<string> => {
+    const program = [path.join(root, 'scripts/features.ts'), '--tests', folder, ...args];
+    return (
+      await promisify(execFile)(process.execPath, ['--import', 'tsx', ...program], { cwd: root })
+    ).stdout;
+  };
+
+  it('counts features apart from the other lists', async () => {
+    expect(JSON.parse(await run('--json'))).toMatchObject({ proven: 2, total: 431, unknown: [] });
+    expect(await run('--missing', 'tr')).not.toContain('TR-02');
+    expect(await run('--missing', 'Transcripts')).toMatch(/^TR-01 {2}\S/);
+  });
+
+  it('fails on an id that nobody knows, and says where it stands', async () => {
+    writeFileSync(path.join(folder, 'b.test.ts'), "it('typo [SE-99]', f);");
+    await expect(run()).rejects.toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('unknown id SE-99 in b.test.ts') as string,
     });
   });
 });
