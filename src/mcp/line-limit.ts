@@ -19,7 +19,7 @@ export function limitLines(answer: (line: string) => void): Transform {
 
   const drop = (chunk: Buffer): void => {
     dropped ??= {
-      head: Buffer.concat(held).subarray(0, KEPT_BYTES),
+      head: Buffer.concat([...held, chunk.subarray(0, KEPT_BYTES)]).subarray(0, KEPT_BYTES),
       tail: Buffer.alloc(0),
       bytes: heldBytes,
     };
