@@ -50,3 +50,25 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Pr
 export function limitOf(seconds: number): AbortSignal {
   return AbortSignal.timeout(seconds * 1000);
 }
+
+/** Does `work`, which is told to stop, and no longer waited for, when `seconds` of `clock` are over. */
+export async function withinSeconds<T>(
+  seconds: number,
+  clock: Clock,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController();
+  const done = new AbortController();
+  const watch = clock.sleep(seconds, { signal: done.signal }).then(
+    () => {
+      over.abort(new Error(`not done within ${seconds} seconds`));
+    },
+    () => undefined,
+  );
+  try {
+    return await untilAborted(work(over.signal), over.signal);
+  } finally {
+    done.abort();
+    await watch;
+  }
+}

@@ -15,6 +15,7 @@ const STEP_LIMIT_SECONDS = 20;
 const DENIAL_GRACE_SECONDS = 60;
 /** Slow image pulls take more than ten minutes; what takes longer than this does not come any more. */
 const READY_LIMIT_SECONDS = 1800;
+const START_GRACE_SECONDS = 60;
 
 type Stage = (typeof STAGES)[number];
 interface Step {
@@ -40,12 +41,16 @@ export function createLadder({ ledger, remote, clock }: LadderDeps): Ladder {
   async function step(lease: Lease, pod: ProviderPod): Promise<Step> {
     if (pod.status === 'failed')
       return { stage: 'created', failure: 'The provider says that the pod failed to start.' };
-    if (pod.status === 'stopped')
+    if (pod.status === 'stopped' && !isStarting(lease))
       return { stage: 'created', failure: 'The pod stopped before it became ready.' };
     if (pod.status !== 'running') return { stage: 'created' };
     if (pod.endpoint === undefined) return { stage: 'running' };
     return (await logIn(lease)) ?? (await measure(lease));
   }
+
+  /** Ordered to start a moment ago: the cloud may still show the stop before. */
+  const isStarting = ({ bootAt }: Lease): boolean =>
+    bootAt !== undefined && clock.now().getTime() - Date.parse(bootAt) < START_GRACE_SECONDS * 1000;
 
   /** `undefined`: a command of ours ran on the pod. */
   async function logIn(lease: Lease): Promise<Step | undefined> {

@@ -11,7 +11,7 @@ import type { Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
-import { limitOf, untilAborted } from './deps.ts';
+import { limitOf, untilAborted, withinSeconds } from './deps.ts';
 import { handleOf, type Ledger } from './ledger.ts';
 import type { Observer, Reading } from './observer.ts';
 import { podOf } from './view.ts';
@@ -20,6 +20,8 @@ const FAREWELL_LIMIT_SECONDS = 120;
 const ORDER_LIMIT_SECONDS = 60;
 /** A machine that is still being made refuses to go at first: the order is given again (TD-06). */
 const REORDER_SECONDS = 15;
+/** An order that was not accepted is repeated sooner. */
+const RETRY_SECONDS = 5;
 
 export interface Teardown {
   readonly destroy: Pods['destroy'];
@@ -71,14 +73,17 @@ export function createTeardown(deps: TeardownDeps): Teardown {
     await quietly(remote.disconnect(podId));
   }
 
-  async function order(lease: Lease): Promise<void> {
-    if (lease.podId === undefined) return;
-    const signal = limitOf(ORDER_LIMIT_SECONDS);
-    // Whatever it answers, the next look tells; a call that hangs is left alone.
-    await untilAborted(
-      providers.get(lease.provider)?.terminatePod(lease.podId, { signal }) ?? Promise.resolve(),
-      signal,
-    ).catch(() => undefined);
+  /** Whether the order was accepted. Only the next look tells what came of it; a call that hangs is left alone. */
+  async function order(lease: Lease): Promise<boolean> {
+    const provider = providers.get(lease.provider);
+    if (lease.podId === undefined || provider === undefined) return false;
+    const { podId } = lease;
+    return withinSeconds(ORDER_LIMIT_SECONDS, clock, async (signal) =>
+      provider.terminatePod(podId, { signal }),
+    ).then(
+      () => true,
+      () => false,
+    );
   }
 
   async function end(
@@ -96,13 +101,14 @@ export function createTeardown(deps: TeardownDeps): Teardown {
         closingAt: before.closingAt ?? clock.now().toISOString(),
         ...(waiver === undefined || before.waiver !== undefined ? {} : { waiver }),
       }));
-      let orderedAt = Number.NEGATIVE_INFINITY;
+      let nextOrder = 0;
       let absences = 0;
       let last: Reading = { kind: 'unknown', why: 'not looked yet' };
       const look = async (): Promise<Reading | undefined> => {
-        if (clock.now().getTime() - orderedAt >= REORDER_SECONDS * 1000) {
-          orderedAt = clock.now().getTime();
-          await order(lease);
+        if (clock.now().getTime() >= nextOrder) {
+          const isAccepted = await order(lease);
+          const seconds = isAccepted ? REORDER_SECONDS : RETRY_SECONDS;
+          nextOrder = clock.now().getTime() + seconds * 1000;
         }
         last = await observer.look(lease);
         absences = last.kind === 'absent' ? absences + 1 : 0;

@@ -1,6 +1,7 @@
 import { chmod, mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
-import type { Kysely, Transaction } from 'kysely';
+import type { Kysely } from 'kysely';
+import type Database from 'libsql';
 import { z } from 'zod';
 import { systemClock } from '../core/call.ts';
 import { ConfigError, isAppError } from '../core/errors.ts';
@@ -18,96 +19,143 @@ export interface Tables {
     readonly body: string;
   };
 }
-export type Db = Kysely<Tables>;
-export type Queries = Db | Transaction<Tables>;
+export type Queries = Kysely<Tables>;
+
+/** One connection to the state file. Its work runs one piece after another. */
+export interface Connection {
+  /** Single reads; they wait for no writer. */
+  read<T>(work: (db: Queries) => Promise<T>): Promise<T>;
+  /** One transaction that takes the write lock first, so that what it reads still holds when it commits. */
+  write<T>(work: (tx: Queries) => Promise<T>): Promise<T>;
+  /** After the work that was asked for before. */
+  close(): Promise<void>;
+}
 
 const SCHEMA_VERSION = 1;
 const LOCK_LIMIT_SECONDS = 10;
-const LOCK_RETRY_SECONDS = 0.01;
+const LOCK_RETRY_SECONDS = 0.005;
 
 /**
  * Opens (and makes) the state file: folder 0700 when we make it, file 0600, write-ahead log, every commit on disk.
- * Throws `state_unwritable` that names the folder.
+ * Failures are `state_unwritable` that names the folder. `onBroken`: SQLite failed in a way that the connection may not
+ * survive; use another one.
  */
-export async function openSqlite(file: string): Promise<Db> {
+export async function openSqlite(file: string, onBroken: () => void): Promise<Connection> {
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     const handle = await open(file, 'a', 0o600);
     await handle.close();
     await chmod(file, 0o600);
-    const [{ Kysely: Kysely_, SqliteDialect, sql }, { default: Database }] = await Promise.all([
-      import('kysely'),
-      import('libsql'),
-    ]);
-    const db: Db = new Kysely_<Tables>({
-      dialect: new SqliteDialect({ database: new Database(file) }),
-    });
+    const [kysely, libsql] = await Promise.all([import('kysely'), import('libsql')]);
+    const database = new libsql.default(file);
     try {
       // A blocking wait would stop this process, which may itself hold the lock through another connection.
-      await sql`pragma busy_timeout = 0`.execute(db);
-      await whenUnlocked(file, async () => sql`pragma journal_mode = wal`.execute(db));
-      await sql`pragma synchronous = full`.execute(db);
-      await immediately(file, db, async (tx) => migrate(file, tx));
-      return db;
+      database.exec('pragma busy_timeout = 0');
+      await whenUnlocked(() => database.exec('pragma journal_mode = wal'));
+      database.exec('pragma synchronous = full');
+      await whenUnlocked(() => database.exec('begin immediate'));
+      migrate(file, database);
+      database.exec('commit');
     } catch (failure) {
-      await db.destroy();
+      database.close();
       throw failure;
     }
+    const db: Queries = new kysely.Kysely({ dialect: new kysely.SqliteDialect({ database }) });
+    return connectionOf(file, { db, database, onBroken });
   } catch (cause) {
     throw isAppError(cause) ? cause : brokenState(file, cause);
   }
 }
 
-async function migrate(file: string, tx: Queries): Promise<void> {
-  const { sql } = await import('kysely');
-  const { rows } = await sql`pragma user_version`.execute(tx);
-  const version = z.tuple([z.object({ user_version: z.int() })]).parse(rows)[0].user_version;
+function migrate(file: string, database: Database.Database): void {
+  const row = z.object({ user_version: z.int() });
+  const { user_version: version } = row.parse(database.prepare('pragma user_version').get());
   if (version > SCHEMA_VERSION)
     throw new ConfigError(
       'state_unreadable',
       `The state in ${path.dirname(file)} was written by a newer version of gpu-lease.`,
     );
   if (version === SCHEMA_VERSION) return;
-  await sql`create table records (position integer primary key autoincrement, collection text not null, id text not null,
-    body text not null, unique (collection, id))`.execute(tx);
-  await sql`create table log (position integer primary key autoincrement, pod_id text, body text not null)`.execute(
-    tx,
-  );
-  await sql.raw(`pragma user_version = ${SCHEMA_VERSION}`).execute(tx);
+  database.exec(`
+    create table records (position integer primary key autoincrement, collection text not null, id text not null,
+      body text not null, unique (collection, id));
+    create table log (position integer primary key autoincrement, pod_id text, body text not null);
+    pragma user_version = ${SCHEMA_VERSION};`);
 }
 
-/** One transaction that takes the write lock first, so that what it reads still holds when it commits. */
-export async function immediately<T>(
+function connectionOf(
   file: string,
-  db: Db,
-  work: (tx: Queries) => Promise<T>,
-): Promise<T> {
-  const { sql } = await import('kysely');
-  return db.connection().execute(async (connection) => {
-    await whenUnlocked(file, async () => sql`begin immediate`.execute(connection));
-    try {
-      const result = await work(connection);
-      await whenUnlocked(file, async () => sql`commit`.execute(connection));
-      return result;
-    } catch (failure) {
-      // SQLite may have rolled back by itself (a full disk); the first failure is the one that counts.
-      await sql`rollback`.execute(connection).catch(() => undefined);
-      throw stateError(file, failure);
-    }
-  });
+  {
+    db,
+    database,
+    onBroken,
+  }: {
+    readonly db: Queries;
+    readonly database: Database.Database;
+    readonly onBroken: () => void;
+  },
+): Connection {
+  const fail = (failure: unknown): unknown => {
+    if (sqliteCodeOf(failure) === undefined) return failure;
+    // A prepared statement that failed stays open in the driver, and no later transaction could commit.
+    onBroken();
+    return brokenState(file, failure);
+  };
+  const inTurn = async <T>(work: (db: Queries) => Promise<T>): Promise<T> =>
+    db.connection().execute(work);
+  return {
+    async read(work) {
+      try {
+        return await inTurn(work);
+      } catch (failure) {
+        throw fail(failure);
+      }
+    },
+    async write(work) {
+      return inTurn(async (tx) => {
+        try {
+          await whenUnlocked(() => database.exec('begin immediate'));
+        } catch (failure) {
+          throw brokenState(file, failure);
+        }
+        try {
+          const result = await work(tx);
+          database.exec('commit');
+          return result;
+        } catch (failure) {
+          rollBack(database);
+          throw fail(failure);
+        }
+      });
+    },
+    async close() {
+      await inTurn(async () => Promise.resolve());
+      await db.destroy();
+    },
+  };
+}
+
+/** SQLite may have rolled back by itself (a full disk); the failure before is the one that counts. */
+function rollBack(database: Database.Database): void {
+  try {
+    database.exec('rollback');
+  } catch {
+    // nothing was open
+  }
 }
 
 /** Repeats while another connection holds the lock, without blocking this process. */
-export async function whenUnlocked<T>(file: string, work: () => Promise<T>): Promise<T> {
+async function whenUnlocked(work: () => void): Promise<void> {
   const end = systemClock.now().getTime() + LOCK_LIMIT_SECONDS * 1000;
   const { signal } = new AbortController();
   for (;;) {
     try {
-      return await work();
+      work();
+      return;
     } catch (failure) {
-      if (!isLocked(failure) || systemClock.now().getTime() > end) throw stateError(file, failure);
-      await systemClock.sleep(LOCK_RETRY_SECONDS * (1 + Math.random()), { signal });
+      if (!isLocked(failure) || systemClock.now().getTime() > end) throw failure;
     }
+    await systemClock.sleep(LOCK_RETRY_SECONDS * (1 + Math.random()), { signal });
   }
 }
 
@@ -118,11 +166,6 @@ function sqliteCodeOf(failure: unknown): string | undefined {
 }
 function isLocked(failure: unknown): boolean {
   return /^SQLITE_(?:BUSY|LOCKED)/.test(sqliteCodeOf(failure) ?? '');
-}
-
-/** A failure of SQLite in our words; any other passes as it is. */
-function stateError(file: string, failure: unknown): unknown {
-  return sqliteCodeOf(failure) === undefined ? failure : brokenState(file, failure);
 }
 
 function brokenState(file: string, cause: unknown): ConfigError {

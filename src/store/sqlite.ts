@@ -7,7 +7,7 @@ import { leaseSchema, quoteSchema, receiptSchema } from '../core/lease.ts';
 import { profileSchema } from '../core/profile.ts';
 import { sessionRecordSchema } from '../core/session.ts';
 import type { Collection, Collections, Store } from '../core/store.ts';
-import { type Db, immediately, openSqlite, type Queries, whenUnlocked } from './sqlite-file.ts';
+import { type Connection, openSqlite, type Queries } from './sqlite-file.ts';
 
 const hostKeySchema = z.object({ podId: z.string(), key: z.string(), firstSeenAt: z.string() });
 const logEntrySchema = z.object({
@@ -17,46 +17,64 @@ const logEntrySchema = z.object({
   text: z.string(),
 });
 
-/** Runs one query on the connection it belongs to. */
 type Run = <T>(query: (db: Queries) => Promise<T>) => Promise<T>;
+/** How queries reach the connection they belong to. Inside a transaction both are the same. */
+interface Runs {
+  readonly read: Run;
+  readonly write: Run;
+}
 
 /**
  * Durable state in one SQLite file, shared by every server process of the machine. Opens on first use, and again on the
- * next one when opening failed. Records are JSON documents, read by their schemas.
+ * next one when opening failed or SQLite broke. Records are JSON documents, read by their schemas.
  */
 export function createSqliteStore({ file }: { readonly file: string }): Store {
-  let opening: Promise<Db> | undefined;
-  let closed = false;
-  const database = async (): Promise<Db> => {
-    if (closed) throw new ConfigError('state_unwritable', 'The state is closed.');
-    opening ??= openSqlite(file).catch((failure: unknown) => {
-      opening = undefined;
-      throw failure;
+  let opening: Promise<Connection> | undefined;
+  let isClosed = false;
+  const open = async (): Promise<Connection> => {
+    const mine: Promise<Connection> = openSqlite(file, () => {
+      if (opening === mine) opening = undefined;
+      void close(mine);
     });
-    return opening;
+    return mine;
   };
-  const run: Run = async (query) => {
-    const db = await database();
-    return whenUnlocked(file, async () => query(db));
+  const connection = async (): Promise<Connection> => {
+    if (isClosed) throw new ConfigError('state_unwritable', 'The state is closed.');
+    const mine = (opening ??= open());
+    try {
+      return await mine;
+    } catch (failure) {
+      if (opening === mine) opening = undefined;
+      throw failure;
+    }
+  };
+  const runs: Runs = {
+    read: async (query) => (await connection()).read(query),
+    write: async (query) => (await connection()).write(query),
   };
   return {
-    ...collections(run, file),
+    ...collections(runs, file),
     async transaction(work) {
-      return immediately(file, await database(), async (tx) =>
-        work(collections(async (query) => query(tx), file)),
-      );
+      return (await connection()).write(async (tx) => {
+        const run: Run = async (query) => query(tx);
+        return work(collections({ read: run, write: run }, file));
+      });
     },
     async [Symbol.asyncDispose]() {
-      closed = true;
-      const db = await opening?.catch(() => undefined);
-      await db?.destroy();
+      isClosed = true;
+      if (opening !== undefined) await close(opening);
     },
   };
 }
 
-function collections(run: Run, file: string): Collections {
+async function close(opening: Promise<Connection>): Promise<void> {
+  const connection = await opening.catch(() => undefined);
+  await connection?.close().catch(() => undefined);
+}
+
+function collections({ read, write }: Runs, file: string): Collections {
   const of = <T>(name: string, schema: z.ZodType<T>): Collection<T> =>
-    collection(run, name, reader(schema, name, file));
+    collection({ read, write }, name, reader(schema, name, file));
   return {
     leases: of('leases', leaseSchema),
     quotes: of('quotes', quoteSchema),
@@ -68,7 +86,7 @@ function collections(run: Run, file: string): Collections {
     hostKeys: of('hostKeys', hostKeySchema),
     log: {
       async append(entry) {
-        await run(async (db) =>
+        await write(async (db) =>
           db
             .insertInto('log')
             .values({ pod_id: entry.podId ?? null, body: JSON.stringify(entry) })
@@ -76,7 +94,7 @@ function collections(run: Run, file: string): Collections {
         );
       },
       async list(podId) {
-        const rows = await run(async (db) => {
+        const rows = await read(async (db) => {
           const all = db.selectFrom('log').select('body').orderBy('position');
           return (podId === undefined ? all : all.where('pod_id', '=', podId)).execute();
         });
@@ -118,9 +136,9 @@ function parseJson(body: string): unknown {
   }
 }
 
-function collection<T>(run: Run, name: string, { read, tryRead }: Reader<T>): Collection<T> {
+function collection<T>({ read, write }: Runs, name: string, records: Reader<T>): Collection<T> {
   const rows = async () =>
-    run(async (db) =>
+    read(async (db) =>
       db
         .selectFrom('records')
         .select(['id', 'body'])
@@ -130,7 +148,7 @@ function collection<T>(run: Run, name: string, { read, tryRead }: Reader<T>): Co
     );
   return {
     async get(id) {
-      const row = await run(async (db) =>
+      const row = await read(async (db) =>
         db
           .selectFrom('records')
           .select('body')
@@ -138,14 +156,14 @@ function collection<T>(run: Run, name: string, { read, tryRead }: Reader<T>): Co
           .where('id', '=', id)
           .executeTakeFirst(),
       );
-      return row === undefined ? undefined : read(id, row.body);
+      return row === undefined ? undefined : records.read(id, row.body);
     },
     async list() {
-      return (await rows()).flatMap(({ body }) => tryRead(body)?.record ?? []);
+      return (await rows()).flatMap(({ body }) => records.tryRead(body)?.record ?? []);
     },
     async put(id, record) {
       const body = JSON.stringify(record);
-      await run(async (db) =>
+      await write(async (db) =>
         db
           .insertInto('records')
           .values({ collection: name, id, body })
@@ -154,12 +172,14 @@ function collection<T>(run: Run, name: string, { read, tryRead }: Reader<T>): Co
       );
     },
     async delete(id) {
-      await run(async (db) =>
+      await write(async (db) =>
         db.deleteFrom('records').where('collection', '=', name).where('id', '=', id).execute(),
       );
     },
     async unreadable() {
-      return (await rows()).flatMap(({ id, body }) => (tryRead(body) === undefined ? [id] : []));
+      return (await rows()).flatMap(({ id, body }) =>
+        records.tryRead(body) === undefined ? [id] : [],
+      );
     },
   };
 }

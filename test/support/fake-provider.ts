@@ -1,0 +1,345 @@
+import type { CallOptions, Clock } from '../../src/core/call.ts';
+import { PolicyError, ProviderError } from '../../src/core/errors.ts';
+import { offerIdSchema, type PodId, type ProviderName, podIdSchema } from '../../src/core/ids.ts';
+import type { SshEndpoint } from '../../src/core/machine.ts';
+import { type Offer, offerSchema } from '../../src/core/offer.ts';
+import type { PodRequest, Provider, ProviderPod } from '../../src/core/provider.ts';
+
+/** A machine of the fake cloud. Alive machines cost money; dead ones are remembered. */
+export interface FakeMachine {
+  readonly podId: PodId;
+  readonly request: PodRequest;
+  readonly createdAt: number;
+  status: ProviderPod['status'];
+  alive: boolean;
+  usdPerHour: number;
+  /** Lists it still appears in after its end was accepted. */
+  lingers: number;
+  deadlineAt: string;
+}
+
+/** What goes wrong next. Numbers count down; each is used up by the call it spoils. */
+export interface FakeFaults {
+  /** The machine is made, the answer is lost (`outcome_unknown` without a look by label, like a broken client). */
+  loseAnswers: number;
+  /** Nothing is made and no answer comes. */
+  loseRequests: number;
+  /** Refused for want of capacity. */
+  noCapacity: number;
+  /** The machine is made, then creation fails; the provider does not clean up. */
+  failAfterMachine: number;
+  /** `listPods` fails. */
+  listFails: number;
+  /** `getPod` fails. */
+  getFails: number;
+  /** `getPod` says "not found" although the machine is there, as a new one may be for a while. */
+  getMisses: number;
+  /** `listPods` leaves every machine out. */
+  listMisses: number;
+  /** `terminatePod` fails. */
+  terminateFails: number;
+  /** `terminatePod` never answers, though the machine ends. */
+  terminateHangs: number;
+  /** Lists that still show a machine whose end was accepted. */
+  lingers: number;
+  /** Added to every price from now on, offers and creations alike. */
+  dearer: number;
+  /** New machines cost this much more than their offer: a cloud that breaks law 7. */
+  overcharges: number;
+  /** New machines stay `provisioning`. */
+  neverBoots: boolean;
+  /** New machines fail to boot. */
+  bootFails: number;
+}
+
+export interface FakeProvider extends Provider {
+  readonly faults: FakeFaults;
+  readonly machines: readonly FakeMachine[];
+  /** Every call by name, in order. */
+  readonly calls: readonly string[];
+  alive(): readonly FakeMachine[];
+  /** Somebody ends it by hand. */
+  vanish(podId: PodId): void;
+  /** Somebody makes a machine by hand. */
+  foreign(label: string, usdPerHour?: number): PodId;
+  offersAre(offers: readonly Offer[]): void;
+}
+
+export interface FakeProviderOptions {
+  readonly clock: Clock;
+  readonly name?: ProviderName;
+  readonly offers?: readonly Offer[];
+  /** How pods are reached; default: an address that nobody uses. */
+  readonly endpoint?: (podId: PodId) => SshEndpoint;
+  readonly bootSeconds?: number;
+  /** Called before each call: a test may throw here. */
+  readonly before?: (call: string) => void | Promise<void>;
+  /** Called after a call has had its effect, before it answers. */
+  readonly after?: (call: string) => void | Promise<void>;
+  readonly canStop?: boolean;
+  readonly canHoldDeadlines?: boolean;
+  readonly balanceUsd?: number;
+}
+
+export function anOffer(changes: Partial<Offer> & { readonly id?: string } = {}): Offer {
+  const { id = 'a', ...rest } = changes;
+  const provider = rest.provider ?? 'vast';
+  return offerSchema.parse({
+    offerId: offerIdSchema.parse(`${provider}:${id}`),
+    provider,
+    gpu: 'NVIDIA GeForce RTX 4090',
+    gpuCount: 1,
+    vramGb: 24,
+    vcpu: 16,
+    ramGb: 64,
+    diskGb: 500,
+    region: 'eu-west',
+    pricing: 'on_demand',
+    usdPerHour: 0.5,
+    usdPerHourStopped: 0.02,
+    reliability: 0.99,
+    ...rest,
+  });
+}
+
+/** A cloud with prices, in memory, that obeys the laws of `Provider` unless told to break one. */
+export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
+  const { clock, name = 'vast', bootSeconds = 10, before, after } = options;
+  let offers = options.offers ?? [anOffer({ provider: name })];
+  const machines: FakeMachine[] = [];
+  const calls: string[] = [];
+  const faults: FakeFaults = {
+    loseAnswers: 0,
+    loseRequests: 0,
+    noCapacity: 0,
+    failAfterMachine: 0,
+    listFails: 0,
+    getFails: 0,
+    getMisses: 0,
+    listMisses: 0,
+    terminateFails: 0,
+    terminateHangs: 0,
+    lingers: 0,
+    dearer: 0,
+    overcharges: 0,
+    neverBoots: false,
+    bootFails: 0,
+  };
+  type Counted = Exclude<keyof FakeFaults, 'dearer' | 'overcharges' | 'neverBoots'>;
+  const strikes = (fault: Counted): boolean => {
+    if (faults[fault] <= 0) return false;
+    faults[fault] -= 1;
+    return true;
+  };
+  const call = async <T>(
+    what: string,
+    { signal }: CallOptions,
+    work: () => T | Promise<T>,
+  ): Promise<T> => {
+    signal.throwIfAborted();
+    calls.push(what);
+    await before?.(what);
+    const result = await work();
+    await after?.(what);
+    return result;
+  };
+  const down = (): ProviderError =>
+    new ProviderError('provider_unavailable', 'The fake cloud does not answer.');
+
+  const endDue = (): void => {
+    for (const machine of machines)
+      if (machine.alive && Date.parse(machine.deadlineAt) <= clock.now().getTime()) {
+        if (machine.request.onExpiry === 'stop' && options.canStop === true)
+          machine.status = 'stopped';
+        else machine.alive = false;
+      }
+  };
+  const podOf = (machine: FakeMachine): ProviderPod => {
+    const isBooted = clock.now().getTime() - machine.createdAt >= bootSeconds * 1000;
+    const status =
+      machine.status === 'provisioning' && isBooted && !faults.neverBoots
+        ? 'running'
+        : machine.status;
+    return {
+      podId: machine.podId,
+      label: machine.request.label,
+      status,
+      usdPerHour: machine.usdPerHour,
+      createdAt: new Date(machine.createdAt).toISOString(),
+      ...(status === 'running'
+        ? {
+            endpoint: options.endpoint?.(machine.podId) ?? {
+              podId: machine.podId,
+              host: '127.0.0.1',
+              port: 1,
+              user: 'root',
+              route: 'direct' as const,
+            },
+          }
+        : {}),
+    };
+  };
+  const find = (podId: PodId): FakeMachine | undefined => {
+    endDue();
+    return machines.find((machine) => machine.podId === podId && machine.alive);
+  };
+  const make = (request: PodRequest, usdPerHour: number): FakeMachine => {
+    const machine: FakeMachine = {
+      podId: podIdSchema.parse(`${name}:${machines.length + 1000}`),
+      request,
+      createdAt: clock.now().getTime(),
+      status: strikes('bootFails') ? 'failed' : 'provisioning',
+      alive: true,
+      usdPerHour,
+      lingers: 0,
+      deadlineAt: request.deadlineAt,
+    };
+    machines.push(machine);
+    return machine;
+  };
+  const priced = (offer: Offer): Offer => ({
+    ...offer,
+    usdPerHour: offer.usdPerHour + faults.dearer,
+  });
+
+  return {
+    name,
+    facts: {
+      verified: '2026-11',
+      dangerClocks: ['The fake cloud forgets stopped pods after a week.'],
+      paths: [{ path: '/workspace', survivesStop: true, survivesDestroy: false }],
+      stoppedCharges: 'The disk is still charged.',
+    },
+    faults,
+    machines,
+    calls,
+    alive() {
+      endDue();
+      return machines.filter(({ alive }) => alive);
+    },
+    vanish(podId) {
+      const machine = find(podId);
+      if (machine !== undefined) machine.alive = false;
+    },
+    foreign(label, usdPerHour = 1) {
+      const request: PodRequest = {
+        offerId: offerIdSchema.parse(`${name}:foreign`),
+        label,
+        diskGb: 10,
+        sshPublicKey: '',
+        maxUsdPerHour: usdPerHour,
+        deadlineAt: '2999-01-01T00:00:00.000Z',
+        onExpiry: 'destroy',
+        env: {},
+        ports: [],
+      };
+      const machine = make(request, usdPerHour);
+      machine.status = 'running';
+      return machine.podId;
+    },
+    offersAre(next) {
+      offers = next;
+    },
+    async listOffers(_query, call_) {
+      return call('listOffers', call_, () => offers.map(priced));
+    },
+    async createPod(request, call_) {
+      return call('createPod', call_, () => {
+        const known = machines.find(
+          ({ alive, request: { label } }) => alive && label === request.label,
+        );
+        if (known !== undefined) return podOf(known);
+        if (strikes('loseRequests'))
+          throw new ProviderError('outcome_unknown', 'No answer, and no pod of that label.');
+        const offer = offers.map(priced).find(({ offerId }) => offerId === request.offerId);
+        if (offer === undefined || strikes('noCapacity'))
+          throw new ProviderError('no_capacity', 'The fake cloud has no room.');
+        const price = request.bidUsdPerHour ?? offer.usdPerHour;
+        if (price > request.maxUsdPerHour + 1e-9)
+          throw new PolicyError('price_changed', 'The fake cloud has become dearer.');
+        const machine = make(request, price + faults.overcharges);
+        if (strikes('failAfterMachine'))
+          throw new ProviderError('no_capacity', `Creation failed, ${machine.podId} remains.`);
+        if (strikes('loseAnswers'))
+          throw new ProviderError('outcome_unknown', 'The answer was lost.');
+        return { ...podOf(machine), status: 'provisioning' as const };
+      });
+    },
+    async getPod(podId, call_) {
+      return call('getPod', call_, () => {
+        if (strikes('getFails')) throw down();
+        const machine = find(podId);
+        return machine === undefined || strikes('getMisses') ? undefined : podOf(machine);
+      });
+    },
+    async listPods(call_) {
+      return call('listPods', call_, () => {
+        if (strikes('listFails')) throw down();
+        endDue();
+        if (strikes('listMisses')) return [];
+        return machines
+          .filter((machine) => {
+            if (machine.alive) return true;
+            machine.lingers -= 1;
+            return machine.lingers >= 0;
+          })
+          .map(podOf);
+      });
+    },
+    async terminatePod(podId, call_) {
+      return call('terminatePod', call_, async () => {
+        if (strikes('terminateFails')) throw down();
+        const machine = find(podId);
+        if (machine !== undefined) {
+          machine.alive = false;
+          machine.lingers = faults.lingers;
+        }
+        if (strikes('terminateHangs'))
+          await new Promise((_resolve, reject) => {
+            call_.signal.addEventListener('abort', () => {
+              reject(down());
+            });
+          });
+      });
+    },
+    async checkAccount(call_) {
+      return call('checkAccount', call_, () => ({
+        keySource: 'VAST_API_KEY',
+        reachable: true,
+        balanceUsd: options.balanceUsd ?? 12,
+      }));
+    },
+    ...(options.canStop === true
+      ? {
+          power: {
+            stopPod: async (podId: PodId, call_: CallOptions) =>
+              call('stopPod', call_, () => {
+                const machine = find(podId);
+                if (machine !== undefined) machine.status = 'stopped';
+              }),
+            startPod: async (podId: PodId, call_: CallOptions) =>
+              call('startPod', call_, () => {
+                const machine = find(podId);
+                if (machine !== undefined) machine.status = 'running';
+              }),
+            restartPod: async (podId: PodId, call_: CallOptions) =>
+              call('restartPod', call_, () => {
+                const machine = find(podId);
+                if (machine !== undefined) machine.status = 'running';
+              }),
+          },
+        }
+      : {}),
+    ...(options.canHoldDeadlines === false
+      ? {}
+      : {
+          deadlines: {
+            setDeadline: async (podId: PodId, deadlineAt: string, call_: CallOptions) =>
+              call('setDeadline', call_, () => {
+                const machine = find(podId);
+                if (machine !== undefined) machine.deadlineAt = deadlineAt;
+              }),
+          },
+        }),
+  };
+}

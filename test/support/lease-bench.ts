@@ -1,0 +1,149 @@
+import type { Gate } from '../../src/core/files.ts';
+import type { Job } from '../../src/core/job.ts';
+import { type Terms, termsSchema } from '../../src/core/lease.ts';
+import type { Answer, Ask, Pods } from '../../src/core/pods.ts';
+import type { ExecResult, Remote } from '../../src/core/remote.ts';
+import type { Store } from '../../src/core/store.ts';
+import type { PodsDeps } from '../../src/leases/deps.ts';
+import type { Limits } from '../../src/leases/limits.ts';
+import { createPods } from '../../src/leases/pods.ts';
+import { createMemoryStore } from '../../src/store/memory.ts';
+import { ManualClock } from './clock.ts';
+import {
+  createFakeProvider,
+  type FakeProvider,
+  type FakeProviderOptions,
+} from './fake-provider.ts';
+
+export interface LeaseBench {
+  readonly pods: Pods;
+  readonly store: Store;
+  readonly cloud: FakeProvider;
+  readonly clock: ManualClock;
+  readonly signal: AbortSignal;
+  /** What the pod would answer. `ssh` undefined: it lets us in. */
+  readonly world: BenchWorld;
+  /** Questions that were asked, with the answer given to each. */
+  readonly asked: string[];
+  readonly options: { readonly signal: AbortSignal; readonly ask: Ask };
+  create(changes?: Partial<Terms>, waitSeconds?: number): ReturnType<Pods['create']>;
+}
+export interface BenchWorld {
+  answer: Answer;
+  ssh: Error | undefined;
+  gpuLines: readonly string[];
+  gates: readonly Gate[];
+  jobs: readonly Job[];
+  /** What was asked of sessions, jobs and remote before a pod ended. */
+  readonly farewells: string[];
+}
+export interface BenchOptions {
+  readonly limits?: Limits;
+  readonly cloud?: Omit<Partial<FakeProviderOptions>, 'clock'>;
+  readonly provider?: FakeProvider;
+  readonly store?: Store;
+  readonly clock?: ManualClock;
+  readonly processId?: string;
+  readonly isAlive?: (processId: string) => boolean;
+  readonly secrets?: Readonly<Record<string, string>>;
+}
+
+export function someTerms(changes: Partial<Terms> = {}): Terms {
+  return termsSchema.parse({
+    offerIds: ['vast:a'],
+    diskGb: 64,
+    env: {},
+    secretEnv: [],
+    ports: [],
+    ttlMinutes: 360,
+    onExpiry: 'destroy',
+    maxAttempts: 3,
+    ...changes,
+  });
+}
+
+/** Real leases over a fake cloud, on a clock turned by hand. What runs on the pod is answered by `world`. */
+export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
+  const clock = options.clock ?? new ManualClock();
+  const store = options.store ?? createMemoryStore();
+  const cloud = options.provider ?? createFakeProvider({ clock, ...options.cloud });
+  const { signal } = new AbortController();
+  const world: BenchWorld = {
+    answer: 'accepted',
+    ssh: undefined,
+    gpuLines: ['NVIDIA GeForce RTX 4090, 24564'],
+    gates: [],
+    jobs: [],
+    farewells: [],
+  };
+  const asked: string[] = [];
+  const ask: Ask = async ({ message }) => {
+    asked.push(message);
+    return Promise.resolve(world.answer);
+  };
+  const deps: PodsDeps = {
+    store,
+    providers: new Map([[cloud.name, cloud]]),
+    clock,
+    limits: options.limits ?? {},
+    processId: options.processId ?? 'this',
+    isAlive: options.isAlive ?? ((id) => id === (options.processId ?? 'this')),
+    secrets: { value: (name) => options.secrets?.[name] },
+    identity: { keyPath: '/keys/id', publicKey: async () => Promise.resolve('ssh-ed25519 AAAA') },
+    remote: remoteOf(world),
+    sessions: {
+      closePod: async () => {
+        world.farewells.push('sessions');
+        return Promise.resolve();
+      },
+    } as Partial<PodsDeps['sessions']> as PodsDeps['sessions'],
+    jobs: {
+      collectLogs: async () => {
+        world.farewells.push('logs');
+        return Promise.resolve();
+      },
+      refresh: async () => Promise.resolve(world.jobs),
+      list: async () => Promise.resolve(world.jobs),
+    } as Partial<PodsDeps['jobs']> as PodsDeps['jobs'],
+    files: {
+      gates: async () => Promise.resolve(world.gates),
+    } as Partial<PodsDeps['files']> as PodsDeps['files'],
+  };
+  const pods = createPods(deps);
+  return {
+    pods,
+    store,
+    cloud,
+    clock,
+    signal,
+    world,
+    asked,
+    options: { signal, ask },
+    async create(changes = {}, waitSeconds = 25) {
+      return pods.create({ terms: someTerms(changes), waitSeconds }, { signal, ask });
+    },
+  };
+}
+
+function remoteOf(world: BenchWorld): Remote {
+  return {
+    exec: async (_podId, script) => {
+      if (world.ssh !== undefined) throw world.ssh;
+      const token = /^printf %s (\w+)$/.exec(script)?.[1];
+      const facts = ['vcpu=16', 'memKb=67108864', 'diskKb=104857600 94371840', 'inodes=100 90'];
+      const text = token ?? [...facts, ...world.gpuLines.map((line) => `gpu=${line}`)].join('\n');
+      return Promise.resolve(resultOf(text));
+    },
+    stream: async () => Promise.reject(new Error('not in this bench')),
+    workFolder: async () => Promise.resolve('/workspace'),
+    disconnect: async () => {
+      world.farewells.push('disconnect');
+      return Promise.resolve();
+    },
+    [Symbol.asyncDispose]: async () => Promise.resolve(),
+  };
+}
+
+function resultOf(text: string): ExecResult {
+  return { exitCode: 0, stdout: Buffer.from(text), stderr: Buffer.alloc(0), droppedBytes: 0 };
+}

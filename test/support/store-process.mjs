@@ -1,0 +1,21 @@
+// A process of its own for tests of the state file. Arguments: module of the store, file, what to do, how often.
+const [, , module, file, what, count] = process.argv;
+const { createSqliteStore } = await import(module);
+const store = createSqliteStore({ file });
+const profile = (host) => ({ profileId: 'n', host, isDefault: false });
+
+if (what === 'count') {
+  for (let turn = 0; turn < Number(count); turn += 1)
+    await store.transaction(async (tx) => {
+      const before = Number((await tx.profiles.get('n'))?.host ?? 0);
+      await tx.profiles.put('n', profile(String(before + 1)));
+    });
+  await store[Symbol.asyncDispose]();
+} else {
+  await store.transaction(async (tx) => {
+    await tx.profiles.put('n', profile('half'));
+    await tx.profiles.put('other', { ...profile('half'), profileId: 'other' });
+    process.stdout.write('inside\n');
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+  });
+}

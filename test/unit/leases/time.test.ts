@@ -1,0 +1,251 @@
+import { describe, expect, it } from 'vitest';
+import { RemoteError } from '../../../src/core/errors.ts';
+import type { Gate } from '../../../src/core/files.ts';
+import type { Job } from '../../../src/core/job.ts';
+import { createLeaseBench } from '../../support/lease-bench.ts';
+
+const OPEN_GATE: Gate = { gate: 'artifact_not_fetched', path: 'model.pt', why: 'not home' };
+
+async function rented(
+  options: Parameters<typeof createLeaseBench>[0] = {},
+  terms: Parameters<ReturnType<typeof createLeaseBench>['create']>[0] = {},
+) {
+  const bench = createLeaseBench({ limits: { autoApproveUsd: 3 }, ...options });
+  const outcome = await bench.create(terms);
+  if (outcome.status !== 'ready') throw new Error(outcome.status);
+  return { bench, podId: outcome.pod.podId, pod: outcome.pod };
+}
+
+describe('deadlines', () => {
+  it('does nothing before the time has come', async () => {
+    const { bench } = await rented({}, { ttlMinutes: 60 });
+    bench.clock.advance(3500);
+    expect(await bench.pods.enforce(bench.options)).toEqual([]);
+    expect(bench.cloud.alive()).toHaveLength(1);
+  });
+
+  it('destroys at the deadline, and puts what was not fetched on record [L-34]', async () => {
+    const { bench, podId } = await rented(
+      { cloud: { canHoldDeadlines: false } },
+      { ttlMinutes: 60 },
+    );
+    bench.world.gates = [OPEN_GATE];
+    // The cloud of this test ends pods at their deadline; this one was told a later time.
+    for (const machine of bench.cloud.machines) machine.deadlineAt = '2999-01-01T00:00:00.000Z';
+    bench.clock.advance(3600);
+    expect(await bench.pods.enforce(bench.options)).toEqual([
+      `${podId}: destroyed, its deadline has come.`,
+    ]);
+    expect(bench.cloud.alive()).toEqual([]);
+    expect(await bench.pods.receipt(podId)).toMatchObject({
+      waiver: { by: 'expiry', gates: [OPEN_GATE] },
+    });
+    expect(bench.world.farewells).toContain('logs');
+    expect(await bench.pods.enforce(bench.options)).toEqual([]);
+  });
+
+  it('the deadline binds without us: the cloud was told it [CO-05]', async () => {
+    const { bench, podId } = await rented({}, { ttlMinutes: 60 });
+    bench.clock.advance(7200);
+    expect(bench.cloud.alive()).toEqual([]);
+    await bench.pods.get(podId, { waitSeconds: 0 }, bench.options);
+    const receipt = await bench.pods.receipt(podId);
+    expect(receipt).toMatchObject({ endedAt: '2026-01-01T01:00:00.000Z', estimatedUsd: 0.5 });
+  });
+
+  it('stops instead where that was agreed, once [CO-09]', async () => {
+    const { bench, podId } = await rented(
+      { cloud: { canStop: true } },
+      { ttlMinutes: 60, onExpiry: 'stop' },
+    );
+    for (const machine of bench.cloud.machines) machine.deadlineAt = '2999-01-01T00:00:00.000Z';
+    bench.clock.advance(3600);
+    expect(await bench.pods.enforce(bench.options)).toEqual([
+      `${podId}: stopped, its deadline has come.`,
+    ]);
+    expect(await bench.pods.enforce(bench.options)).toEqual([]);
+    const { pod } = await bench.pods.get(
+      podId,
+      { waitFor: 'stopped', waitSeconds: 5 },
+      bench.options,
+    );
+    expect(pod.status).toBe('stopped');
+    bench.clock.advance(3600);
+    const later = await bench.pods.get(podId, { waitSeconds: 0 }, bench.options);
+    expect(later.pod.spentUsd).toBeCloseTo(0.52, 2);
+  });
+
+  it('an unreadable deadline is told, never acted on [CO-06]', async () => {
+    const { bench, podId } = await rented();
+    const [lease] = await bench.store.leases.list();
+    if (lease === undefined) throw new Error('no lease');
+    await bench.store.leases.put(lease.leaseId, { ...lease, deadlineAt: 'soon' });
+    expect(await bench.pods.enforce(bench.options)).toEqual([
+      `${podId}: its deadline cannot be read. Nothing was done.`,
+    ]);
+    expect(bench.cloud.alive()).toHaveLength(1);
+  });
+
+  it('one cloud that fails stops no other lease from ending', async () => {
+    const { bench, podId } = await rented({}, { ttlMinutes: 60 });
+    await bench.create({ ttlMinutes: 60 });
+    for (const machine of bench.cloud.machines) machine.deadlineAt = '2999-01-01T00:00:00.000Z';
+    bench.clock.advance(3600);
+    bench.cloud.faults.terminateFails = 1;
+    bench.cloud.faults.getFails = 1;
+    const said = await bench.pods.enforce(bench.options);
+    expect(said).toHaveLength(2);
+    expect(said[0]).toContain(podId);
+    await bench.pods.reconcile(bench.options);
+    expect(bench.cloud.alive()).toEqual([]);
+  });
+});
+
+describe('budgets', () => {
+  it('warns once at 80 % and ends at 100 % [CO-03] [L-33]', async () => {
+    const { bench, podId } = await rented({}, { budgetUsd: 1 });
+    for (const machine of bench.cloud.machines) machine.deadlineAt = '2999-01-01T00:00:00.000Z';
+    bench.clock.advance(1.6 * 3600);
+    expect(await bench.pods.enforce(bench.options)).toEqual([
+      `${podId}: $0.80 of its budget of $1.00 are spent.`,
+    ]);
+    expect(await bench.pods.enforce(bench.options)).toEqual([]);
+    const { pod } = await bench.pods.get(podId, { waitSeconds: 0 }, bench.options);
+    expect(pod.problem).toContain('of its budget');
+    bench.clock.advance(0.4 * 3600);
+    expect((await bench.pods.enforce(bench.options))[0]).toContain('destroyed');
+    expect(bench.cloud.alive()).toEqual([]);
+  });
+});
+
+describe('update', () => {
+  it('gives more time after consent, and tells the cloud', async () => {
+    const { bench, podId } = await rented({}, { ttlMinutes: 60 });
+    const { pod } = await bench.pods.update(podId, { ttlMinutes: 600 }, bench.options);
+    expect(bench.asked).toHaveLength(1);
+    expect(pod.deadlineAt).toBe(bench.cloud.machines[0]?.deadlineAt);
+    expect(Date.parse(pod.deadlineAt ?? '')).toBeGreaterThan(Date.parse('2026-01-01T10:00:00Z'));
+  });
+
+  it.each(['declined', 'unavailable'] as const)(
+    'changes nothing when consent is %s',
+    async (answer) => {
+      const { bench, podId, pod } = await rented({}, { ttlMinutes: 60 });
+      bench.world.answer = answer;
+      await expect(
+        bench.pods.update(podId, { ttlMinutes: 6000 }, bench.options),
+      ).rejects.toMatchObject({ code: 'budget_exceeded' });
+      const { pod: after } = await bench.pods.get(podId, { waitSeconds: 0 }, bench.options);
+      expect(after.deadlineAt).toBe(pod.deadlineAt);
+      expect(bench.cloud.calls).not.toContain('setDeadline');
+    },
+  );
+
+  it('less time needs no consent', async () => {
+    const { bench, podId } = await rented();
+    await bench.pods.update(podId, { ttlMinutes: 10 }, bench.options);
+    expect(bench.asked).toEqual([]);
+    expect(
+      Date.parse(bench.cloud.machines[0]?.deadlineAt ?? '') - bench.clock.now().getTime(),
+    ).toBe(600_000);
+  });
+
+  it('the limits bind here too [CO-12]', async () => {
+    const { bench, podId } = await rented({ limits: { budgetUsd: 4, autoApproveUsd: 100 } });
+    await expect(
+      bench.pods.update(podId, { ttlMinutes: 1000 }, bench.options),
+    ).rejects.toMatchObject({ code: 'budget_exceeded' });
+  });
+
+  it('keeps the old time when the cloud refuses the new one', async () => {
+    const { bench, podId, pod } = await rented({
+      cloud: {
+        before: (call) => {
+          if (call === 'setDeadline') throw new Error('no');
+        },
+      },
+    });
+    await expect(bench.pods.update(podId, { ttlMinutes: 500 }, bench.options)).rejects.toThrow(
+      'no',
+    );
+    const after = await bench.pods.get(podId, { waitSeconds: 0 }, bench.options);
+    expect(after.pod.deadlineAt).toBe(pod.deadlineAt);
+  });
+
+  it('stops, says what is still charged, and starts at the foot of the ladder [TD-08] [CO-09]', async () => {
+    const { bench, podId } = await rented({ cloud: { canStop: true } });
+    const { pod, stillCharged } = await bench.pods.update(podId, { action: 'stop' }, bench.options);
+    expect(pod.status).toBe('stopped');
+    expect(stillCharged).toBe(
+      'The disk is still charged. $0.0200 an hour, $0.48 a day, until it is destroyed.',
+    );
+    expect(bench.world.farewells).toEqual(['logs', 'sessions', 'disconnect']);
+    bench.world.ssh = new RemoteError('ssh_unreachable', 'booting');
+    const again = await bench.pods.update(podId, { action: 'start' }, bench.options);
+    expect(again.pod).toMatchObject({ status: 'provisioning', stage: 'mapped' });
+    bench.world.ssh = undefined;
+    const { reached } = await bench.pods.get(
+      podId,
+      { waitFor: 'ready', waitSeconds: 30 },
+      bench.options,
+    );
+    expect(reached).toBe(true);
+  });
+
+  it('does not stop a pod under a running job', async () => {
+    const { bench, podId } = await rented({ cloud: { canStop: true } });
+    bench.world.jobs = [{ status: 'running' } as Job];
+    await expect(bench.pods.update(podId, { action: 'stop' }, bench.options)).rejects.toMatchObject(
+      { code: 'job_running' },
+    );
+    expect(bench.cloud.calls).not.toContain('stopPod');
+  });
+
+  it('refuses where the cloud cannot stop [TD-09]', async () => {
+    const { bench, podId } = await rented();
+    await expect(bench.pods.update(podId, { action: 'stop' }, bench.options)).rejects.toMatchObject(
+      { code: 'unsupported' },
+    );
+  });
+
+  it('renames', async () => {
+    const { bench, podId } = await rented();
+    expect(await bench.pods.update(podId, { name: 'ada' }, bench.options)).toMatchObject({
+      pod: { name: 'ada' },
+    });
+  });
+});
+
+describe('adoption [OW-04]', () => {
+  it('takes over a machine only when a person agreed to this very one', async () => {
+    const { bench } = await rented();
+    const podId = bench.cloud.foreign('by-hand', 2);
+    await expect(bench.pods.update(podId, { name: 'x' }, bench.options)).rejects.toMatchObject({
+      code: 'not_owned',
+    });
+    for (const answer of ['declined', 'unavailable'] as const) {
+      bench.world.answer = answer;
+      await expect(bench.pods.update(podId, { adopt: true }, bench.options)).rejects.toMatchObject({
+        code: 'not_owned',
+      });
+    }
+    bench.world.answer = 'accepted';
+    const { pod } = await bench.pods.update(podId, { adopt: true, ttlMinutes: 60 }, bench.options);
+    expect(bench.asked.at(-1)).toContain(podId);
+    expect(pod).toMatchObject({ podId, mode: 'managed', usdPerHour: 2 });
+    expect(pod.advertised).toBeUndefined();
+    const request = { discardUnfetched: false, waitSeconds: 25 };
+    bench.clock.advance(60);
+    expect(await bench.pods.destroy(podId, request, bench.options)).toMatchObject({
+      outcome: 'gone',
+    });
+  });
+
+  it('counts it in the limits', async () => {
+    const { bench } = await rented({ limits: { maxPods: 1, autoApproveUsd: 9 } });
+    const podId = bench.cloud.foreign('by-hand', 2);
+    await expect(bench.pods.update(podId, { adopt: true }, bench.options)).rejects.toMatchObject({
+      code: 'budget_exceeded',
+    });
+  });
+});
