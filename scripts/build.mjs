@@ -21,6 +21,8 @@ await build({
   sourcesContent: false,
   legalComments: 'linked',
   external: Object.keys(manifest.dependencies),
+  // Its main file is UMD, whose inner requires no bundler sees.
+  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   define: { GPU_LEASE_VERSION: JSON.stringify(manifest.version) },
   banner: {
     js: "import{createRequire as __gplRequire}from'node:module';const require=__gplRequire(import.meta.url);",
