@@ -139,6 +139,8 @@ function createSink(
   let open: OpenFile | undefined;
   let received = 0;
   let told = 0;
+  let running: Promise<void> = Promise.resolve();
+  let isClosed = false;
 
   const finishFile = async (): Promise<void> => {
     const file = files[index];
@@ -153,7 +155,7 @@ function createSink(
   const advance = async (): Promise<void> => {
     for (;;) {
       const file = files[index];
-      if (file === undefined) return;
+      if (file === undefined || isClosed) return;
       open ??= await openPartial(file);
       if (open.left > 0) return;
       await finishFile();
@@ -163,6 +165,7 @@ function createSink(
     let rest = chunk;
     while (rest.length > 0) {
       await advance();
+      if (isClosed) return;
       if (open === undefined) throw new UnsafeStream('More bytes than were asked for.');
       const part = rest.subarray(0, open.left);
       await open.write(part);
@@ -178,18 +181,21 @@ function createSink(
   return new Writable({
     highWaterMark: 256 << 10,
     write(chunk: Buffer, _encoding, done) {
-      take(chunk).then(() => {
+      running = take(chunk);
+      running.then(() => {
         done();
       }, done);
     },
     final(done) {
-      advance().then(() => {
+      running = advance();
+      running.then(() => {
         done();
       }, done);
     },
     destroy(failure, done) {
-      const closing = open?.abandon() ?? Promise.resolve();
-      open = undefined;
+      isClosed = true;
+      // A write under way ends first: what it wrote is where the next pull goes on.
+      const closing = running.catch(() => undefined).then(async () => open?.abandon());
       closing.then(
         () => {
           done(failure);

@@ -54,19 +54,21 @@ export async function walkTree(
   const look = async (entry: Dirent<Buffer>, folder: string): Promise<void> => {
     const name = entry.name.toString();
     const relative = folder === '' ? name : `${folder}/${name}`;
-    const skip = (why: string): void => void skipped.push({ path: relative, why });
-    if (!Buffer.from(name).equals(entry.name)) return void skip('name is not UTF-8');
-    if (entry.isSymbolicLink()) return void skip('symbolic link');
-    if (isPrivatePath(relative)) return void skip('default: private folder');
-    const why = rules.whyNot(relative, entry.isDirectory());
-    if (entry.isDirectory()) {
-      if (why === undefined) await visit(relative);
-      else if (why !== 'not in include') skip(why);
+    const skip = (why: string): void => {
+      skipped.push({ path: relative, why });
+    };
+    const odd = oddOf(entry, name) ?? (isPrivatePath(relative) ? 'default: private' : undefined);
+    if (odd !== undefined) {
+      skip(odd);
       return;
     }
-    if (!entry.isFile()) return void skip('not a regular file');
+    const why = rules.whyNot(relative, entry.isDirectory());
     if (why !== undefined) {
       if (why !== 'not in include') skip(why);
+      return;
+    }
+    if (entry.isDirectory()) {
+      await visit(relative);
       return;
     }
     const secret = secretByName(name);
@@ -85,6 +87,12 @@ export async function walkTree(
     skipped,
     secretNames,
   };
+}
+
+function oddOf(entry: Dirent<Buffer>, name: string): string | undefined {
+  if (!Buffer.from(name).equals(entry.name)) return 'name is not UTF-8';
+  if (entry.isSymbolicLink()) return 'symbolic link';
+  return entry.isFile() || entry.isDirectory() ? undefined : 'not a regular file';
 }
 
 export function localFile(absolute: string, relative: string): LocalFile {

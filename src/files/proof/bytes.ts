@@ -46,3 +46,8 @@ export async function openBytes(file: string, signal: AbortSignal): Promise<Byte
     },
   };
 }
+
+/** Reads to the end; for checks that happen on the way. */
+export async function drain(chunks: AsyncGenerator<Buffer, void, undefined>): Promise<void> {
+  for (let next = await chunks.next(); next.done !== true; next = await chunks.next());
+}

@@ -18,7 +18,7 @@ export async function proveGzip(bytes: Bytes): Promise<'loaded'> {
     yield* chunks;
   };
   if (head.length >= 262 && head.toString('latin1', 257, 262) === 'ustar') await checkTar(all());
-  for await (const chunk of chunks) void chunk;
+  await drain(chunks);
   return 'loaded';
 }
 

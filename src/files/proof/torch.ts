@@ -20,7 +20,7 @@ export async function proveTorch(bytes: Bytes): Promise<'hash' | 'structure'> {
   const storages = entries.filter(
     ({ name, bytes: size }) => name.startsWith(`${folder}data/`) && size > 0,
   );
-  for (const entry of entries) for await (const chunk of readZipEntry(bytes, entry)) void chunk;
+  for (const entry of entries) await drain(readZipEntry(bytes, entry));
   if (storages.length === 0) throw broken('it holds no tensor');
   return 'structure';
 }

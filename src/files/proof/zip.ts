@@ -78,7 +78,7 @@ export async function* readZipEntry(
 export async function proveZip(bytes: Bytes): Promise<'loaded'> {
   const entries = await readZip(bytes);
   if (entries.length === 0) throw broken('the archive is empty');
-  for (const entry of entries) for await (const chunk of readZipEntry(bytes, entry)) void chunk;
+  for (const entry of entries) await drain(readZipEntry(bytes, entry));
   return 'loaded';
 }
 

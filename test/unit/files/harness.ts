@@ -145,7 +145,7 @@ export function fetchRequest(request: Partial<FetchRequest> = {}): FetchRequest 
 /** Real time, but nobody sleeps. */
 export function fastClock(): Clock {
   return {
-    now: systemClock.now,
+    now: () => systemClock.now(),
     sleep: async (_seconds, { signal }) => {
       signal.throwIfAborted();
       await new Promise((resolve) => setImmediate(resolve));
