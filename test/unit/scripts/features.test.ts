@@ -1,11 +1,10 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readCatalogue } from '../../../scripts/features/catalogue.ts';
 import { citedIds } from '../../../scripts/features/citations.ts';
+import { runFeatures } from '../../../scripts/features/run.ts';
 
 describe('citedIds', () => {
   it.each([
@@ -65,37 +64,43 @@ describe('the catalogue', () => {
 });
 
 describe('npm run features', () => {
-  const root = path.resolve(import.meta.dirname, '../../..');
   let folder: string;
   beforeAll(() => {
     folder = mkdtempSync(path.join(os.tmpdir(), 'features-test-'));
-    writeFileSync(
-      path.join(folder, 'a.test.ts'),
-      "it('one [SE-10, TR-02]', f); it('d [D-001]', f);",
-    );
+    const source = "it('one [SE-10, TR-02]', f); it('signature [D-001]', f);";
+    writeFileSync(path.join(folder, 'a.test.ts'), source);
     writeFileSync(path.join(folder, 'helper.ts'), "it('not a test file [SE-11]', f);");
   });
   afterAll(() => {
     rmSync(folder, { recursive: true, force: true });
   });
-  const run = async (...args: string[]): Promise<string> => {
-    const program = [path.join(root, 'scripts/features.ts'), '--tests', folder, ...args];
-    return (
-      await promisify(execFile)(process.execPath, ['--import', 'tsx', ...program], { cwd: root })
-    ).stdout;
+  const run = (...args: string[]): { readonly code: number; readonly text: string } => {
+    const lines: string[] = [];
+    const code = runFeatures(args, folder, (line) => lines.push(line));
+    return { code, text: lines.join('\n') };
   };
 
-  it('counts features apart from the other lists', async () => {
-    expect(JSON.parse(await run('--json'))).toMatchObject({ proven: 2, total: 431, unknown: [] });
-    expect(await run('--missing', 'tr')).not.toContain('TR-02');
-    expect(await run('--missing', 'Transcripts')).toMatch(/^TR-01 {2}\S/);
+  it('counts features apart from the other lists', () => {
+    const { code, text } = run('--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(text)).toMatchObject({ proven: 2, total: 431, unknown: [] });
+    expect(run().text).toMatch(/^Sessions +1\/29 #$/m);
+    expect(run().text).toMatch(/^Features +2\/431$/m);
+    expect(run().text).toMatch(/^Failure signatures +1\/120$/m);
   });
 
-  it('fails on an id that nobody knows, and says where it stands', async () => {
+  it('lists what is missing of an area, by name or prefix', () => {
+    expect(run('--missing', 'tr').text).not.toContain('TR-02');
+    expect(run('--missing', 'Transcripts')).toEqual(run('--missing', 'tr'));
+    expect(run('--missing', 'Transcripts').text.split('\n')).toHaveLength(8);
+    expect(run('--missing', 'nowhere')).toMatchObject({ code: 1 });
+  });
+
+  it('fails on an id that nobody knows, and says where it stands', () => {
     writeFileSync(path.join(folder, 'b.test.ts'), "it('typo [SE-99]', f);");
-    await expect(run()).rejects.toMatchObject({
-      code: 1,
-      stdout: expect.stringContaining('unknown id SE-99 in b.test.ts') as string,
-    });
+    const { code, text } = run();
+    expect(code).toBe(1);
+    expect(text).toContain('unknown id SE-99 in b.test.ts');
+    expect(run('--json').code).toBe(1);
   });
 });
