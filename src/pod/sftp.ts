@@ -185,6 +185,10 @@ export function serveSftp(sftp: SFTPWrapper, home: string): void {
   sftp.on('EXTENDED', (request) => {
     sftp.status(request, STATUS_CODE.OP_UNSUPPORTED);
   });
+  sftp.once('end', () => {
+    // The client has said all; it waits for us to close.
+    sftp.end();
+  });
   sftp.once('close', () => {
     for (const handle of handles.values())
       if (handle.kind === 'file') void handle.file.close().catch(() => undefined);

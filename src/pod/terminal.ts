@@ -12,6 +12,7 @@ export interface TerminalSize {
 
 /** Pause the terminal when the client is this far behind. */
 const MOST_WAITING_BYTES = 1 << 20;
+const QUIET_SECONDS = 0.3;
 const SIGNAL_NAMES: Readonly<Record<number, string>> = {
   1: 'HUP',
   2: 'INT',
@@ -45,6 +46,7 @@ export async function runInTerminal(
   let waitingBytes = 0;
   let isPaused = false;
   let hasExited = false;
+  let programIsGone = false;
   let sent: Promise<unknown> = Promise.resolve();
 
   const resume = (): void => {
@@ -56,17 +58,26 @@ export async function runInTerminal(
   const watchPaused = async (): Promise<void> => {
     while (isPaused) {
       await systemClock.sleep(0.03, { signal: new AbortController().signal });
-      if (!sendSignal(terminal.pid, 0)) resume();
+      programIsGone = !sendSignal(terminal.pid, 0);
+      if (programIsGone) resume();
     }
   };
+  const lastData = { at: systemClock.now() };
+  const close = closeWhenQuiet(
+    terminal,
+    () =>
+      output.isClosed() ||
+      systemClock.now().getTime() - lastData.at.getTime() >= QUIET_SECONDS * 1000,
+  );
   terminal.onData((data: unknown) => {
+    lastData.at = systemClock.now();
     const bytes = Buffer.isBuffer(data) ? data : Buffer.from(String(data));
     waitingBytes += bytes.length;
     sent = output.send(bytes, 'stdout').then(() => {
       waitingBytes -= bytes.length;
       if (waitingBytes < MOST_WAITING_BYTES / 2) resume();
     });
-    if (waitingBytes > MOST_WAITING_BYTES && !isPaused && !hasExited) {
+    if (waitingBytes > MOST_WAITING_BYTES && !isPaused && !programIsGone) {
       isPaused = true;
       terminal.pause();
       void watchPaused();
@@ -89,7 +100,10 @@ export async function runInTerminal(
   });
   channel.once('close', () => {
     isPaused = false;
-    if (!hasExited) hangUp(terminal);
+    if (hasExited) return;
+    // The shell gets SIGHUP; closing the terminal makes the kernel send it to what runs in the foreground.
+    sendSignal(terminal.pid, 'SIGHUP');
+    close();
   });
   return {
     signal: (name) => {
@@ -101,14 +115,33 @@ export async function runInTerminal(
   };
 }
 
+/**
+ * node-pty closes the terminal 200 ms after the program has ended, whatever is still to be read. That close now waits
+ * until nothing has come for a while; where nobody else holds the terminal, its end is seen before that anyway.
+ */
+function closeWhenQuiet(terminal: object, isQuiet: () => boolean): () => void {
+  const socket: unknown = Reflect.get(terminal, '_socket');
+  if (typeof socket !== 'object' || socket === null) throw new Error('No terminal was opened.');
+  const destroy: unknown = Reflect.get(socket, 'destroy');
+  if (typeof destroy !== 'function') throw new Error('No terminal was opened.');
+  const close = (): void => {
+    Reflect.apply(destroy, socket, []);
+  };
+  const { signal } = new AbortController();
+  const closeLater = async (): Promise<void> => {
+    do await systemClock.sleep(QUIET_SECONDS, { signal });
+    while (!isQuiet());
+    close();
+  };
+  Reflect.set(socket, 'destroy', () => {
+    void closeLater();
+    return socket;
+  });
+  return close;
+}
+
 /** Bytes as they are: the types of node-pty only know text. */
 function write(terminal: object, bytes: Buffer): void {
   const method: unknown = Reflect.get(terminal, 'write');
   if (typeof method === 'function') Reflect.apply(method, terminal, [bytes]);
-}
-
-/** Closing the terminal makes the kernel send SIGHUP to what runs in its foreground; the shell gets one of its own. */
-function hangUp(terminal: object): void {
-  const destroy: unknown = Reflect.get(terminal, 'destroy');
-  if (typeof destroy === 'function') Reflect.apply(destroy, terminal, []);
 }

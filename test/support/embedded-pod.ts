@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import ssh2 from 'ssh2';
@@ -76,7 +76,10 @@ export async function startEmbeddedPod(options: EmbeddedPodOptions = {}): Promis
   let hostKey = '';
   const respawn = async (): Promise<void> => {
     const [command = '', ...args] = program;
-    const child = spawn(command, [...args, folder], { detached: true, stdio: 'ignore' });
+    const log = await open(file('log'), 'a', 0o600);
+    const stdio = ['ignore', log.fd, log.fd] as const;
+    const child = spawn(command, [...args, folder], { detached: true, stdio: [...stdio] });
+    await log.close();
     child.unref();
     for (const end = Date.now() + 20_000; ; ) {
       const seen = await state();
