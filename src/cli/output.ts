@@ -24,6 +24,9 @@ export function createOutput(options: {
   readonly colour: boolean;
 }): Output {
   const { stdout, stderr, json, colour } = options;
+  // A reader that went away (`| head`) must not end a command before it has cleaned up.
+  for (const stream of [stdout, stderr])
+    if (stream.listenerCount('error') === 0) stream.on('error', () => undefined);
   return {
     json,
     line: (text = '') => {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openRaw } from '../../src/cli/demo/raw-server.ts';
 import { openWithSdk } from '../../src/cli/demo/sdk-server.ts';
@@ -28,7 +29,7 @@ const open = async (openServer: OpenServer): Promise<void> => {
   server = await openServer(
     {
       nodePath: process.execPath,
-      mainPath: path.resolve(import.meta.dirname, 'fixtures/small-server.mjs'),
+      mainPath: fileURLToPath(new URL('./fixtures/small-server.mjs', import.meta.url)),
       home: path.join(folder, 'home'),
       workspace: folder,
       version: '1.2.3',
