@@ -1,7 +1,7 @@
 import type { Clock } from '../core/call.ts';
 import { InputError } from '../core/errors.ts';
 import { type PodId, podIdSchema } from '../core/ids.ts';
-import type { Lease, Receipt } from '../core/lease.ts';
+import { type Lease, leaseSchema, type Receipt } from '../core/lease.ts';
 import type { Collections, Store } from '../core/store.ts';
 import { accrued, spentUsd } from './money.ts';
 
@@ -23,6 +23,23 @@ export interface Ending {
   readonly failure?: string | undefined;
   /** It went by itself at a time nobody saw: it cost nothing after its deadline. */
   readonly unseen?: boolean;
+}
+
+type Clearable =
+  | 'absentSince'
+  | 'creator'
+  | 'deniedSince'
+  | 'failure'
+  | 'observedStatus'
+  | 'readyAt'
+  | 'stoppedAt'
+  | 'warnedAt';
+/** The lease with these facts forgotten. */
+export function without(lease: Lease, ...names: readonly Clearable[]): Lease {
+  const forgotten = new Set<string>(names);
+  return leaseSchema.parse(
+    Object.fromEntries(Object.entries(lease).filter(([name]) => !forgotten.has(name))),
+  );
 }
 
 /** The id callers use: the pod's own, or one made of the label while no pod is known. */
@@ -68,9 +85,8 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
         if (before.state === 'closed' || before.podId !== podId) return before;
         const now = clock.now();
         const ended = unseen ? new Date(Math.min(now.getTime(), lastBilled(before))) : now;
-        const { creator: _creator, ...spent } = accrued(before, ended);
         const closed: Lease = {
-          ...spent,
+          ...without(accrued(before, ended), 'creator'),
           ...(before.podId === undefined ? { accruedUsd: 0 } : {}),
           ...(failure === undefined ? {} : { failure }),
           state: 'closed',

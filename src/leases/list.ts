@@ -122,9 +122,9 @@ function isOf(lease: Lease, { podId, label }: ProviderPod): boolean {
 const URGENCY = ['cleanup_failed', 'failed', 'unknown', 'destroying', 'unreachable'];
 /** What may cost money for nothing comes first (TD-12). */
 function byUrgency(a: Pod, b: Pod): number {
-  const rank = ({ status }: Pod): number => {
+  const rank = ({ status, mode }: Pod): number => {
     const at = URGENCY.indexOf(status);
-    return at === -1 ? URGENCY.length : at;
+    return mode === 'user_managed' ? URGENCY.length + 1 : at === -1 ? URGENCY.length : at;
   };
   return rank(a) - rank(b) || (b.createdAt ?? '').localeCompare(a.createdAt ?? '');
 }

@@ -3,7 +3,7 @@ import { isAppError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Provider, ProviderPod, Providers } from '../core/provider.ts';
 import { limitOf } from './deps.ts';
-import type { Ledger } from './ledger.ts';
+import { type Ledger, without } from './ledger.ts';
 
 /** Law 4 of providers makes absence a fact; how long a new pod may be missing from lists all the same. */
 const PROPAGATION_SECONDS = 60;
@@ -90,8 +90,8 @@ export function createObserver({
       switch (reading.kind) {
         case 'present':
           if (isOldNews(lease, reading.pod)) return lease;
-          return ledger.update(lease.leaseId, ({ absentSince: _absent, ...before }) => ({
-            ...before,
+          return ledger.update(lease.leaseId, (before) => ({
+            ...without(before, 'absentSince'),
             ...(before.state === 'intended' ? { state: 'open' as const } : {}),
             podId: reading.pod.podId,
             observedAt: now,

@@ -4,7 +4,7 @@ import type { Lease } from '../core/lease.ts';
 import { poll } from '../core/poll.ts';
 import type { PodRequest, ProviderPod, Providers } from '../core/provider.ts';
 import { limitOf, untilAborted } from './deps.ts';
-import type { Ledger } from './ledger.ts';
+import { type Ledger, without } from './ledger.ts';
 import type { Observer, Reading } from './observer.ts';
 import type { Teardown } from './teardown.ts';
 
@@ -73,8 +73,8 @@ export async function orderPod(
   } catch (failure) {
     return afterFailure(intended, failure, deps);
   }
-  const lease = await ledger.update(intended.leaseId, ({ creator: _creator, ...before }) => ({
-    ...before,
+  const lease = await ledger.update(intended.leaseId, (before) => ({
+    ...without(before, 'creator'),
     podId: pod.podId,
     state: before.state === 'intended' ? 'open' : before.state,
     stage: 'created',
@@ -156,8 +156,8 @@ async function afterFailure(lease: Lease, failure: unknown, deps: OrderDeps): Pr
 
 /** Nobody can tell now: the lease stays open without a pod, and `reconcile` goes on looking. */
 async function lost(lease: Lease, reason: string, { ledger }: OrderDeps): Promise<Ordered> {
-  const kept = await ledger.update(lease.leaseId, ({ creator: _creator, ...before }) => ({
-    ...before,
+  const kept = await ledger.update(lease.leaseId, (before) => ({
+    ...without(before, 'creator'),
     state: before.state === 'intended' ? 'open' : before.state,
   }));
   return { kind: 'unknown', lease: kept, reason, cleanup: 'unknown' };

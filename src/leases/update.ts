@@ -8,7 +8,7 @@ import type { PodPower, Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
-import { handleOf, type Ledger } from './ledger.ts';
+import { handleOf, type Ledger, without } from './ledger.ts';
 import { checkLimits, type Limits } from './limits.ts';
 import { accrued, bindingMinutes, minutesAfter, reservedUsd, spentUsd, usd } from './money.ts';
 import { stopped } from './reconcile.ts';
@@ -83,9 +83,8 @@ async function prolong(
         'budget_exceeded',
         `${usd(spent)} are spent already: that leaves no time.`,
       );
-    const { warnedAt: _warned, ...rest } = before;
     return {
-      ...rest,
+      ...without(before, 'warnedAt'),
       deadlineAt: minutesAfter(now, minutes),
       ...(budget === undefined ? {} : { budgetUsd: budget }),
     };
@@ -188,14 +187,14 @@ function powerOf(power: PodPower, action: NonNullable<Change['action']>): PodPow
 
 /** Boots anew: the ladder starts at its foot, the full price counts from here. */
 function booted(lease: Lease, now: Date): Lease {
-  const {
-    stoppedAt: _stopped,
-    readyAt: _ready,
-    deniedSince: _denied,
-    failure: _failure,
-    observedStatus: _status,
-    ...rest
-  } = accrued(lease, now);
+  const rest = without(
+    accrued(lease, now),
+    'stoppedAt',
+    'readyAt',
+    'deniedSince',
+    'failure',
+    'observedStatus',
+  );
   return { ...rest, bootAt: now.toISOString(), stage: 'created', stages: [] };
 }
 

@@ -174,7 +174,7 @@ function brokenState(file: string, cause: unknown): ConfigError {
     ? 'another process holds it locked'
     : /CORRUPT|NOTADB/.test(code)
       ? 'its state file is damaged; it was left as it is'
-      : /FULL/.test(code)
+      : code.includes('FULL')
         ? 'the disk is full'
         : 'it cannot be written';
   const folder = path.dirname(file);

@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest';
+import { podIdSchema } from '../../../src/core/ids.ts';
+import { profileSchema } from '../../../src/core/profile.ts';
+import { createManagedMachines } from '../../../src/leases/machines.ts';
+import { createLeaseBench } from '../../support/lease-bench.ts';
+
+async function rented() {
+  const bench = createLeaseBench({
+    limits: { autoApproveUsd: 100 },
+    cloud: { canStop: true, balanceUsd: 7 },
+  });
+  const outcome = await bench.create();
+  if (outcome.status !== 'ready') throw new Error(outcome.status);
+  return { bench, podId: outcome.pod.podId };
+}
+const LIST = { includeEnded: false };
+
+describe('list [MO-14]', () => {
+  it('shows what is rented, what it burns and has spent, and the balance', async () => {
+    const { bench, podId } = await rented();
+    bench.clock.advance(3600 - 12);
+    const seen = await bench.pods.list(LIST, bench.options);
+    expect(seen.pods).toMatchObject([{ podId, mode: 'managed', status: 'ready' }]);
+    expect(seen.usdPerHour).toBe(0.5);
+    expect(seen.spentUsd).toBeCloseTo(0.5);
+    expect(seen.providers).toEqual([{ provider: 'vast', ok: true, balanceUsd: 7 }]);
+  });
+
+  it('marks orphans and foreign machines, and touches neither [OW-02] [OW-03]', async () => {
+    const { bench } = await rented();
+    bench.cloud.foreign('gl-from-another-machine', 2);
+    bench.cloud.foreign('my own', 1);
+    const { pods, usdPerHour } = await bench.pods.list(LIST, bench.options);
+    const strangers = pods.filter(({ mode }) => mode === 'unmanaged');
+    expect(strangers.map(({ problem }) => problem?.split(':')[0]?.split(';')[0])).toEqual([
+      'An orphan',
+      'Not rented by this server',
+    ]);
+    expect(usdPerHour).toBe(3.5);
+    expect(bench.cloud.alive()).toHaveLength(3);
+  });
+
+  it('a cloud that is down makes its pods unknown, not gone', async () => {
+    const { bench, podId } = await rented();
+    Object.assign(bench.cloud.faults, { listFails: 9, getFails: 9 });
+    const { pods, providers } = await bench.pods.list(LIST, bench.options);
+    expect(pods).toMatchObject([{ podId, status: 'unknown' }]);
+    expect(providers[0]).toMatchObject({ ok: false });
+    expect((await bench.store.leases.list())[0]?.state).toBe('open');
+  });
+
+  it('closes what is gone, and shows it only when asked', async () => {
+    const { bench, podId } = await rented();
+    bench.clock.advance(600);
+    bench.cloud.vanish(podId);
+    expect((await bench.pods.list(LIST, bench.options)).pods).toEqual([]);
+    const { pods, spentUsd } = await bench.pods.list({ includeEnded: true }, bench.options);
+    expect(pods).toMatchObject([{ podId, status: 'gone' }]);
+    expect(spentUsd).toBeGreaterThan(0);
+  });
+
+  it('shows machines of the user only while something of ours runs there', async () => {
+    const { bench } = await rented();
+    const profile = profileSchema.parse({ profileId: 'mine', host: 'h', isDefault: false });
+    await bench.store.profiles.put('mine', profile);
+    expect((await bench.pods.list(LIST, bench.options)).pods).toHaveLength(1);
+    await bench.store.sessions.put('ses_1', {
+      podId: 'ssh:mine',
+      state: 'idle',
+    } as never);
+    const { pods } = await bench.pods.list(LIST, bench.options);
+    expect(pods.at(-1)).toMatchObject({
+      podId: 'ssh:mine',
+      mode: 'user_managed',
+      status: 'unknown',
+    });
+  });
+
+  it('knows a profile by its id, and asks it', async () => {
+    const { bench } = await rented();
+    const id = podIdSchema.parse('ssh:mine');
+    const look = async () => bench.pods.get(id, { waitSeconds: 0 }, bench.options);
+    await expect(look()).rejects.toMatchObject({ code: 'not_found' });
+    const profile = profileSchema.parse({ profileId: 'mine', host: 'h', isDefault: false });
+    await bench.store.profiles.put('mine', profile);
+    expect((await look()).pod).toMatchObject({ mode: 'user_managed', status: 'ready' });
+  });
+});
+
+describe('where managed pods are reached', () => {
+  async function machines() {
+    const { bench, podId } = await rented();
+    const { cloud, store, clock } = bench;
+    const identity = { keyPath: '/keys/id', publicKey: async () => Promise.resolve('') };
+    const providers = new Map([[cloud.name, cloud]]);
+    const found = createManagedMachines({ store, providers, identity, clock });
+    const look = async (id = podId) => found.endpoint(id, { signal: bench.signal });
+    return { bench, podId, look };
+  }
+
+  it('asks the provider, with our key, and remembers for a moment', async () => {
+    const { bench, look } = await machines();
+    const before = bench.cloud.calls.length;
+    expect(await look()).toMatchObject({ host: '127.0.0.1', keyPath: '/keys/id' });
+    await look();
+    expect(bench.cloud.calls.length - before).toBe(1);
+    bench.clock.advance(6);
+    await look();
+    expect(bench.cloud.calls.length - before).toBe(2);
+  });
+
+  it('goes on with the last known place while the provider is down', async () => {
+    const { bench, look } = await machines();
+    await look();
+    bench.clock.advance(60);
+    bench.cloud.faults.getFails = 1;
+    expect(await look()).toMatchObject({ port: 1 });
+  });
+
+  it.each([
+    ['vast:nobody', 'not_found'],
+    ['runpod:x', 'not_found'],
+  ])('does not know %s: %s', async (id, code) => {
+    const { look } = await machines();
+    await expect(look(podIdSchema.parse(id))).rejects.toMatchObject({ code });
+  });
+
+  it('says gone and not ready as they are', async () => {
+    const { bench, podId, look } = await machines();
+    await bench.pods.update(podId, { action: 'stop' }, bench.options);
+    await expect(look()).rejects.toMatchObject({ code: 'pod_not_ready' });
+    bench.clock.advance(60);
+    const request = { discardUnfetched: false, waitSeconds: 25 };
+    await bench.pods.destroy(podId, request, bench.options);
+    await expect(look()).rejects.toMatchObject({ code: 'pod_gone' });
+  });
+});
