@@ -5,7 +5,6 @@ import {
   type InputRequiredResult,
   inputRequired,
   inputResponse,
-  type RequestStateCodec,
   type ServerContext,
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
@@ -32,7 +31,7 @@ export interface Asking {
 }
 
 export interface Asker {
-  readonly verify: RequestStateCodec<QuestionState>['verify'];
+  readonly verify: (state: string, context: ServerContext) => Promise<QuestionState>;
   forCall(
     call: { readonly tool: string; readonly args: unknown },
     context: ServerContext,
@@ -46,7 +45,7 @@ export function createAsker(key: string): Asker {
   const used = new Set<string>();
 
   return {
-    verify: codec.verify,
+    verify: async (state, context) => codec.verify(state, context),
     forCall({ tool, args }, context, initialCapabilities) {
       const call = digest(JSON.stringify([tool, args ?? {}]));
       const state = stateSchema.safeParse(context.mcpReq.requestState());

@@ -23,7 +23,7 @@ export const maxBytesParam = maxBytesSchema;
 
 const NO_NUL = 'Expected text without NUL characters.';
 /** Text that may end up in a command on a pod. NUL cannot be said in a shell. */
-export const text = (maxChars: number, what = 'text') =>
+export const text = (maxChars: number, what = 'text'): z.ZodString =>
   z
     .string()
     .min(1, { error: `Expected ${what} that is not empty.` })
@@ -33,7 +33,8 @@ export const text = (maxChars: number, what = 'text') =>
     .refine((value) => !value.includes('\0'), { error: NO_NUL });
 export const MAX_COMMAND_CHARS = 100_000;
 export const pathParam = text(4096, 'a path');
-export const names = (maxItems = 100) => z.array(text(1000, 'a name')).max(maxItems);
+export const names = (maxItems = 100): z.ZodArray<z.ZodString> =>
+  z.array(text(1000, 'a name')).max(maxItems);
 export const envParam = z.record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
     error: 'Expected names of letters, digits and "_".',

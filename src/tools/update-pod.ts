@@ -26,7 +26,7 @@ export const updatePod = defineTool({
     ...resultShape,
   }),
   async handle({ podId, ...request }, { pods, signal, progress, ask }) {
-    if (Object.values(request).every((value) => value === undefined || value === false))
+    if (Object.values(request).every((value) => value === false))
       throw new InputError(
         'invalid_input',
         'Nothing to change: give action, ttlMinutes, budgetUsd, name or adopt.',

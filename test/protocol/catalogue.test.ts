@@ -39,7 +39,8 @@ async function listed(peer: (typeof PEERS)[number] = 'v2-2026'): Promise<Listed[
   return (await client.tools()) as unknown as Listed[];
 }
 const charsOf = (value: unknown): number => JSON.stringify(value).length;
-const withoutOutput = ({ outputSchema: _, ...rest }: Listed): object => rest;
+const withoutOutput = (tool: Listed): object =>
+  Object.fromEntries(Object.entries(tool).filter(([key]) => key !== 'outputSchema'));
 
 describe('the list of tools', () => {
   it('holds exactly the twenty names, in order', async () => {
@@ -53,7 +54,7 @@ describe('the list of tools', () => {
       inputSchema,
       output: Object.keys(outputSchema['properties'] as object),
     }));
-    await expect(JSON.stringify(rows, null, 2)).toMatchFileSnapshot('tools.snapshot.json');
+    await expect(JSON.stringify(rows, null, 2)).toMatchFileSnapshot('tools.snapshot.txt');
   });
 
   it('fits its budget of characters', async () => {

@@ -76,7 +76,7 @@ describe.each(PEERS)('money, through a %s client', (peer) => {
       expect(answer.data['status']).toBe('needs_confirmation');
       expect(answers).toEqual([expected]);
       expect(answer.data['declined']).toBe(expected === 'declined' ? true : undefined);
-      expect(answer.data['next'][0]).toMatchObject(
+      expect(answer.data.next[0]).toMatchObject(
         expected === 'declined' ? { tool: 'find_offer' } : { arguments: { quoteId: QUOTE } },
       );
     }
@@ -113,6 +113,10 @@ describe.each(PEERS)('money, through a %s client', (peer) => {
 
 /** The rounds of 2026-07-28 by hand, as a client that cheats would send them. */
 describe('an answer of a person', () => {
+  interface Round {
+    readonly result: { readonly requestState?: string; readonly structuredContent?: unknown };
+    readonly error?: unknown;
+  }
   const META = {
     'io.modelcontextprotocol/protocolVersion': '2026-07-28',
     'io.modelcontextprotocol/clientInfo': { name: 'cheat', version: '1' },
@@ -131,13 +135,13 @@ describe('an answer of a person', () => {
     const lines = createInterface({ input: output })[Symbol.asyncIterator]();
     let id = 0;
     return {
-      call: async (args: object, more: object = {}): Promise<Record<string, any>> => {
+      call: async (args: object, more: object = {}): Promise<Round> => {
         id += 1;
         const params = { name: 'create_pod', arguments: args, _meta: META, ...more };
         input.write(`${JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params })}\n`);
         for (;;) {
-          const message = JSON.parse(String((await lines.next()).value)) as Record<string, unknown>;
-          if (message['id'] === id) return message;
+          const message = JSON.parse(String((await lines.next()).value)) as Round & { id: number };
+          if (message.id === id) return message;
         }
       },
       [Symbol.asyncDispose]: async () => handle.close(),
@@ -152,21 +156,21 @@ describe('an answer of a person', () => {
     const { server, rented } = renting();
     await using client = await open(server);
     const first = await client.call(rent);
-    expect(first['result']).toMatchObject({ resultType: 'input_required' });
-    const state = String(first['result']['requestState']);
+    expect(first.result).toMatchObject({ resultType: 'input_required' });
+    const state = String(first.result.requestState);
 
     const other = await client.call({ offerId: 'vast:999' }, yes(state));
-    expect(other['result']).toMatchObject({ resultType: 'input_required' });
+    expect(other.result).toMatchObject({ resultType: 'input_required' });
     const unsigned = await client.call(rent, yes(undefined));
-    expect(unsigned['result']).toMatchObject({ resultType: 'input_required' });
+    expect(unsigned.result).toMatchObject({ resultType: 'input_required' });
     const forged = await client.call(rent, yes(`${state.slice(0, -4)}AAAA`));
-    expect(forged['error']).toMatchObject({ code: -32602 });
+    expect(forged.error).toMatchObject({ code: -32602 });
     expect(rented).toEqual([]);
 
     const good = await client.call(rent, yes(state));
-    expect(good['result']['structuredContent']).toMatchObject({ status: 'ready' });
+    expect(good.result.structuredContent).toMatchObject({ status: 'ready' });
     const again = await client.call(rent, yes(state));
-    expect(again['result']).toMatchObject({ resultType: 'input_required' });
+    expect(again.result).toMatchObject({ resultType: 'input_required' });
     expect(rented.length).toBe(1);
   });
 });

@@ -15,16 +15,19 @@ describe('size', () => {
     for (const peer of PEERS) {
       await using client = await inProcess(peer, {
         overrides: {
-          pods: { list: async () => ({ pods, providers: [], usdPerHour: 175, spentUsd: 1 }) },
+          pods: {
+            list: async () =>
+              Promise.resolve({ pods, providers: [], usdPerHour: 175, spentUsd: 1 }),
+          },
         },
       });
       await client.tools();
       const { data, text } = await client.call('list_pods');
       expect(charsOf(data)).toBeLessThanOrEqual(40_000);
       expect(text.length).toBeLessThanOrEqual(40_000);
-      const left = /^pods: (\d+) left out$/.exec(String(data['omitted'][0]));
-      expect(Number(left?.[1]) + data['pods'].length).toBe(501);
-      expect(data['summary']).toContain('501 pods');
+      const left = /^pods: (\d+) left out$/.exec(String(data.omitted[0]));
+      expect(Number(left?.[1]) + data.pods.length).toBe(501);
+      expect(data.summary).toContain('501 pods');
     }
   });
 
@@ -35,7 +38,7 @@ describe('size', () => {
         sessions: {
           read: async (sessionId, { offset = 0, maxBytes }) => {
             const piece = log.subarray(offset, offset + maxBytes);
-            return {
+            return Promise.resolve({
               sessionId,
               state: 'idle',
               output: piece.toString(),
@@ -43,7 +46,7 @@ describe('size', () => {
               nextOffset: offset + piece.length,
               hasMore: offset + piece.length < log.length,
               commands: [],
-            };
+            });
           },
         },
       },
@@ -58,10 +61,10 @@ describe('size', () => {
         format: 'raw',
       });
       expect(charsOf(data)).toBeLessThanOrEqual(40_000);
-      expect(data['offset']).toBe(offset);
-      all += data['output'];
-      offset = data['nextOffset'];
-      more = data['hasMore'];
+      expect(data.offset).toBe(offset);
+      all += data.output;
+      offset = data.nextOffset;
+      more = data.hasMore;
     }
     expect(all).toBe(log.toString());
   });
@@ -82,7 +85,7 @@ describe('secrets', () => {
           sessions: {
             write: async (sessionId, _request, { progress }) => {
               progress?.(`typing ${SECRET}`);
-              return {
+              return Promise.resolve({
                 sessionId,
                 state: 'idle',
                 done: true,
@@ -91,17 +94,19 @@ describe('secrets', () => {
                 offset: 0,
                 nextOffset: 10,
                 hasMore: false,
-              };
-            },
-            read: async () => {
-              throw new RemoteError('remote_failed', `It said ${SECRET}.`, {
-                hint: `Do not use ${SECRET}.`,
-                foreignText: `fatal: ${SECRET}`,
               });
             },
+            read: async () =>
+              Promise.reject(
+                new RemoteError('remote_failed', `It said ${SECRET}.`, {
+                  hint: `Do not use ${SECRET}.`,
+                  foreignText: `fatal: ${SECRET}`,
+                }),
+              ),
           },
           health: {
-            diagnose: async () => ({ verdict: 'ok', facts: { [SECRET]: SECRET }, findings: [] }),
+            diagnose: async () =>
+              Promise.resolve({ verdict: 'ok', facts: { [SECRET]: SECRET }, findings: [] }),
           },
           pods: {
             destroy: async (_podId, _request, { ask }) => {
@@ -144,72 +149,81 @@ describe('hostile text from a pod', () => {
     await using client = await inProcess(peer, {
       overrides: {
         pods: {
-          get: async () => ({
-            pod: aPod({
-              status: 'unknown',
-              problem,
-              name: EVIL,
-              gpu: EVIL,
-              stage: EVIL,
-              measured: { a: EVIL },
+          get: async () =>
+            Promise.resolve({
+              pod: aPod({
+                status: 'unknown',
+                problem,
+                name: EVIL,
+                gpu: EVIL,
+                stage: EVIL,
+                measured: { a: EVIL },
+              }),
+              reached: false,
             }),
-            reached: false,
-          }),
-          list: async () => ({
-            pods: [aPod({ mode: 'unmanaged', name: EVIL, problem })],
-            providers: [{ provider: 'vast', ok: false, error: EVIL }],
-            usdPerHour: 0,
-            spentUsd: 0,
-          }),
-          destroy: async () => ({
-            outcome: 'blocked',
-            pod: aPod(),
-            missing: [{ gate: 'artifact_not_fetched', jobId: JOB, path: EVIL, why: 'not home' }],
-          }),
+          list: async () =>
+            Promise.resolve({
+              pods: [aPod({ mode: 'unmanaged', name: EVIL, problem })],
+              providers: [{ provider: 'vast', ok: false, error: EVIL }],
+              usdPerHour: 0,
+              spentUsd: 0,
+            }),
+          destroy: async () =>
+            Promise.resolve({
+              outcome: 'blocked',
+              pod: aPod(),
+              missing: [{ gate: 'artifact_not_fetched', jobId: JOB, path: EVIL, why: 'not home' }],
+            }),
         },
         sessions: {
-          write: async (sessionId) => ({
-            sessionId,
-            state: 'idle',
-            done: true,
-            exitCode: 1,
-            ...evilPage,
-          }),
-          read: async (sessionId) => ({ sessionId, state: 'lost', ...evilPage, commands: [] }),
+          write: async (sessionId) =>
+            Promise.resolve({
+              sessionId,
+              state: 'idle',
+              done: true,
+              exitCode: 1,
+              ...evilPage,
+            }),
+          read: async (sessionId) =>
+            Promise.resolve({ sessionId, state: 'lost', ...evilPage, commands: [] }),
         },
         jobs: {
           wait: async () =>
-            aJobReport({
-              status: 'failed',
-              signal: EVIL,
-              work: { state: 'finished', evidence: [EVIL] },
-              ...evilPage,
-              diagnosis: [
-                {
-                  code: 'oom',
-                  class: 'memory',
-                  retryable: 'after_fix',
-                  remedy: 'Use less.',
-                  evidence: EVIL,
-                },
-              ],
-            }),
+            Promise.resolve(
+              aJobReport({
+                status: 'failed',
+                signal: EVIL,
+                work: { state: 'finished', evidence: [EVIL] },
+                ...evilPage,
+                diagnosis: [
+                  {
+                    code: 'oom',
+                    class: 'memory',
+                    retryable: 'after_fix',
+                    remedy: 'Use less.',
+                    evidence: EVIL,
+                  },
+                ],
+              }),
+            ),
         },
         health: {
-          diagnose: async () => {
-            throw new RemoteError('remote_failed', 'The pod could not do it.', {
-              foreignText: EVIL,
-            });
-          },
+          diagnose: async () =>
+            Promise.reject(
+              new RemoteError('remote_failed', 'The pod could not do it.', {
+                foreignText: EVIL,
+              }),
+            ),
         },
         files: {
-          fetch: async ({ podId, dryRun }) => ({
-            podId,
-            manifest: { root: EVIL, files: [], totalFiles: 0, totalBytes: 0 },
-            missing: [EVIL],
-            leftOnPod: [{ path: EVIL, bytes: 1 }],
-            dryRun,
-          }),
+          fetch: async ({ podId, dryRun }) =>
+            Promise.resolve({
+              podId,
+              manifest: { root: EVIL, files: [], totalFiles: 0, totalBytes: 0 },
+              missing: [EVIL],
+              leftOnPod: [{ path: EVIL, bytes: 1 }],
+              dryRun,
+            }),
         },
       },
     });
@@ -226,7 +240,7 @@ describe('hostile text from a pod', () => {
     ];
     for (const [name, args] of calls) {
       const { data, text } = await client.call(name, args);
-      const ours = [data['summary'], data['next'], data['message'], data['hint']];
+      const ours = [data.summary, data.next, data.message, data.hint];
       expect(JSON.stringify(ours), name).not.toContain('IGNORE');
       expect(JSON.stringify(data), name).toContain('IGNORE');
       // In the text it stands either inside a fence or on one line of ours.
@@ -242,20 +256,21 @@ describe('errors', () => {
     await using client = await inProcess(peer, {
       overrides: {
         sessions: {
-          open: async () => {
-            throw new RemoteError('ssh_unreachable', 'No answer.', {
-              retryAfterSeconds: 5,
-              foreignText: '"\n'.repeat(50_000),
-            });
-          },
-          write: async () => {
-            throw new TypeError(`secret detail /home/me ${'x'.repeat(50)}`);
-          },
-          close: async () => {
-            throw new RemoteError('remote_failed', 'm'.repeat(20_000), {
-              hint: 'h'.repeat(20_000),
-            });
-          },
+          open: async () =>
+            Promise.reject(
+              new RemoteError('ssh_unreachable', 'No answer.', {
+                retryAfterSeconds: 5,
+                foreignText: '"\n'.repeat(50_000),
+              }),
+            ),
+          write: async () =>
+            Promise.reject(new TypeError(`secret detail /home/me ${'x'.repeat(50)}`)),
+          close: async () =>
+            Promise.reject(
+              new RemoteError('remote_failed', 'm'.repeat(20_000), {
+                hint: 'h'.repeat(20_000),
+              }),
+            ),
         },
       },
     });
@@ -287,9 +302,7 @@ describe('errors', () => {
       onFailure: (tool, error) => logged.push([tool, error.code, error.cause]),
       overrides: {
         reports: {
-          report: async () => {
-            throw new TypeError('broken');
-          },
+          report: async () => Promise.reject(new TypeError('broken')),
         },
       },
     });
@@ -301,7 +314,8 @@ describe('errors', () => {
     await using client = await inProcess('v2-2026', {
       overrides: {
         pods: {
-          get: async () => ({ pod: { ...aPod(), status: 'fine' as 'ready' }, reached: true }),
+          get: async () =>
+            Promise.resolve({ pod: { ...aPod(), status: 'fine' as 'ready' }, reached: true }),
         },
       },
     });

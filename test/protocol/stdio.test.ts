@@ -16,6 +16,18 @@ afterEach(async () => {
     }
 });
 
+interface Message {
+  readonly id?: number;
+  readonly method?: string;
+  readonly result: {
+    readonly instructions: string;
+    readonly protocolVersion: string;
+    readonly supportedVersions: readonly string[];
+    readonly tools: readonly unknown[];
+    readonly structuredContent: { readonly summary: string };
+  };
+}
+
 /** A bare JSON-RPC peer: no SDK between the test and the bytes. */
 function start() {
   const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM], {
@@ -55,8 +67,8 @@ function start() {
     answer: async (id: number) =>
       until(() =>
         lines
-          .map((line) => JSON.parse(line) as Record<string, any>)
-          .find((message) => message['id'] === id && message['method'] === undefined),
+          .map((line) => JSON.parse(line) as Message)
+          .find((message) => message.id === id && message.method === undefined),
       ),
   };
 }
@@ -77,7 +89,7 @@ describe('a process over stdio', () => {
     const peer = start();
     peer.write(initialize());
     const hello = await peer.answer(1);
-    expect(hello['result']).toMatchObject({
+    expect(hello.result).toMatchObject({
       protocolVersion: '2025-06-18',
       serverInfo: { name: 'gpu-lease' },
       capabilities: {
@@ -86,12 +98,12 @@ describe('a process over stdio', () => {
         resources: { listChanged: false },
       },
     });
-    expect(hello['result']['instructions'].length).toBeLessThanOrEqual(500);
+    expect(hello.result.instructions.length).toBeLessThanOrEqual(500);
     peer.write({ jsonrpc: '2.0', method: 'notifications/initialized' });
     peer.write({ jsonrpc: '2.0', id: 2, method: 'tools/list' });
-    expect((await peer.answer(2))['result']['tools'].length).toBe(20);
+    expect((await peer.answer(2)).result.tools.length).toBe(20);
     peer.write({ jsonrpc: '2.0', id: 3, method: 'tools/call', params: { name: 'doctor' } });
-    expect((await peer.answer(3))['result']['structuredContent']['summary']).toMatch(/Usable/);
+    expect((await peer.answer(3)).result.structuredContent.summary).toMatch(/Usable/);
     peer.child.stdin.write('this is no JSON\n');
     peer.write({ jsonrpc: '2.0', id: 4, method: 'ping' });
     await peer.answer(4);
@@ -102,16 +114,16 @@ describe('a process over stdio', () => {
     const peer = start();
     peer.write({ jsonrpc: '2.0', id: 1, method: 'server/discover', params: { _meta: META } });
     const found = await peer.answer(1);
-    expect(found['result']['supportedVersions']).toContain('2026-07-28');
+    expect(found.result.supportedVersions).toContain('2026-07-28');
     peer.write({ jsonrpc: '2.0', id: 2, method: 'tools/list', params: { _meta: META } });
     const list = await peer.answer(2);
-    expect(list['result']).toMatchObject({ ttlMs: 300_000, cacheScope: 'public' });
+    expect(list.result).toMatchObject({ ttlMs: 300_000, cacheScope: 'public' });
   });
 
   it.each(['2025-11-25', '2024-11-05'])('takes the handshake of %s', async (version) => {
     const peer = start();
     peer.write(initialize(version));
-    expect((await peer.answer(1))['result']['protocolVersion']).toBe(version);
+    expect((await peer.answer(1)).result.protocolVersion).toBe(version);
   });
 
   it('ends by itself when the host hangs up, and aborts what still runs', async () => {

@@ -36,8 +36,8 @@ describe.each(PEERS)('a %s client', (peer) => {
       const answer = await client.call(name, CALLS[name]);
       expect(answer, name).toMatchObject({ isError: false });
       expect(output.safeParse(answer.data).success, name).toBe(true);
-      expect(answer.data['summary'], name).toMatch(/\S/);
-      expect(answer.text, name).toContain(answer.data['summary']);
+      expect(answer.data.summary, name).toMatch(/\S/);
+      expect(answer.text, name).toContain(answer.data.summary);
     }
   });
 });

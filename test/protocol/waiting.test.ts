@@ -125,7 +125,10 @@ it('says nothing to a client that did not ask for progress', async () => {
   const clock = handClock();
   await using client = await inProcess('v2-2026', { overrides: { clock } });
   const notified: unknown[] = [];
-  client.client.fallbackNotificationHandler = async (message: unknown) => notified.push(message);
+  client.client.fallbackNotificationHandler = async (message) => {
+    notified.push(message);
+    return Promise.resolve();
+  };
   await client.call('doctor');
   expect([notified, clock.waiting()]).toEqual([[], 0]);
 });

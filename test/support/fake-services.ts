@@ -8,6 +8,7 @@ import {
   sessionIdSchema,
 } from '../../src/core/ids.ts';
 import type { Job, JobReport } from '../../src/core/job.ts';
+import type { Quote } from '../../src/core/lease.ts';
 import type { Offer } from '../../src/core/offer.ts';
 import type { Pod } from '../../src/core/pods.ts';
 import type { Profile } from '../../src/core/profile.ts';
@@ -114,7 +115,7 @@ export const aReport = (changes: Partial<Report> = {}): Report => ({
   ...changes,
 });
 
-export const aQuote = () => ({
+export const aQuote = (): Quote => ({
   quoteId: QUOTE,
   terms: {
     offerIds: [OFFER],
@@ -142,140 +143,151 @@ export function fakeServices(overrides: Overrides = {}): Services {
   const page = { output: 'hello\n', offset: 0, nextOffset: 6, hasMore: false };
   return {
     offers: {
-      find: async () => ({
-        offers: [anOffer()],
-        applied: { gpuCount: 1, minVramGb: 24, regions: [] },
-        relaxations: [],
-        providers: [{ provider: 'vast', ok: true }],
-        snapshotAt: AT,
-      }),
+      find: async () =>
+        Promise.resolve({
+          offers: [anOffer()],
+          applied: { gpuCount: 1, minVramGb: 24, regions: [] },
+          relaxations: [],
+          providers: [{ provider: 'vast', ok: true }],
+          snapshotAt: AT,
+        }),
       ...overrides.offers,
     },
     pods: {
-      create: async () => ({ status: 'ready', pod: aPod(), attempts: [] }),
-      get: async () => ({ pod: aPod(), reached: true }),
-      list: async () => ({
-        pods: [aPod()],
-        providers: [{ provider: 'vast', ok: true, balanceUsd: 10 }],
-        usdPerHour: 0.35,
-        spentUsd: 0.12,
-      }),
-      update: async () => ({ pod: aPod(), stillCharged: 'Everything.' }),
-      destroy: async () => ({ outcome: 'gone' }),
-      receipt: async () => undefined,
-      reconcile: async () => undefined,
-      enforce: async () => [],
+      create: async () => Promise.resolve({ status: 'ready', pod: aPod(), attempts: [] }),
+      get: async () => Promise.resolve({ pod: aPod(), reached: true }),
+      list: async () =>
+        Promise.resolve({
+          pods: [aPod()],
+          providers: [{ provider: 'vast', ok: true, balanceUsd: 10 }],
+          usdPerHour: 0.35,
+          spentUsd: 0.12,
+        }),
+      update: async () => Promise.resolve({ pod: aPod(), stillCharged: 'Everything.' }),
+      destroy: async () => Promise.resolve({ outcome: 'gone' }),
+      receipt: async () => Promise.resolve(undefined),
+      reconcile: async () => Promise.resolve(undefined),
+      enforce: async () => Promise.resolve([]),
       ...overrides.pods,
     },
     sessions: {
-      open: async (podId) => ({
-        sessionId: SESSION,
-        podId,
-        state: 'idle',
-        cwd: '/workspace',
-        terminal: 'pty',
-        reused: false,
-        nextOffset: 0,
-      }),
-      write: async (sessionId) => ({
-        sessionId,
-        state: 'idle',
-        commandId: 'c1',
-        done: true,
-        exitCode: 0,
-        ...page,
-      }),
-      read: async (sessionId) => ({ sessionId, state: 'idle', ...page, commands: [] }),
-      close: async (sessionId) => ({ sessionId, state: 'closed', processesGone: 'yes' }),
-      list: async () => [aSession()],
-      closePod: async () => undefined,
-      [Symbol.asyncDispose]: async () => undefined,
+      open: async (podId) =>
+        Promise.resolve({
+          sessionId: SESSION,
+          podId,
+          state: 'idle',
+          cwd: '/workspace',
+          terminal: 'pty',
+          reused: false,
+          nextOffset: 0,
+        }),
+      write: async (sessionId) =>
+        Promise.resolve({
+          sessionId,
+          state: 'idle',
+          commandId: 'c1',
+          done: true,
+          exitCode: 0,
+          ...page,
+        }),
+      read: async (sessionId) =>
+        Promise.resolve({ sessionId, state: 'idle', ...page, commands: [] }),
+      close: async (sessionId) =>
+        Promise.resolve({ sessionId, state: 'closed', processesGone: 'yes' }),
+      list: async () => Promise.resolve([aSession()]),
+      closePod: async () => Promise.resolve(undefined),
+      [Symbol.asyncDispose]: async () => Promise.resolve(undefined),
       ...overrides.sessions,
     },
     jobs: {
-      start: async () => ({ job: aJob(), firstLines: 'starting\n' }),
-      wait: async () => aJobReport(),
-      logs: async () => ({ ...page, status: 'running' }),
-      cancel: async () => ({ job: aJob({ status: 'cancelled' }), processesGone: 'yes' }),
-      get: async () => aJob(),
-      list: async () => [aJob()],
-      refresh: async () => [aJob()],
-      collectLogs: async () => undefined,
+      start: async () => Promise.resolve({ job: aJob(), firstLines: 'starting\n' }),
+      wait: async () => Promise.resolve(aJobReport()),
+      logs: async () => Promise.resolve({ ...page, status: 'running' }),
+      cancel: async () =>
+        Promise.resolve({ job: aJob({ status: 'cancelled' }), processesGone: 'yes' }),
+      get: async () => Promise.resolve(aJob()),
+      list: async () => Promise.resolve([aJob()]),
+      refresh: async () => Promise.resolve([aJob()]),
+      collectLogs: async () => Promise.resolve(undefined),
       ...overrides.jobs,
     },
     files: {
-      sync: async ({ podId, remotePath, dryRun }) => ({
-        podId,
-        remotePath,
-        sent: { files: 2, bytes: 2048 },
-        unchanged: { files: 1, bytes: 10 },
-        deleted: [],
-        skipped: [{ path: '.env', why: 'looks like a secret' }],
-        skippedCount: 1,
-        wireBytes: 900,
-        seconds: 0.4,
-        verified: true,
-        dryRun,
-      }),
-      fetch: async ({ podId, dryRun }) => ({
-        podId,
-        jobId: JOB,
-        manifest: {
-          root: '/workspace',
-          files: [
-            {
-              path: 'out/a.safetensors',
-              localPath: '/home/me/out/a.safetensors',
-              bytes: 4096,
-              sha256: 'ab'.repeat(32),
-              proof: 'loaded',
-            },
-          ],
-          totalFiles: 1,
-          totalBytes: 4096,
-        },
-        missing: [],
-        leftOnPod: [],
-        dryRun,
-      }),
-      gates: async () => [],
+      sync: async ({ podId, remotePath, dryRun }) =>
+        Promise.resolve({
+          podId,
+          remotePath,
+          sent: { files: 2, bytes: 2048 },
+          unchanged: { files: 1, bytes: 10 },
+          deleted: [],
+          skipped: [{ path: '.env', why: 'looks like a secret' }],
+          skippedCount: 1,
+          wireBytes: 900,
+          seconds: 0.4,
+          verified: true,
+          dryRun,
+        }),
+      fetch: async ({ podId, dryRun }) =>
+        Promise.resolve({
+          podId,
+          jobId: JOB,
+          manifest: {
+            root: '/workspace',
+            files: [
+              {
+                path: 'out/a.safetensors',
+                localPath: '/home/me/out/a.safetensors',
+                bytes: 4096,
+                sha256: 'ab'.repeat(32),
+                proof: 'loaded',
+              },
+            ],
+            totalFiles: 1,
+            totalBytes: 4096,
+          },
+          missing: [],
+          leftOnPod: [],
+          dryRun,
+        }),
+      gates: async () => Promise.resolve([]),
       ...overrides.files,
     },
     profiles: {
-      save: async (profileId) => aProfile({ profileId }),
-      test: async () => ({
-        profile: aProfile(),
-        status: 'ready',
-        refreshed: false,
-        details: ['ssh: ok'],
-      }),
-      list: async () => [aProfile()],
-      get: async () => aProfile(),
-      remove: async () => undefined,
-      setDefault: async () => aProfile(),
+      save: async (profileId) => Promise.resolve(aProfile({ profileId })),
+      test: async () =>
+        Promise.resolve({
+          profile: aProfile(),
+          status: 'ready',
+          refreshed: false,
+          details: ['ssh: ok'],
+        }),
+      list: async () => Promise.resolve([aProfile()]),
+      get: async () => Promise.resolve(aProfile()),
+      remove: async () => Promise.resolve(undefined),
+      setDefault: async () => Promise.resolve(aProfile()),
       ...overrides.profiles,
     },
     health: {
-      diagnose: async () => ({ verdict: 'ok', facts: { gpus: 1 }, findings: [] }),
+      diagnose: async () => Promise.resolve({ verdict: 'ok', facts: { gpus: 1 }, findings: [] }),
       ...overrides.health,
     },
     doctor: {
-      check: async () => ({
-        providers: [
-          { provider: 'local', configured: true, reachable: true },
-          { provider: 'vast', configured: false },
-        ],
-        sshKey: { path: '/home/me/.key', exists: true, fingerprint: 'SHA256:x' },
-        tools: { ssh: true },
-        home: '/home/me',
-        workspace: '/home/me/code',
-        missing: [],
-        fixed: [],
-      }),
+      check: async () =>
+        Promise.resolve({
+          providers: [
+            { provider: 'local', configured: true, reachable: true },
+            { provider: 'vast', configured: false },
+          ],
+          sshKey: { path: '/home/me/.key', exists: true, fingerprint: 'SHA256:x' },
+          tools: { ssh: true },
+          home: '/home/me',
+          workspace: '/home/me/code',
+          missing: [],
+          fixed: [],
+        }),
       ...overrides.doctor,
     },
-    reports: { report: async () => aReport(), ...overrides.reports },
-    artifacts: { list: async () => [], ...overrides.artifacts },
+    reports: { report: async () => Promise.resolve(aReport()), ...overrides.reports },
+    artifacts: { list: async () => Promise.resolve([]), ...overrides.artifacts },
     clock: { ...systemClock, ...overrides.clock },
     providerNames: ['local', 'vast'],
   };
@@ -290,7 +302,7 @@ export function fakeContext(
     ...fakeServices(overrides),
     signal: new AbortController().signal,
     progress: () => undefined,
-    ask: async () => 'unavailable',
+    ask: async () => Promise.resolve('unavailable'),
     ...call,
   };
 }

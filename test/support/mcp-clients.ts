@@ -7,6 +7,7 @@ import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { Redactor } from '../../src/core/redact.ts';
 import { createMcpServer, type McpDeps } from '../../src/mcp/server.ts';
 import { TOOLS } from '../../src/tools/index.ts';
+import type { Answer } from './answer.ts';
 import { fakeServices, type Overrides } from './fake-services.ts';
 
 /** The three kinds of peers that exist: the old SDK, the new SDK in its old era, the new SDK on 2026-07-28. */
@@ -15,8 +16,7 @@ export type Peer = (typeof PEERS)[number];
 
 export interface CallAnswer {
   readonly isError: boolean;
-  // biome-ignore lint: tests look at what is there
-  readonly data: Record<string, any>;
+  readonly data: Answer;
   readonly text: string;
 }
 export interface Form {
@@ -36,8 +36,7 @@ export interface CallOptions {
   readonly onProgress?: (progress: { progress: number; message?: string | undefined }) => void;
 }
 export interface TestPeer extends AsyncDisposable {
-  // biome-ignore lint: tests look at what is there
-  readonly client: any;
+  readonly client: OldClient | ModernClient;
   tools(): Promise<Record<string, unknown>[]>;
   call(name: string, args?: Record<string, unknown>, options?: CallOptions): Promise<CallAnswer>;
 }
@@ -81,7 +80,7 @@ export async function connectPeer(
   await client.connect(transport as Parameters<typeof client.connect>[0]);
   return {
     client,
-    tools: async () => (await client.listTools()).tools as unknown as Record<string, unknown>[],
+    tools: async () => (await client.listTools()).tools,
     call: async (name, args = {}, options = {}) =>
       answerOf(
         await client.callTool(
@@ -99,12 +98,12 @@ export async function connectPeer(
 function answerOf(result: unknown): CallAnswer {
   const { isError, structuredContent, content } = result as {
     isError?: boolean;
-    structuredContent?: Record<string, unknown>;
+    structuredContent?: unknown;
     content?: { text?: string }[];
   };
   return {
     isError: isError === true,
-    data: structuredContent ?? {},
+    data: structuredContent as Answer,
     text: content?.[0]?.text ?? '',
   };
 }
