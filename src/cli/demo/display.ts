@@ -5,6 +5,8 @@ export interface CallShown {
   readonly tool: string;
   readonly seconds: number;
   readonly summary: string;
+  /** What a shell on the pod was given. */
+  readonly typed?: string | undefined;
 }
 export interface HeldPromise {
   readonly promise: PromiseNumber;
@@ -62,6 +64,7 @@ export function createDisplay(out: Output): Display {
       calls.push(call);
       const tool = out.paint('cyan', call.tool.padEnd(15));
       detail(`${tool} ${call.seconds.toFixed(2).padStart(6)} s  ${shown(call.summary, 140)}`);
+      if (call.typed !== undefined) detail(out.paint('dim', `  $ ${shown(call.typed, 140)}`));
     },
     progress: (message) => {
       detail(out.paint('dim', `… ${shown(message, 120)}`));

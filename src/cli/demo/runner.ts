@@ -61,7 +61,13 @@ export async function runDemo(demo: Demo): Promise<boolean> {
     };
     const answer = await current.call(tool, input, { signal, progress });
     const read = readAnswer(tool, answer, schema);
-    display.call({ tool, seconds: since(started), summary: read.summary });
+    const typed = input['input'] ?? input['command'];
+    display.call({
+      tool,
+      seconds: since(started),
+      summary: read.summary,
+      typed: typeof typed === 'string' ? typed : undefined,
+    });
     return read.data;
   };
 

@@ -12,12 +12,16 @@ export const CRASH_STEPS: readonly Step[] = [
     title: 'kill -9 the server in the middle of a call',
     run: async (day: Day): Promise<void> => {
       const { server } = day;
-      const pending = server
-        .call('job_wait', { jobId: day.recall('jobId'), waitSeconds: 40 }, { signal: day.signal })
-        .then(
-          () => 'answered',
-          () => 'lost',
-        );
+      // Waits for a text that never comes, so that it is certainly in flight.
+      const waiting = {
+        sessionId: day.recall('sessionId'),
+        until: 'never printed',
+        waitSeconds: 40,
+      };
+      const pending = server.call('session_read', waiting, { signal: day.signal }).then(
+        () => 'answered',
+        () => 'lost',
+      );
       await day.clock.sleep(0.5, { signal: day.signal });
       await server.kill();
       check((await pending) === 'lost', 'the call dies with the server');
