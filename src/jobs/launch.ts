@@ -71,8 +71,9 @@ export GPU_LEASE_SECRETS="$secrets" GPU_LEASE_UMASK="$GL_UMASK"
 unset secrets line
 set -- sh "$GL_D/supervisor.sh"
 {
-  if setsid -f true 2>/dev/null; then
-    setsid -f "$@"
+  # The inner one finds itself leading a group, so it forks: unlike "&", that leaves SIGINT alone.
+  if command -v setsid >/dev/null 2>&1; then
+    setsid sh -c 'exec setsid "$@"' start "$@"
   elif command -v perl >/dev/null 2>&1; then
     perl -MPOSIX -e 'fork and exit; POSIX::setsid(); exec { $ARGV[0] } @ARGV' "$@"
   elif command -v python3 >/dev/null 2>&1; then

@@ -52,7 +52,7 @@ members() {
   if ! lives group && [ -n "$GL_P" ] && birth "$GL_P"; then GL_G=; else GL_G=$GL_P; fi
   if [ -r /proc/self/stat ]; then
     tokens=" "
-    for f in $(grep -ls -F "GPU_LEASE_JOB=$GL_ID" /proc/[0-9]*/environ 2>/dev/null); do
+    for f in $(carriers); do
       f=\${f#/proc/}
       tokens="$tokens\${f%/environ} "
     done
@@ -71,6 +71,16 @@ members() {
     GL_M=$(ps -A -o pid= -o pgid= -o stat= 2>/dev/null | while read -r p g s; do
       case $s in Z*) ;; *) [ "$g" = "$GL_G" ] && printf ' %s' "$p" ;; esac
     done)
+  fi
+}
+# Environments that hold the token of the job. Some greps see nothing behind a NUL.
+carriers() {
+  if [ "$(printf 'a\\0b' | grep -c -F b)" = 1 ]; then
+    grep -ls -F "GPU_LEASE_JOB=$GL_ID" /proc/[0-9]*/environ 2>/dev/null
+  else
+    for f in /proc/[0-9]*/environ; do
+      { tr '\\0' '\\n' <"$f" | grep -q -x -F "GPU_LEASE_JOB=$GL_ID"; } 2>/dev/null && printf '%s\\n' "$f"
+    done
   fi
 }
 ticks_of() {

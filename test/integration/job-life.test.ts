@@ -428,7 +428,7 @@ describe('a lost start', () => {
     let lost = false;
     return {
       ...remote,
-      workFolder: remote.workFolder,
+      workFolder: async (id, workOptions) => remote.workFolder(id, workOptions),
       exec: async (id, script, execOptions) => {
         if (!lost && script.includes('GL_STAGE=')) {
           lost = true;
@@ -462,13 +462,19 @@ describe('a lost start', () => {
     const { job } = await jobs.start(request('true'), options);
     await finish(job.jobId);
     const orphan: Job = {
-      ...job,
       jobId: jobIdSchema.parse('job_neverstarted1'),
+      podId,
+      name: job.name,
+      command: job.command,
+      cwd: job.cwd,
+      folder: job.folder.replace(job.jobId, 'job_neverstarted1'),
       status: 'bootstrapping',
+      artifacts: [],
+      maxRuntimeMinutes: 5,
       createdAt: new Date(Date.now() - 3_600_000).toISOString(),
+      envNames: [],
     };
-    const { startedAt: _s, endedAt: _e, exitCode: _c, ...record } = orphan;
-    await store.jobs.put(orphan.jobId, record);
+    await store.jobs.put(orphan.jobId, orphan);
     const report = await finish(orphan.jobId);
     expect(report).toMatchObject({ status: 'lost' });
     expect(report.work.evidence.join(' ')).toContain('never started');

@@ -22,20 +22,20 @@ afterEach(async () => rm(folder, { recursive: true, force: true }));
 
 const provider = (
   name: ProviderName,
-  check: () => Promise<AccountCheck>,
+  checkAccount: () => Promise<AccountCheck>,
   registered?: string[],
-): [ProviderName, Provider] => [
-  name,
-  {
+): [ProviderName, Provider] => {
+  const registerKey = async (key: string): Promise<void> => {
+    registered?.push(key);
+    return Promise.resolve();
+  };
+  const part: Pick<Provider, 'name' | 'checkAccount' | 'keys'> = {
     name,
-    checkAccount: check,
-    ...(registered === undefined
-      ? {}
-      : {
-          keys: { registerKey: async (key: string) => Promise.resolve(void registered.push(key)) },
-        }),
-  } as Provider,
-];
+    checkAccount,
+    ...(registered === undefined ? {} : { keys: { registerKey } }),
+  };
+  return [name, part as Provider];
+};
 const doctorOf = (...providers: [ProviderName, Provider][]) =>
   createDoctor({
     providers: new Map(providers),

@@ -50,7 +50,8 @@ describe('diagnose', () => {
   it('measures a real machine in one look [WA-04]', async () => {
     const { verdict, facts } = await healthWith().diagnose({ podId }, options);
     expect(['ok', 'warn', 'rerent']).toContain(verdict);
-    expect(facts).toMatchObject({ gpuTool: expect.any(String), gpuCount: expect.any(Number) });
+    expect(['yes', 'no', 'broken']).toContain(facts['gpuTool']);
+    expect(Number(facts['memoryLimitBytes'])).toBeGreaterThan(0);
     expect(Number(facts['diskFreeKb'])).toBeGreaterThan(0);
     expect(Math.abs(Number(facts['now']) - Date.now() / 1000)).toBeLessThan(30);
   });
