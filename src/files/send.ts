@@ -60,11 +60,14 @@ async function sendThrough(
     `mkdir -p -- ${shellQuote(target)} && mkdir -- ${shellQuote(staging)} && cd ${shellQuote(staging)} || exit 42`,
     zip ? 'gzip -dc | tar -xof -' : 'tar -xof -',
   ].join('\n');
-  const { exitCode, stderr } = await pod.remote.stream(pod.podId, script, {
-    ...pod.call,
-    timeoutSeconds: transferSeconds(bytes + files.length * 1024),
-    stdin: wire.stream,
-  });
+  const { exitCode, stderr } = await pod.remote
+    .stream(pod.podId, script, {
+      ...pod.call,
+      timeoutSeconds: transferSeconds(bytes + files.length * 1024),
+      stdin: wire.stream,
+    })
+    // A transport that failed early leaves the source, and the file it has open, to us.
+    .finally(() => wire.stream.destroy());
   const broken = wire.failure();
   if (broken !== undefined)
     throw new RemoteError('checksum_mismatch', 'A local file vanished while it was being sent.', {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { type Bytes, broken } from './bytes.ts';
+import { type Bytes, broken, drain } from './bytes.ts';
 import { checkTar } from './tar.ts';
 
 const MAX_UNPACKED_BYTES = 1e12;

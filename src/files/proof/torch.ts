@@ -1,4 +1,4 @@
-import { type Bytes, broken } from './bytes.ts';
+import { type Bytes, broken, drain } from './bytes.ts';
 import { readZip, readZipEntry } from './zip.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { crc32, createInflateRaw } from 'node:zlib';
-import { type Bytes, broken } from './bytes.ts';
+import { type Bytes, broken, drain } from './bytes.ts';
 
 export interface ZipEntry {
   readonly name: string;
