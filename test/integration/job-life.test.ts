@@ -266,7 +266,9 @@ describe('a job on a pod', () => {
     const { bavail, bsize } = await statfs(pod);
     const tight = open({ diskFloorBytes: bavail * bsize - 200 * 1024 * 1024 });
     const { job } = await tight.start(
-      request('head -c 400000000 /dev/zero >big; echo written; sleep 60'),
+      request(
+        'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do head -c 150000000 /dev/zero >big$i; sleep 0.5; done; sleep 60',
+      ),
       options,
     );
     const report = await finish(job.jobId);
