@@ -59,7 +59,7 @@ export function createAsker(key: string): Asker {
       return {
         async ask(question) {
           if (!able) return 'unavailable';
-          const asked = digest(JSON.stringify([question.field, question.message]));
+          const asked = questionId(question);
           if (state.success && state.data.call === call && state.data.question === asked) {
             const answer = answerOf(context, propertyOf(question.field));
             if (answer !== undefined && !used.has(state.data.once)) {
@@ -90,7 +90,7 @@ export function createAsker(key: string): Asker {
             },
             requestState: await codec.mint({
               call,
-              question: digest(JSON.stringify([field, message])),
+              question: questionId(open),
               once: randomToken(),
             }),
           });
@@ -136,5 +136,10 @@ const propertyOf = (field: string): string =>
 function titleOf(field: string): string {
   const words = field.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
   return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
+}
+const TIMES = /\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?/g;
+/** The same question asked again. A deadline counted from now moves while the person thinks: that alone is no other. */
+function questionId({ message, field }: { message: string; field: string }): string {
+  return digest(JSON.stringify([field, message.replace(TIMES, 'then')]));
 }
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -95,6 +95,20 @@ describe.each(PEERS)('money, through a %s client', (peer) => {
     expect(rented).toEqual([]);
   });
 
+  it('is asked for once although its deadline moves while the person thinks', async () => {
+    let minute = 10;
+    const { server, rented } = renting(() => `$0.35 until 2026-01-01T06:${(minute += 1)}:00.000Z`);
+    const forms: string[] = [];
+    await using client = await inProcess(peer, server, {
+      elicit: ({ message }) => {
+        forms.push(message);
+        return { action: 'accept', content: { approve: true } };
+      },
+    });
+    expect((await client.call('create_pod', rent)).data['status']).toBe('ready');
+    expect([forms.length, rented.length]).toEqual([1, 1]);
+  });
+
   it('is asked for again when the price changed while the person thought', async () => {
     const prices = ['$0.35', '$9.99', '$9.99'];
     const { server, rented } = renting(() => prices.shift() ?? '$9.99');

@@ -41,24 +41,31 @@ describe('the limit on one line of stdin', () => {
 
   it.each([
     ['id first', `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"x":"${large}"}}`, 7],
-    ['id last', `{"method":"tools/call","params":{"x":"${large}"},"jsonrpc":"2.0","id":"a-b"}`, 'a-b'],
+    [
+      'id last',
+      `{"method":"tools/call","params":{"x":"${large}"},"jsonrpc":"2.0","id":"a-b"}`,
+      'a-b',
+    ],
     [
       'an id in the arguments is not the id',
       `{"method":"tools/call","params":{"id":1,"x":"${large}"},"jsonrpc":"2.0","id":2}`,
       2,
     ],
-  ])('answers a tool call that is too long with our error, and goes on: %s', async (_name, line, id) => {
-    const { passed, answers } = await through([
-      Buffer.from(`${line}\n`),
-      Buffer.from('{"next":1}\n'),
-    ]);
-    expect(passed).toBe('{"next":1}\n');
-    expect(answers).toHaveLength(1);
-    expect(JSON.parse(answers[0] ?? '')).toMatchObject({
-      id,
-      result: { isError: true, structuredContent: { code: 'too_large', retryable: false } },
-    });
-  });
+  ])(
+    'answers a tool call that is too long with our error, and goes on: %s',
+    async (_name, line, id) => {
+      const { passed, answers } = await through([
+        Buffer.from(`${line}\n`),
+        Buffer.from('{"next":1}\n'),
+      ]);
+      expect(passed).toBe('{"next":1}\n');
+      expect(answers).toHaveLength(1);
+      expect(JSON.parse(answers[0] ?? '')).toMatchObject({
+        id,
+        result: { isError: true, structuredContent: { code: 'too_large', retryable: false } },
+      });
+    },
+  );
 
   it('answers other requests with a protocol error and says nothing about what has no id', async () => {
     const { answers } = await through([

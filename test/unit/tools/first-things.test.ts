@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import type { Pod } from '../../../src/core/pods.ts';
+import { firstThings } from '../../../src/tools/first-things.ts';
+import type { PodWithWork } from '../../../src/tools/list-pods.ts';
+import { aPod, JOB, POD, SESSION } from '../../support/fake-services.ts';
+
+const pod = (changes: Partial<PodWithWork> = {}): PodWithWork => ({
+  ...aPod(),
+  sessions: [],
+  jobs: [],
+  unfetched: [],
+  ...changes,
+});
+const job = (status: PodWithWork['jobs'][number]['status']): PodWithWork['jobs'][number] => ({
+  jobId: JOB,
+  name: 'x',
+  status,
+});
+const toolsOf = (...pods: PodWithWork[]): string[] => firstThings(pods).map(({ tool }) => tool);
+
+describe('what to do first', () => {
+  it('with nothing: look for a machine', () => {
+    expect(toolsOf()).toEqual(['find_offer']);
+  });
+  it('saves finished work before anything else', () => {
+    const done = pod({ jobs: [job('completed')], unfetched: [{ jobId: JOB, path: 'a' }] });
+    const broken = pod({ status: 'failed' });
+    expect(toolsOf(broken, done)).toEqual(['fetch_artifacts', 'destroy']);
+  });
+  it('does not fetch while the job still runs', () => {
+    const busy = pod({ jobs: [job('running')], unfetched: [{ jobId: JOB, path: 'a' }] });
+    expect(toolsOf(busy)).toEqual(['job_wait']);
+  });
+  it('stops paying when all is home', () => {
+    expect(firstThings([pod({ jobs: [job('completed')] })])).toMatchObject([
+      { tool: 'destroy', arguments: { podId: POD } },
+    ]);
+  });
+  it('leaves a pod alone whose shell is open', () => {
+    expect(toolsOf(pod({ sessions: [{ sessionId: SESSION, state: 'idle' }] }))).toEqual([]);
+  });
+  it.each<[Pod['status'], string[]]>([
+    ['provisioning', ['get_pod']],
+    ['unreachable', ['diagnose']],
+    ['unknown', ['diagnose']],
+    ['destroying', ['destroy']],
+    ['cleanup_failed', ['destroy']],
+    ['gone', []],
+  ])('a managed pod that is %s: %j', (status, tools) => {
+    expect(toolsOf(pod({ status }))).toEqual(tools);
+  });
+  it('never suggests ending a machine of the user or a stranger [MO-01]', () => {
+    for (const mode of ['user_managed', 'unmanaged'] as const)
+      for (const status of ['ready', 'stopped', 'failed', 'unknown', 'destroying'] as const)
+        expect(toolsOf(pod({ mode, status }))).not.toContain('destroy');
+  });
+  it('is at most three calls', () => {
+    expect(toolsOf(...Array.from({ length: 9 }, () => pod({ status: 'failed' }))).length).toBe(3);
+  });
+});

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import type { ArtifactRecord } from '../../../src/core/files.ts';
+import { unfetchedOf } from '../../../src/tools/unfetched.ts';
+import { AT, aJob, JOB, POD } from '../../support/fake-services.ts';
+
+const home = (remotePath: string, changes: Partial<ArtifactRecord> = {}): ArtifactRecord => ({
+  artifactId: remotePath,
+  podId: POD,
+  jobId: JOB,
+  remotePath,
+  localPath: '/home/me/x',
+  bytes: 1,
+  sha256: 'a'.repeat(64),
+  proof: 'hash',
+  fetchedAt: AT,
+  ...changes,
+});
+
+describe('declared outputs that are not home', () => {
+  it.each([
+    ['final.bin', '/workspace/final.bin', true],
+    ['final.bin', '/workspace/final_bin', false],
+    ['final.bin', '/workspace/sub/final.bin', false],
+    ['./out/', '/workspace/out/a/b.txt', true],
+    ['out/*.pt', '/workspace/out/a.pt', true],
+    ['out/*.pt', '/workspace/out/sub/a.pt', false],
+    ['out/**/*.pt', '/workspace/out/a.pt', true],
+    ['out/**/*.pt', '/workspace/out/x/y/a.pt', true],
+    ['run-?', '/workspace/run-1', true],
+    ['run-?', '/workspace/run-10', false],
+    ['/data/m.bin', '/data/m.bin', true],
+    ['a[1](x)+.txt', '/workspace/a[1](x)+.txt', true],
+    ['with\nnewline', '/workspace/with\nnewline', true],
+  ])('%j is there when %j came home: %s', (declared, remotePath, covered) => {
+    const job = aJob({ artifacts: [declared] });
+    expect(unfetchedOf([job], [home(remotePath)]).length).toBe(covered ? 0 : 1);
+  });
+
+  it('counts per job and per pod', () => {
+    const job = aJob({ artifacts: ['a', 'b'] });
+    const other = 'job_zzzzzzzzzzzz' as typeof JOB;
+    expect(unfetchedOf([job], [])).toEqual([
+      { jobId: JOB, path: 'a' },
+      { jobId: JOB, path: 'b' },
+    ]);
+    expect(unfetchedOf([job], [home('/workspace/a', { jobId: other })]).length).toBe(2);
+    expect(
+      unfetchedOf([job], [home('/workspace/a', { podId: 'vast:9' as typeof POD })]).length,
+    ).toBe(2);
+  });
+});
