@@ -109,10 +109,11 @@ async function whatIsWanted(
       });
     const { work } = await podFolders(pod);
     const named = await deps.remote.workFolder(request.podId, pod.call);
+    // The root keeps the name that jobs know it by; a caller may also say its real path.
     const patterns = request.paths.map((item) =>
-      item.startsWith(`${named}/`) ? relativePattern(named, item) : relativePattern(work, item),
+      relativePattern(item.startsWith(`${work}/`) ? work : named, item),
     );
-    return { root: work, patterns, exclude };
+    return { root: named, patterns, exclude };
   }
   const job = await deps.jobs.get(request.jobId);
   if (job.podId !== request.podId)
