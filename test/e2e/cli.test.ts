@@ -1,9 +1,12 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
+import { processesMentioning } from '../../src/cli/demo/leftovers.ts';
+import { openWithSdk } from '../../src/cli/demo/sdk-server.ts';
 
 const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
 
@@ -105,5 +108,60 @@ describe('the built program', () => {
     expect(printed.stdout).toContain(MAIN);
     const removed = await gpuLease('remove', 'codex', '--json');
     expect(JSON.parse(removed.stdout)).toMatchObject({ results: [{ outcome: 'removed' }] });
+  });
+
+  it('pods and destroy: a person sees and ends what an agent rented', async () => {
+    const { signal } = new AbortController();
+    const workspace = path.join(root, 'workspace');
+    await mkdir(workspace);
+    const server = await openWithSdk(
+      {
+        nodePath: process.execPath,
+        mainPath: MAIN,
+        home: path.join(root, 'state'),
+        workspace,
+        version: '0.0.0',
+        onLog: () => undefined,
+      },
+      { signal },
+    );
+    try {
+      const rent = { offerId: 'local:cpu', name: 'agent', diskGb: 1, ttlMinutes: 5 };
+      const created = await server.call('create_pod', { ...rent, waitSeconds: 30 }, { signal });
+      const { podId } = (created.data as { pod: { podId: string } }).pod;
+
+      const listed = await gpuLease('pods');
+      expect(listed.stdout).toContain(podId);
+      expect(listed.stdout).toMatch(/agent +ready/);
+
+      const unasked = await gpuLease('destroy', podId);
+      expect(unasked.code).toBe(2);
+      expect(unasked.stderr).toContain('--yes');
+
+      const ended = await gpuLease('destroy', podId, '--yes', '--json');
+      expect(ended.code, ended.stdout).toBe(0);
+      expect(JSON.parse(ended.stdout)).toMatchObject({ podId, outcome: 'gone' });
+      expect(await processesMentioning(path.join(root, 'state', 'pods'), 'command')).toEqual([]);
+    } finally {
+      await server.close();
+    }
+  });
+
+  it('watch ends on SIGTERM with success', async () => {
+    const child = spawn(process.execPath, [MAIN, 'watch'], {
+      cwd: root,
+      env: { PATH: process.env['PATH'], HOME: root, GPU_LEASE_HOME: path.join(root, 'state') },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(child, 'exit');
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    while (!text.includes('per hour') && child.exitCode === null)
+      await Promise.race([ended, once(child.stdout, 'data')]);
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+    expect(text).toContain('The watcher ended.');
   });
 });

@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { Command } from '../../../src/cli/command.ts';
 import { COMMANDS, SERVERS } from '../../../src/cli/index.ts';
@@ -120,5 +121,27 @@ describe('runCli', () => {
       await runCli(argv, host, [painted]);
       expect(host.written()).toBe(expected);
     }
+  });
+
+  it('a reader that went away does not end a command', async () => {
+    const gone = new Writable({
+      write: (_chunk, _encoding, done) => {
+        done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+      },
+    });
+    let finished = false;
+    const talking: Command = {
+      ...failing(new Error('unused')),
+      run: async ({ out }) => {
+        out.line('one');
+        await new Promise((resolve) => setImmediate(resolve));
+        out.line('two');
+        await new Promise((resolve) => setImmediate(resolve));
+        finished = true;
+        return 0;
+      },
+    };
+    expect(await runCli(['fail'], testHost({ stdout: gone }), [talking])).toBe(0);
+    expect(finished).toBe(true);
   });
 });
