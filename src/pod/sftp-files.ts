@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { chmod, chown, type FileHandle, lstat, truncate, utimes } from 'node:fs/promises';
-import ssh2, { type Attributes } from 'ssh2';
+import ssh2, { type Attributes, type SFTPWrapper } from 'ssh2';
 import { z } from 'zod';
 import { isMissing } from '../core/json-file.ts';
 
@@ -85,3 +85,15 @@ export function statusOf(failure: unknown): number {
 export function wordsOf(failure: unknown): string {
   return failure instanceof Error ? failure.message : 'Failed.';
 }
+
+/** ssh2 gives a subsystem no way to end with an exit status, so it is said on the channel's own protocol. */
+export function sayExitStatusZero(sftp: SFTPWrapper): void {
+  const channel = channelSchema.safeParse(sftp);
+  if (!channel.success || channel.data.outgoing.state !== 'open') return;
+  const protocol: unknown = Reflect.get(sftp, '_protocol');
+  if (typeof protocol !== 'object' || protocol === null) return;
+  const say: unknown = Reflect.get(protocol, 'exitStatus');
+  if (typeof say === 'function') Reflect.apply(say, protocol, [channel.data.outgoing.id, 0]);
+}
+
+const channelSchema = z.object({ outgoing: z.object({ id: z.int(), state: z.string() }) });

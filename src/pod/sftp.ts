@@ -18,6 +18,7 @@ import { toAttributes, toEntry } from './sftp-attributes.ts';
 import {
   exists,
   openFlags,
+  sayExitStatusZero,
   setAttributes,
   setFileAttributes,
   statusOf,
@@ -179,14 +180,16 @@ export function serveSftp(sftp: SFTPWrapper, home: string): void {
       await rename(at(from), at(to));
     });
   });
-  sftp.on('SYMLINK', (request, target, link) => {
+  // The types of ssh2 name these two the other way round.
+  sftp.on('SYMLINK', (request, link, target) => {
     plain(request, async () => symlink(target, at(link)));
   });
   sftp.on('EXTENDED', (request) => {
     sftp.status(request, STATUS_CODE.OP_UNSUPPORTED);
   });
   sftp.once('end', () => {
-    // The client has said all; it waits for us to close.
+    // The client has said all; it waits for us to close, and scp wants to hear that all went well.
+    sayExitStatusZero(sftp);
     sftp.end();
   });
   sftp.once('close', () => {

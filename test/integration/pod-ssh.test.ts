@@ -280,7 +280,9 @@ describe('an embedded pod and the OpenSSH client', () => {
 
   it('scp copies a tree there and back, both protocols', async () => {
     const tree = path.join(folder, 'tree');
-    await client.ssh('mkdir -p made/deep; head -c 100000 /dev/urandom > made/deep/x; : > made/empty');
+    await client.ssh(
+      'mkdir -p made/deep; head -c 100000 /dev/urandom > made/deep/x; : > made/empty',
+    );
     for (const protocol of [['-s'], ['-O']]) {
       const down = await client.scp(...protocol, '-rp', 'pod:made', tree);
       expect(down).toMatchObject({ code: 0, stderr: '' });

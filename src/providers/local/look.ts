@@ -27,14 +27,11 @@ export async function lookAtPod(
   ]);
   const isServed = state !== undefined && (await isAlive(state.process));
   const isEnding = holder?.role === 'end' && (await isAlive(holder));
-  const age = order === undefined ? Infinity : clock.now().getTime() - Date.parse(order.at);
-  const seen = judge({
-    state,
-    order,
-    isServed,
-    isEnding,
-    mayStart: age < START_LIMIT_SECONDS * 1e3,
-  });
+  const orderedAt = order === undefined ? 0 : Date.parse(order.at);
+  const isFresh = clock.now().getTime() - orderedAt < START_LIMIT_SECONDS * 1000;
+  // What the pod said after it was told to run is its own end, not the one before.
+  const hasAnswered = state !== undefined && Date.parse(state.updatedAt) > orderedAt;
+  const seen = judge({ state, order, isServed, isEnding, mayStart: isFresh && !hasAnswered });
   const { port, hostKey } = state ?? {};
   return {
     podId: config.podId,
@@ -55,7 +52,7 @@ interface Evidence {
   readonly isServed: boolean;
   /** Another process is ending the pod. */
   readonly isEnding: boolean;
-  /** It was told to run so lately that it may still be starting. */
+  /** It was told to run lately and has said nothing since: it may still be starting. */
   readonly mayStart: boolean;
 }
 
