@@ -9,7 +9,7 @@ import { MACHINES, type TestMachine } from '../support/machines.ts';
 const options = { signal: new AbortController().signal };
 
 /** Machines that lack programs: what is missing, and what kind of session that leaves. */
-const POOR = [
+const POOR: readonly { readonly lacks: readonly string[]; readonly terminal: string }[] = [
   { lacks: ['script'], terminal: 'pty' },
   { lacks: ['script', 'setsid'], terminal: 'pty' },
   { lacks: ['bash'], terminal: 'pty' },
@@ -17,10 +17,10 @@ const POOR = [
   { lacks: ['script', 'python3'], terminal: 'pipe' },
   { lacks: ['script', 'python3', 'bash'], terminal: 'pipe' },
   { lacks: ['script', 'python3', 'setsid', 'flock'], terminal: 'pipe' },
-] as const;
+];
 
 const CASES = MACHINES.flatMap(({ name, open }) =>
-  POOR.map(({ lacks, terminal }) => ({ name, open, terminal, lacks: [...lacks] })),
+  POOR.map(({ lacks, terminal }) => ({ name, open, terminal, lacks })),
 );
 
 describe.each(CASES)('a session on $name without $lacks', ({ open, lacks, terminal }) => {

@@ -21,6 +21,7 @@ export interface TestSshd extends AsyncDisposable {
   cut(): Promise<number>;
   /** Another host key behind the same port. */
   changeHostKey(): Promise<void>;
+  /** As a machine that goes down: the listener and every connection end, what logins started goes on. */
   stop(): Promise<void>;
   start(): Promise<void>;
 }
@@ -97,8 +98,10 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
     const running = child;
     if (running?.exitCode === null && running.signalCode === null) {
       const gone = new Promise((resolve) => running.once('exit', resolve));
+      const children = await childrenOf(running.pid ?? 0);
       running.kill('SIGTERM');
       await gone;
+      for (const pid of children) kill(pid, 'SIGKILL');
     }
   };
   await start();

@@ -54,7 +54,7 @@ export function launchScript({
 d=${shellQuote(folder)}
 [ -d ${shellQuote(cwd)} ] || { echo no_cwd; exit 0; }
 n=0
-for f in "$d"/../*/pid; do
+for f in "\${d%/*}"/*/pid; do
   { read -r p rest < "$f"; } 2>/dev/null && [ ! -e "\${f%/pid}/exit" ] && kill -0 "$p" 2>/dev/null && n=$((n+1))
 done
 [ $n -ge ${MAX_SESSIONS_PER_POD} ] && { echo full; exit 0; }
@@ -82,6 +82,8 @@ fi
 printf %s "$terminal" > "$d/terminal"
 {
   echo ${shellQuote(`d=${shellQuote(folder)}`)}
+  # Without a terminal an interrupt goes to the whole group. Caught here, it is still the default below.
+  echo 'trap : INT QUIT'
   echo "$how"
   echo 'code=$?'
   echo 'printf %s "$code" > "$d/exit"'

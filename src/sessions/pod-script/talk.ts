@@ -143,7 +143,7 @@ done`
 }
 [ "$run" = - ] && : > "$d/raw"
 if [ "$terminal" != pty ] && ${signal === undefined ? 'false' : 'true'}; then
-  for q in $(ps -A -o pid= -o ppid= -o pgid= | while read -r n a g; do [ "$g" = "$pid" ] || [ "$a" = "$pid" ] && echo "$n"; done); do kill -${signal ?? 'INT'} "$q" 2>/dev/null; done
+  kill -s ${signal ?? 'INT'} -- -$(($(ps -o pgid= -p "$pid"))) 2>/dev/null
 else
   ${newline ? `printf '\\n' >> "$f"` : ':'}
   ${
