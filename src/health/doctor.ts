@@ -24,12 +24,7 @@ export interface KnownProvider {
   readonly keyVariable?: string | undefined;
 }
 
-const KNOWN_PROVIDERS: readonly KnownProvider[] = [
-  { name: 'local' },
-  { name: 'vast', keyVariable: 'VAST_API_KEY' },
-  { name: 'runpod', keyVariable: 'RUNPOD_API_KEY' },
-  { name: 'lambda', keyVariable: 'LAMBDA_API_KEY' },
-];
+const KNOWN_PROVIDERS: readonly KnownProvider[] = [{ name: 'local' }];
 
 const TOOLS = ['ssh', 'scp', 'rsync', 'tar', 'git', 'nvidia-smi'] as const;
 const CHECK_LIMIT_SECONDS = 20;

@@ -11,7 +11,7 @@ export const findOffer = defineTool({
   name: 'find_offer',
   title: 'Find GPU offers',
   description:
-    'Search GPU machines to rent (H100, A100, RTX 4090; Vast.ai, RunPod, Lambda, local rehearsal), cheapest total price first. Free, rents nothing. Prices are a snapshot, not a reservation. When nothing matches it names the one filter to relax. Next: show the user the shortlist, then create_pod.',
+    'Search GPU machines to rent (H100, A100, RTX 4090) over all configured clouds and local rehearsal, cheapest total price first. Free, rents nothing. Prices are a snapshot, not a reservation. When nothing matches it names the one filter to relax. Next: show the user the shortlist, then create_pod.',
   effect: 'read',
   input: z.strictObject({
     gpu: names().default([]).describe('Models, any of them: ["H100","RTX 4090"].'),

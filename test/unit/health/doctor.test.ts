@@ -39,6 +39,12 @@ const provider = (
 const doctorOf = (...providers: [ProviderName, Provider][]) =>
   createDoctor({
     providers: new Map(providers),
+    knownProviders: [
+      { name: 'local' },
+      { name: 'vast', keyVariable: 'VAST_API_KEY' },
+      { name: 'runpod', keyVariable: 'RUNPOD_API_KEY' },
+      { name: 'lambda', keyVariable: 'LAMBDA_API_KEY' },
+    ],
     identity: {
       keyPath,
       publicKey: async () => {
