@@ -94,7 +94,7 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
       };
     case 'unknown':
       return {
-        summary: `Nobody could read whether pod ${podId} is gone. Billing may go on.`,
+        summary: `The provider gave no reading of pod ${podId} after its end was ordered. Billing may go on.`,
         next: [again, { tool: 'doctor', why: 'See whether the provider answers.', arguments: {} }],
       };
     case 'blocked': {

@@ -206,7 +206,7 @@ export function fakeServices(overrides: Overrides = {}): Services {
       cancel: async () =>
         Promise.resolve({ job: aJob({ status: 'cancelled' }), processesGone: 'yes' }),
       get: async () => Promise.resolve(aJob()),
-      list: async () => Promise.resolve([aJob()]),
+      list: async (podId) => Promise.resolve(podId === undefined || podId === POD ? [aJob()] : []),
       refresh: async () => Promise.resolve([aJob()]),
       collectLogs: async () => Promise.resolve(undefined),
       ...overrides.jobs,

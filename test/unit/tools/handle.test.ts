@@ -1,0 +1,364 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { z } from 'zod';
+import { podIdSchema } from '../../../src/core/ids.ts';
+import { TOOLS } from '../../../src/tools/index.ts';
+import type { Tool, ToolContext } from '../../../src/tools/tool.ts';
+import type { Answer } from '../../support/answer.ts';
+import {
+  aJob,
+  aJobReport,
+  aPod,
+  aQuote,
+  aReport,
+  aSession,
+  fakeContext,
+  JOB,
+  OFFER,
+  type Overrides,
+  POD,
+  QUOTE,
+  SESSION,
+} from '../../support/fake-services.ts';
+
+const toolOf = (name: string): Tool => {
+  const tool = TOOLS.find((each) => each.name === name);
+  if (tool === undefined) throw new Error(`There is no ${name}.`);
+  return tool;
+};
+/** What a caller gets: arguments with defaults, then the result as the tool's own schema leaves it. */
+async function run(name: string, args: object, context: ToolContext): Promise<Answer> {
+  const tool = toolOf(name);
+  const output: z.output<z.ZodObject> = tool.output.parse(
+    await tool.handle(tool.input.parse(args), context),
+  );
+  expect(tool.render(output)).toContain(output['summary']);
+  return output as unknown as Answer;
+}
+const asked: unknown[] = [];
+beforeEach(() => {
+  asked.length = 0;
+});
+const note = async <T>(answer: T, ...request: unknown[]): Promise<T> => {
+  asked.push(...request);
+  return Promise.resolve(answer);
+};
+const context = (overrides: Overrides = {}): ToolContext => fakeContext(overrides);
+
+describe('find_offer', () => {
+  it('asks with the defaults that protect a beginner [MO-07, OF-02]', async () => {
+    const base = context();
+    const find: ToolContext['offers']['find'] = async (query, options) => {
+      asked.push(query);
+      return base.offers.find(query, options);
+    };
+    const answer = await run('find_offer', {}, context({ offers: { find } }));
+    expect(asked).toEqual([
+      {
+        gpu: [],
+        gpuCount: 1,
+        minVramGb: 24,
+        diskGb: 64,
+        minReliability: 0.9,
+        regions: [],
+        providers: [],
+        interruptible: false,
+        limit: 5,
+      },
+    ]);
+    expect(answer.summary).toContain('not a reservation');
+    expect(answer.next[0]).toMatchObject({ tool: 'create_pod', arguments: { offerId: OFFER } });
+  });
+
+  it('without an offer points at the filter to drop, and at a cloud that was down [OF-05, OF-09]', async () => {
+    const answer = await run(
+      'find_offer',
+      { gpu: ['H100'] },
+      context({
+        offers: {
+          find: async () =>
+            Promise.resolve({
+              offers: [],
+              applied: { gpu: ['H100'] },
+              relaxations: [{ drop: 'gpu', wouldMatch: 7 }],
+              providers: [
+                { provider: 'vast', ok: true },
+                { provider: 'runpod', ok: false, error: 'timed out' },
+              ],
+              snapshotAt: '2026-01-01T00:00:00Z',
+            }),
+        },
+      }),
+    );
+    expect(answer.summary).toBe(
+      'No offer matches. See relaxations for the filter to drop. No answer from runpod.',
+    );
+    expect(answer.next.map(({ tool }) => tool)).toEqual(['find_offer', 'doctor']);
+  });
+});
+
+describe('create_pod', () => {
+  const creating = (outcome: Awaited<ReturnType<ToolContext['pods']['create']>>): ToolContext =>
+    context({ pods: { create: async (request) => note(outcome, request) } });
+
+  it('hands over complete terms with the defaults', async () => {
+    await run(
+      'create_pod',
+      { offerId: OFFER },
+      creating({ status: 'ready', pod: aPod(), attempts: [] }),
+    );
+    expect(asked).toEqual([
+      {
+        terms: {
+          offerIds: [OFFER],
+          diskGb: 64,
+          env: {},
+          secretEnv: [],
+          ports: [],
+          ttlMinutes: 360,
+          onExpiry: 'destroy',
+          maxAttempts: 3,
+        },
+        waitSeconds: 25,
+      },
+    ]);
+  });
+
+  it('takes a quote alone, since the quote has the terms', async () => {
+    await run(
+      'create_pod',
+      { quoteId: QUOTE },
+      creating({ status: 'provisioning', pod: aPod(), attempts: [] }),
+    );
+    expect(asked).toMatchObject([{ quoteId: QUOTE, terms: { offerIds: [] } }]);
+  });
+
+  it('says that nothing is rented, and what to show the user', async () => {
+    const answer = await run(
+      'create_pod',
+      { offerIds: [OFFER] },
+      creating({ status: 'needs_confirmation', quote: aQuote() }),
+    );
+    expect(answer.summary).toContain(
+      'Nothing is rented yet. Show the user this price and ask: $0.35/h, at most $2.10 in 6 h 0 min.',
+    );
+    expect(answer.next).toMatchObject([{ tool: 'create_pod', arguments: { quoteId: QUOTE } }]);
+  });
+
+  it('does not offer the quote again to somebody who declined it', async () => {
+    const answer = await run(
+      'create_pod',
+      { offerId: OFFER },
+      creating({ status: 'needs_confirmation', quote: aQuote(), declined: true }),
+    );
+    expect(answer['declined']).toBe(true);
+    expect(answer.summary).toContain('Ask the user before calling create_pod again');
+    expect(JSON.stringify(answer.next)).not.toContain(QUOTE);
+  });
+
+  it('after a failure says whether something may still be charged', async () => {
+    const attempt = { offerId: OFFER, reason: 'no stock' } as const;
+    const clean = await run(
+      'create_pod',
+      { offerId: OFFER },
+      creating({ status: 'failed', attempts: [{ ...attempt, cleanup: 'gone' }] }),
+    );
+    expect(clean.summary).toContain('Nothing is left running');
+    const dirty = await run(
+      'create_pod',
+      { offerId: OFFER },
+      creating({ status: 'failed', attempts: [{ ...attempt, cleanup: 'unknown' }] }),
+    );
+    expect(dirty.summary).toContain('may still be charged');
+    expect(dirty.next[0]?.tool).toBe('list_pods');
+  });
+});
+
+describe('destroy', () => {
+  it('names the call for every kind of open gate, at most three', async () => {
+    const answer = await run(
+      'destroy',
+      { podId: POD },
+      context({
+        pods: {
+          destroy: async () =>
+            Promise.resolve({
+              outcome: 'blocked',
+              pod: aPod(),
+              missing: [
+                { gate: 'job_running', jobId: JOB, why: 'it runs' },
+                { gate: 'artifact_not_fetched', jobId: JOB, path: 'a', why: 'not home' },
+                { gate: 'artifact_broken', jobId: JOB, path: 'b', why: 'cut short' },
+                { gate: 'not_checked', why: 'no answer' },
+              ],
+            }),
+        },
+      }),
+    );
+    expect(answer.summary).toContain('is kept: 4 open gates');
+    expect(answer.next.map(({ tool }) => tool)).toEqual(['job_wait', 'fetch_artifacts', 'get_pod']);
+  });
+
+  it.each(['present', 'unknown'] as const)('never calls "%s" gone [TD-05]', async (outcome) => {
+    const answer = await run(
+      'destroy',
+      { podId: POD },
+      context({ pods: { destroy: async () => Promise.resolve({ outcome, pod: aPod() }) } }),
+    );
+    expect(answer.summary).toContain('Billing may go on');
+    expect(answer.summary).not.toContain('is gone');
+    expect(answer.next[0]).toMatchObject({ tool: 'destroy', arguments: { podId: POD } });
+  });
+});
+
+describe('list_pods', () => {
+  it('puts sessions, jobs and what is not home beside each pod, and profiles after them', async () => {
+    const answer = await run('list_pods', {}, context());
+    expect(answer.pods).toMatchObject([
+      {
+        podId: POD,
+        sessions: [{ sessionId: SESSION, state: 'idle' }],
+        jobs: [{ jobId: JOB, status: 'running' }],
+        unfetched: [{ jobId: JOB, path: 'out/*.safetensors' }],
+      },
+      { podId: 'ssh:lab', mode: 'user_managed', sessions: [], unfetched: [] },
+    ]);
+    expect(answer.summary).toBe('2 pods, burning $0.35/h; $0.12 spent.');
+  });
+
+  it('shows the records when the pod does not answer about its jobs', async () => {
+    const answer = await run(
+      'list_pods',
+      {},
+      context({
+        sessions: { list: async () => Promise.resolve([aSession({ state: 'closed' })]) },
+        jobs: { refresh: async () => Promise.reject(new Error('no link')) },
+      }),
+    );
+    expect(answer.pods[0]).toMatchObject({ sessions: [], jobs: [{ status: 'running' }] });
+  });
+
+  it('says whose pods may be missing from the list', async () => {
+    const answer = await run(
+      'list_pods',
+      {},
+      context({
+        pods: {
+          list: async () =>
+            Promise.resolve({
+              pods: [aPod({ mode: 'unmanaged' })],
+              providers: [{ provider: 'runpod', ok: false, error: '500' }],
+              usdPerHour: 1,
+              spentUsd: 0,
+            }),
+        },
+      }),
+    );
+    expect(answer.summary).toContain('1 machine not rented by us');
+    expect(answer.summary).toContain('No answer from runpod: their pods may be missing here.');
+  });
+});
+
+it('a profile is addressed like a pod of provider ssh [MO-01]', async () => {
+  const machines: string[] = [];
+  const base = context();
+  const lab = podIdSchema.parse('ssh:lab');
+  const seen = context({
+    sessions: {
+      open: async (podId, request, options) => {
+        machines.push(podId);
+        return base.sessions.open(podId, request, options);
+      },
+    },
+    jobs: {
+      start: async (request, options) => {
+        machines.push(request.podId);
+        return base.jobs.start(request, options);
+      },
+    },
+    files: {
+      sync: async (request, options) => {
+        machines.push(request.podId);
+        return base.files.sync(request, options);
+      },
+    },
+  });
+  await run('session_open', { profileId: 'lab' }, seen);
+  await run('job_start', { profileId: 'lab', command: 'make' }, seen);
+  await run('sync_files', { profileId: 'lab', localPath: '.' }, seen);
+  expect(machines).toEqual([lab, lab, lab]);
+});
+
+describe('job_wait', () => {
+  const waiting = async (changes: Parameters<typeof aJobReport>[0]): Promise<Answer> =>
+    run(
+      'job_wait',
+      { jobId: JOB },
+      context({ jobs: { wait: async () => Promise.resolve(aJobReport(changes)) } }),
+    );
+
+  it.each([
+    ['completed', ['fetch_artifacts']],
+    ['failed', ['diagnose', 'job_logs', 'fetch_artifacts']],
+    ['timed_out', ['diagnose', 'job_logs', 'fetch_artifacts']],
+    ['cancelled', ['fetch_artifacts']],
+    ['lost', ['get_pod']],
+    ['running', ['job_wait']],
+    ['running_unreachable', ['job_wait', 'diagnose']],
+  ] as const)('%s: then %j', async (status, tools) => {
+    const answer = await waiting({ status });
+    expect(answer.next.map(({ tool }) => tool)).toEqual(tools);
+  });
+
+  it('says how far it is and how long it takes', async () => {
+    const answer = await waiting({
+      progress: { done: 50, total: 200, unit: 'step', percent: 25, etaSeconds: 90 },
+      runtimeSeconds: 30,
+    });
+    expect(answer.summary).toBe(
+      `Job ${JOB} is running, work: working, 25.0 % done, about 1 min 30 s left, 30 s so far.`,
+    );
+  });
+});
+
+it('job_start warns when nothing guards the outputs', async () => {
+  const answer = await run(
+    'job_start',
+    { podId: POD, command: 'make' },
+    context({
+      jobs: {
+        start: async () => Promise.resolve({ job: aJob({ artifacts: [] }), firstLines: '' }),
+      },
+    }),
+  );
+  expect(answer.summary).toContain('No artifacts are declared');
+});
+
+it('fetch_artifacts never calls a broken or incomplete fetch done', async () => {
+  const base = context();
+  const answer = await run(
+    'fetch_artifacts',
+    { jobId: JOB, localPath: 'out' },
+    context({
+      files: {
+        fetch: async (request, options) => ({
+          ...(await base.files.fetch(request, options)),
+          missing: ['last.pt'],
+        }),
+      },
+    }),
+  );
+  expect(answer.summary).toContain('1 declared path missing');
+  expect(answer.next.map(({ tool }) => tool)).toEqual(['session_open']);
+});
+
+it('report keeps the three successes apart and asks for the end of what is still charged [RP-03]', async () => {
+  const open = aReport({ status: 'ready' });
+  delete open.destroyed;
+  const answer = await run(
+    'report',
+    { podId: POD },
+    context({ reports: { report: async () => Promise.resolve(open) } }),
+  );
+  expect(answer.summary).toContain('Command success: yes; artifacts: yes; scientific: unknown.');
+  expect(answer.next.map(({ tool }) => tool)).toEqual(['destroy']);
+});
