@@ -9,7 +9,7 @@ import { handleOf } from './ledger.ts';
 import { checkLimits } from './limits.ts';
 import { bindingMinutes, usd } from './money.ts';
 import { type OrderDeps, type Ordered, orderPod, type Supplies } from './order.ts';
-import { freshOffers, priceOf, quoteFor, validQuote } from './quotes.ts';
+import { freshOffers, keepQuote, priceOf, quoteFor, validQuote } from './quotes.ts';
 import { type Approval, intend, leaseFor, type Rent, readableLeases } from './rent.ts';
 import { checkTerms, secretValues } from './terms.ts';
 
@@ -67,7 +67,7 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
     if (quote.maxUsd <= (limits.autoApproveUsd ?? -1)) return { quote, approvedBy: 'auto', offers };
     const answer = await ask({ message: questionOf(quote), field: 'approve' });
     if (answer === 'accepted') return { quote, approvedBy: 'form', offers };
-    await store.quotes.put(quote.quoteId, quote);
+    await keepQuote(store, quote, clock);
     return answer === 'declined'
       ? { status: 'needs_confirmation', quote, declined: true }
       : { status: 'needs_confirmation', quote };
@@ -124,7 +124,7 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
       attempts.push({ offerId: offer.offerId, reason, cleanup: gone });
       if (gone !== 'gone') return { status: 'failed', pod, attempts };
     }
-    if (rented === 0)
+    if (attempts.every(({ reason }) => reason.startsWith('price_changed')))
       throw new PolicyError(
         'price_changed',
         'The price rose above what was agreed. Nothing is rented.',

@@ -7,7 +7,7 @@ import type { ProviderPod } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import { limitOf } from './deps.ts';
-import { handleOf, type Ledger } from './ledger.ts';
+import { handleOf, type Ledger, without } from './ledger.ts';
 import { MEASURE_SCRIPT, measuredFrom, mismatchOf } from './measure.ts';
 
 const STEP_LIMIT_SECONDS = 20;
@@ -96,15 +96,14 @@ export function createLadder({ ledger, remote, clock }: LadderDeps): Ladder {
     return ledger.update(lease.leaseId, (before) => {
       if (before.state !== 'open' || before.bootAt !== lease.bootAt) return undefined;
       const after = withStage(before, reached, now);
-      const failure = before.failure ?? reached.failure ?? overdue(after, now);
-      return failure === undefined ? after : { ...after, failure };
+      const failure = reached.failure ?? overdue(after, now);
+      return failure === undefined ? without(after, 'failure') : { ...after, failure };
     });
   }
 
   return {
     async climb(lease, pod) {
-      if (lease.readyAt !== undefined || lease.failure !== undefined || lease.state !== 'open')
-        return lease;
+      if (lease.readyAt !== undefined || lease.state !== 'open') return lease;
       const running = climbing.get(lease.leaseId) ?? climb(lease, pod);
       climbing.set(lease.leaseId, running);
       try {
@@ -127,9 +126,10 @@ export function withStage(lease: Lease, { stage, denied, measured }: Step, now: 
     stage: name,
     seconds: index === 0 ? Math.round(seconds * 10) / 10 : 0,
   }));
-  const { deniedSince, ...rest } = lease;
+  const { deniedSince } = lease;
+  const isLetIn = to >= STAGES.indexOf('command');
   return {
-    ...rest,
+    ...(isLetIn ? without(lease, 'deniedSince') : lease),
     stage: to > from ? stage : lease.stage,
     stages: [...lease.stages, ...climbed],
     ...(denied === true ? { deniedSince: deniedSince ?? now.toISOString() } : {}),

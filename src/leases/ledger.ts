@@ -2,6 +2,7 @@ import type { Clock } from '../core/call.ts';
 import { InputError } from '../core/errors.ts';
 import { type PodId, podIdSchema } from '../core/ids.ts';
 import { type Lease, leaseSchema, type Receipt } from '../core/lease.ts';
+import type { ProviderPod } from '../core/provider.ts';
 import type { Collections, Store } from '../core/store.ts';
 import { accrued, spentUsd } from './money.ts';
 
@@ -13,6 +14,11 @@ export interface Ledger {
   update(leaseId: string, change: (lease: Lease) => Lease | undefined): Promise<Lease>;
   /** Ends the lease and writes its receipt, once. A lease that never had a pod leaves none. */
   close(leaseId: string, end: Ending): Promise<Lease>;
+  /**
+   * The pod of a closed lease was seen all the same. One that was thought never to have come to be is open again; one that
+   * was thought gone is closing again.
+   */
+  reopen(leaseId: string, podId: PodId): Promise<Lease>;
   note(kind: string, lease: Lease, text: string): Promise<void>;
 }
 export interface Ending {
@@ -26,9 +32,11 @@ export interface Ending {
 }
 
 type Clearable =
+  | 'accruedAt'
   | 'absentSince'
   | 'creator'
   | 'deniedSince'
+  | 'endedAt'
   | 'failure'
   | 'observedStatus'
   | 'readyAt'
@@ -45,6 +53,14 @@ export function without(lease: Lease, ...names: readonly Clearable[]): Lease {
 /** The id callers use: the pod's own, or one made of the label while no pod is known. */
 export function handleOf({ podId, provider, label }: Lease): PodId {
   return podId ?? podIdSchema.parse(`${provider}:${label}`);
+}
+
+/**
+ * Whether the provider's pod is the one of this lease. Its label counts only while no id is known: labels of adopted pods
+ * were given by others, and two machines may share one.
+ */
+export function isPodOf(lease: Lease, pod: Pick<ProviderPod, 'podId' | 'label'>): boolean {
+  return lease.podId === undefined ? lease.label === pod.label : lease.podId === pod.podId;
 }
 
 export function isLeaseOf(lease: Lease, podId: PodId): boolean {
@@ -119,6 +135,22 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
         }
         await noteIn(tx, 'closed', closed, how);
         return closed;
+      });
+    },
+    async reopen(leaseId, podId) {
+      return store.transaction(async (tx) => {
+        const before = await present(tx, leaseId);
+        if (before.state !== 'closed') return before;
+        const after: Lease = {
+          ...without(before, 'endedAt', 'failure', 'absentSince'),
+          podId,
+          state: before.podId === undefined ? 'open' : 'closing',
+          ...(before.podId === undefined ? { stage: 'created' } : {}),
+        };
+        const lease = before.podId === undefined ? without(after, 'accruedAt') : after;
+        await tx.leases.put(leaseId, lease);
+        await noteIn(tx, 'reopened', lease, 'The pod was seen after its lease was closed.');
+        return lease;
       });
     },
     note: async (kind, lease, text) => noteIn(store, kind, lease, text),

@@ -7,7 +7,7 @@ import type { Pod, Pods, ProviderReading } from '../core/pods.ts';
 import type { Provider, ProviderPod, Providers } from '../core/provider.ts';
 import type { Store } from '../core/store.ts';
 import { limitOf, untilAborted } from './deps.ts';
-import type { Ledger } from './ledger.ts';
+import { isPodOf, type Ledger } from './ledger.ts';
 import { rateOf, spentUsd } from './money.ts';
 import type { Observer, Reading } from './observer.ts';
 import { podOf, unmanagedPodOf, userManagedPodOf } from './view.ts';
@@ -51,13 +51,22 @@ export function createList(deps: ListDeps): Pods['list'] {
   async function see(lease: Lease, listing: Listing | undefined): Promise<Pod> {
     const facts = providers.get(lease.provider)?.facts;
     if (lease.state === 'closed') return podOf({ lease, facts }, clock);
-    const listed = listing?.pods?.find(
-      ({ podId, label }) => podId === lease.podId || label === lease.label,
-    );
+    const listed = listing?.pods?.find((pod) => isPodOf(lease, pod));
     const reading: Reading =
       listed === undefined ? await observer.look(lease) : { kind: 'present', pod: listed };
     const settled = await observer.settle(lease, reading);
     return podOf({ lease: await climb(settled, reading), reading, facts }, clock);
+  }
+
+  /** A pod of ours that turns up after its lease was closed is ours again. */
+  async function reopenSeen(listings: readonly Listing[]): Promise<void> {
+    const leases = await ledger.all();
+    for (const pod of listings.flatMap(({ pods = [] }) => pods)) {
+      const mine = leases.filter((lease) => isPodOf(lease, pod));
+      const closed = mine.find(({ state }) => state === 'closed');
+      if (closed !== undefined && mine.every(({ state }) => state === 'closed'))
+        await ledger.reopen(closed.leaseId, pod.podId);
+    }
   }
 
   async function userManaged(): Promise<readonly Pod[]> {
@@ -82,6 +91,7 @@ export function createList(deps: ListDeps): Pods['list'] {
     const isWanted = (name: ProviderName): boolean => only === undefined || name === only;
     const asked = [...providers.values()].filter(({ name }) => isWanted(name));
     const listings = await untilAborted(Promise.all(asked.map(listingOf)), options.signal);
+    await reopenSeen(listings);
     const leases = (await ledger.all()).filter(({ provider }) => isWanted(provider));
     const known = leases.filter(({ state }) => includeEnded || state !== 'closed');
     const managed = await untilAborted(
@@ -97,7 +107,7 @@ export function createList(deps: ListDeps): Pods['list'] {
     );
     const strangers = listings.flatMap(({ reading, pods = [] }) =>
       pods
-        .filter((pod) => !leases.some((lease) => isOf(lease, pod)))
+        .filter((pod) => !leases.some((lease) => lease.state !== 'closed' && isPodOf(lease, pod)))
         .map((pod) => unmanagedPodOf(pod, reading.provider, clock.now())),
     );
     const now = clock.now();
@@ -112,11 +122,6 @@ export function createList(deps: ListDeps): Pods['list'] {
       spentUsd: after.reduce((sum, lease) => sum + spentUsd(lease, now), 0),
     };
   };
-}
-
-/** A closed lease speaks for its pod no more: should the machine be there, it is a stranger that costs money. */
-function isOf(lease: Lease, { podId, label }: ProviderPod): boolean {
-  return lease.state !== 'closed' && (lease.podId === podId || lease.label === label);
 }
 
 const URGENCY = ['cleanup_failed', 'failed', 'unknown', 'destroying', 'unreachable'];

@@ -3,7 +3,7 @@ import { isAppError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Provider, ProviderPod, Providers } from '../core/provider.ts';
 import { limitOf } from './deps.ts';
-import { type Ledger, without } from './ledger.ts';
+import { isPodOf, type Ledger, without } from './ledger.ts';
 
 /** Law 4 of providers makes absence a fact; how long a new pod may be missing from lists all the same. */
 const PROPAGATION_SECONDS = 60;
@@ -48,8 +48,8 @@ export function createObserver({
         ? undefined
         : await provider.getPod(lease.podId, { signal: limitOf(LOOK_LIMIT_SECONDS) });
     if (byId !== undefined) return { kind: 'present', pod: byId };
-    const listed = (await provider.listPods({ signal: limitOf(LOOK_LIMIT_SECONDS) })).find(
-      ({ podId, label }) => podId === lease.podId || label === lease.label,
+    const listed = (await provider.listPods({ signal: limitOf(LOOK_LIMIT_SECONDS) })).find((pod) =>
+      isPodOf(lease, pod),
     );
     if (listed !== undefined) return { kind: 'present', pod: listed };
     return { kind: 'absent', young: isYoung(lease), how: absenceOf(lease) };

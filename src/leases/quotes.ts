@@ -5,11 +5,12 @@ import { newQuoteId, type OfferId, providerOf, type QuoteId } from '../core/ids.
 import type { Quote, Terms } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
 import type { Provider, Providers } from '../core/provider.ts';
-import type { Collections } from '../core/store.ts';
+import type { Collections, Store } from '../core/store.ts';
 import { bindingMinutes, minutesAfter, usdFor } from './money.ts';
 import { EVERYTHING } from './offer-filter.ts';
 
 export const QUOTE_MINUTES = 5;
+const DAY_MS = 86_400_000;
 
 /** What this offer costs under these terms: the bid where one is made. Throws `invalid_input` for a bid out of place. */
 export function priceOf(offer: Offer, { bidUsdPerHour }: Terms): number {
@@ -42,6 +43,16 @@ export function quoteFor(terms: Terms, offers: readonly Offer[], clock: Clock): 
     createdAt: now.toISOString(),
     expiresAt: minutesAfter(now, QUOTE_MINUTES),
   };
+}
+
+/** Keeps a quote until it is used; forgets unused ones of days before. */
+export async function keepQuote(store: Store, quote: Quote, clock: Clock): Promise<void> {
+  const dayAgo = new Date(clock.now().getTime() - DAY_MS).toISOString();
+  await store.transaction(async (tx) => {
+    for (const { quoteId, usedAt, expiresAt } of await tx.quotes.list())
+      if (usedAt === undefined && expiresAt < dayAgo) await tx.quotes.delete(quoteId);
+    await tx.quotes.put(quote.quoteId, quote);
+  });
 }
 
 /** Throws `quote_invalid` unless the quote is known, fresh and unused. */

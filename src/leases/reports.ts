@@ -100,7 +100,8 @@ interface Parts {
 }
 
 function moneyOf({ pod, lease, receipt }: Parts, clock: Clock): Partial<Report> {
-  if (lease === undefined) return {};
+  if (lease === undefined)
+    return pod.usdPerHour === undefined ? {} : { usdPerHour: pod.usdPerHour };
   const seconds = (clock.now().getTime() - Date.parse(lease.createdAt)) / 1000;
   return {
     ...(pod.gpu === undefined ? {} : { gpu: pod.gpu }),

@@ -94,7 +94,8 @@ export function createTeardown(deps: TeardownDeps): Teardown {
       // Looked up first where the answer to its creation was lost: there may be a machine to end.
       let lease = await observer.settle(first, await observer.look(first));
       if (lease.state === 'closed') return goneOf();
-      if (lease.podId !== undefined) await farewell(lease.podId);
+      // Said already before a lease is closing.
+      if (lease.podId !== undefined && lease.state !== 'closing') await farewell(lease.podId);
       lease = await ledger.update(lease.leaseId, (before) => ({
         ...before,
         state: 'closing',
@@ -132,7 +133,7 @@ export function createTeardown(deps: TeardownDeps): Teardown {
     ask: Ask,
   ): Promise<Waiver | Extract<Answer, 'declined'>> {
     const answer = await ask({
-      message: `Destroy pod ${handleOf(lease)} although ${missing.length} checks say that work on it would be lost?`,
+      message: `Destroy pod ${handleOf(lease)} although work on it would be lost (${countsOf(missing)})?`,
       field: 'discardUnfetched',
     });
     if (answer === 'declined') return answer;
@@ -145,7 +146,7 @@ export function createTeardown(deps: TeardownDeps): Teardown {
     { discardUnfetched, reason = '', waitSeconds }: Parameters<Pods['destroy']>[1],
     { ask, ...options }: Parameters<Pods['destroy']>[2],
   ): Promise<DestroyOutcome> {
-    const lease = await leaseToEnd(podId);
+    const lease = await reopenedIfSeen(await leaseToEnd(podId));
     const facts = providers.get(lease.provider)?.facts;
     if (lease.state === 'closed') return { outcome: 'gone', receipt: await receiptOf(lease) };
     options.progress?.('Checking what is on the pod');
@@ -181,6 +182,13 @@ export function createTeardown(deps: TeardownDeps): Teardown {
   const receiptOf = async ({ podId }: Lease): Promise<Receipt | undefined> =>
     podId === undefined ? undefined : store.receipts.get(podId);
 
+  /** A pod that was seen gone and is there again is ended again, whatever its receipt says. */
+  async function reopenedIfSeen(lease: Lease): Promise<Lease> {
+    if (lease.state !== 'closed') return lease;
+    const seen = await observer.look(lease);
+    return seen.kind === 'present' ? ledger.reopen(lease.leaseId, seen.pod.podId) : lease;
+  }
+
   async function leaseToEnd(podId: PodId): Promise<Lease> {
     const notOurs = 'This server did not rent that machine, so it does not end it.';
     if (providerOf(podId) === 'ssh') throw new PolicyError('not_owned', notOurs);
@@ -195,6 +203,16 @@ export function createTeardown(deps: TeardownDeps): Teardown {
   }
 
   return { destroy, end, gates };
+}
+
+/** Kinds and numbers only: paths come from the pod. */
+function countsOf(gates: readonly Gate[]): string {
+  const kinds = [...new Set(gates.map(({ gate }) => gate))];
+  return kinds
+    .map(
+      (kind) => `${gates.filter(({ gate }) => gate === kind).length} ${kind.replaceAll('_', ' ')}`,
+    )
+    .join(', ');
 }
 
 const goneOf = (): Reading => ({ kind: 'absent', young: false, how: 'It was closed before.' });

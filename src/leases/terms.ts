@@ -18,6 +18,7 @@ export function checkTerms(terms: Terms, secrets: Secrets): void {
   const { image, template, workload, setup = '', env, secretEnv } = terms;
   if ([image, template, workload].filter((choice) => choice !== undefined).length > 1)
     invalid('Give only one of image, template and workload.');
+  checkPodName(terms.name);
   if (Buffer.byteLength(setup) > SETUP_LIMIT_BYTES)
     throw new InputError('too_large', `setup is larger than ${SETUP_LIMIT_BYTES} bytes.`, {
       hint: 'Keep setup short. Bring files with sync_files and start long work with job_start.',
@@ -33,6 +34,12 @@ export function checkTerms(terms: Terms, secrets: Secrets): void {
   }
   for (const name of secretEnv) checkName(name, 'secretEnv');
   secretValues(terms, secrets);
+}
+
+/** Throws `invalid_input` for a name that a list could not show on one line. */
+export function checkPodName(name: string | undefined): void {
+  if (name !== undefined && !/^[^\p{C}]{1,100}$/u.test(name))
+    invalid('name must be 1 to 100 printable characters.');
 }
 
 /** The values of `secretEnv`, only ever handed to the cloud. Throws `config_missing` that names the variable. */

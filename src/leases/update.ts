@@ -13,6 +13,7 @@ import { checkLimits, type Limits } from './limits.ts';
 import { accrued, bindingMinutes, minutesAfter, reservedUsd, spentUsd, usd } from './money.ts';
 import { stopped } from './reconcile.ts';
 import { readableLeases } from './rent.ts';
+import { checkPodName } from './terms.ts';
 import { hasLiveJob } from './view.ts';
 
 export interface UpdateDeps {
@@ -54,8 +55,7 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
 }
 
 async function rename(lease: Lease, name: string, ledger: Ledger): Promise<Lease> {
-  if (!/^[^\p{C}]{1,100}$/u.test(name))
-    throw new InputError('invalid_input', 'name must be 1 to 100 printable characters.');
+  checkPodName(name);
   return ledger.update(lease.leaseId, (before) => ({ ...before, name }));
 }
 

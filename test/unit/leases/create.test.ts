@@ -340,6 +340,13 @@ describe('limits that no agent can lift', () => {
     expect(bench.cloud.machines).toHaveLength(1);
   });
 
+  it('spends nothing more while a lease cannot be read', async () => {
+    const bench = createLeaseBench({ cloud: { offers: [anOffer({ usdPerHour: 0 })] } });
+    bench.store.leases.unreadable = async () => Promise.resolve(['lea_x']);
+    await expect(bench.create()).rejects.toMatchObject({ code: 'state_unreadable' });
+    expect(bench.cloud.machines).toEqual([]);
+  });
+
   it('counts reserved money, and gives back what was not spent', async () => {
     const bench = createLeaseBench({ limits: { budgetUsd: 4 } });
     const first = await bench.create();

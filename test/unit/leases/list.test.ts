@@ -59,6 +59,42 @@ describe('list [MO-14]', () => {
     expect(spentUsd).toBeGreaterThan(0);
   });
 
+  it('takes up again a pod that turns up after it was given up or seen gone [L-01]', async () => {
+    const { bench } = await rented();
+    Object.assign(bench.cloud.faults, { loseAnswers: 1, listMisses: 99 });
+    await expect(bench.create()).rejects.toMatchObject({ code: 'outcome_unknown' });
+    await bench.pods.reconcile(bench.options);
+    bench.clock.advance(61);
+    await bench.pods.reconcile(bench.options);
+    expect((await bench.store.leases.list()).at(-1)?.state).toBe('closed');
+    bench.cloud.faults.listMisses = 0;
+    const { pods } = await bench.pods.list(LIST, bench.options);
+    expect(pods.filter(({ mode }) => mode === 'unmanaged')).toEqual([]);
+    expect((await bench.store.leases.list()).at(-1)).toMatchObject({
+      state: 'open',
+      podId: 'vast:1001',
+    });
+  });
+
+  it('ends a pod again that is back after it was seen gone', async () => {
+    const { bench, podId } = await rented();
+    bench.clock.advance(120);
+    const request = { discardUnfetched: false, waitSeconds: 25 };
+    await bench.pods.destroy(podId, request, bench.options);
+    const [machine] = bench.cloud.machines;
+    if (machine === undefined) throw new Error('no machine');
+    machine.alive = true;
+    const { pods } = await bench.pods.list(LIST, bench.options);
+    expect(pods).toMatchObject([{ podId, status: 'destroying' }]);
+    await bench.pods.reconcile(bench.options);
+    expect(bench.cloud.alive()).toEqual([]);
+    machine.alive = true;
+    expect(await bench.pods.destroy(podId, request, bench.options)).toMatchObject({
+      outcome: 'gone',
+    });
+    expect(bench.cloud.alive()).toEqual([]);
+  });
+
   it('shows machines of the user only while something of ours runs there', async () => {
     const { bench } = await rented();
     const profile = profileSchema.parse({ profileId: 'mine', host: 'h', isDefault: false });

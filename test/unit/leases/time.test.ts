@@ -241,6 +241,22 @@ describe('adoption [OW-04]', () => {
     });
   });
 
+  it('never takes another machine for it, though they share a label [OW-03]', async () => {
+    const { bench } = await rented();
+    const podId = bench.cloud.foreign('train', 2);
+    const other = bench.cloud.foreign('train', 2);
+    await bench.pods.update(podId, { adopt: true, ttlMinutes: 60 }, bench.options);
+    bench.clock.advance(120);
+    bench.cloud.vanish(podId);
+    const { pods } = await bench.pods.list({ includeEnded: false }, bench.options);
+    expect(pods.map((pod) => [pod.podId, pod.mode])).toContainEqual([other, 'unmanaged']);
+    await bench.pods.list({ includeEnded: false }, bench.options);
+    await bench.pods.reconcile(bench.options);
+    bench.clock.advance(7200);
+    await bench.pods.enforce(bench.options);
+    expect(bench.cloud.alive().map((machine) => machine.podId)).toContain(other);
+  });
+
   it('counts it in the limits', async () => {
     const { bench } = await rented({ limits: { maxPods: 1, autoApproveUsd: 9 } });
     const podId = bench.cloud.foreign('by-hand', 2);

@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest';
+import type { Files, Gate } from '../../../src/core/files.ts';
+import { podIdSchema } from '../../../src/core/ids.ts';
+import { type Job, type Jobs, jobSchema } from '../../../src/core/job.ts';
+import { profileSchema } from '../../../src/core/profile.ts';
+import { reportSchema } from '../../../src/core/report.ts';
+import { createReports } from '../../../src/leases/reports.ts';
+import { createLeaseBench } from '../../support/lease-bench.ts';
+
+const JOB_ID = 'job_abcdefgh';
+const aJob = (podId: string, changes: Partial<Job> = {}): Job =>
+  jobSchema.parse({
+    jobId: JOB_ID,
+    podId,
+    name: 'train',
+    command: 'python train.py',
+    cwd: '/workspace',
+    folder: '/root/.gpu-lease/jobs/x',
+    status: 'completed',
+    exitCode: 0,
+    artifacts: ['out/model.pt'],
+    maxRuntimeMinutes: 60,
+    createdAt: '2026-01-01T00:00:10.000Z',
+    startedAt: '2026-01-01T00:00:10.000Z',
+    endedAt: '2026-01-01T00:10:10.000Z',
+    envNames: [],
+    ...changes,
+  });
+const MISSING: Gate = { gate: 'artifact_not_fetched', path: 'out/model.pt', why: 'not home' };
+
+async function rented() {
+  const bench = createLeaseBench({ limits: { autoApproveUsd: 100 } });
+  const outcome = await bench.create();
+  if (outcome.status !== 'ready') throw new Error(outcome.status);
+  const { podId } = outcome.pod;
+  const jobs = {
+    list: async () => Promise.resolve(bench.world.jobs),
+    refresh: async () => Promise.resolve(bench.world.jobs),
+    get: async () => Promise.resolve(aJob(podId)),
+  } as Partial<Jobs> as Jobs;
+  const files = {
+    gates: async () => Promise.resolve(bench.world.gates),
+  } as Partial<Files> as Files;
+  const { store, pods, clock, signal } = bench;
+  const reports = createReports({ store, pods, jobs, files, clock });
+  const report = async (target: Parameters<typeof reports.report>[0] = { podId }) =>
+    reportSchema.parse(await reports.report(target, { signal }));
+  const fetched = async () =>
+    store.artifacts.put('a', {
+      artifactId: 'a',
+      podId,
+      jobId: aJob(podId).jobId,
+      remotePath: '/workspace/out/model.pt',
+      localPath: '/home/me/model.pt',
+      bytes: 3,
+      sha256: 'f'.repeat(64),
+      proof: 'loaded',
+      fetchedAt: clock.now().toISOString(),
+    });
+  return { bench, podId, report, fetched };
+}
+
+describe('report', () => {
+  it('says what it cost, what ran and what came home [RP-01] [RP-02]', async () => {
+    const { bench, podId, report, fetched } = await rented();
+    bench.world.jobs = [aJob(podId)];
+    await fetched();
+    bench.clock.advance(3600 - 12);
+    const seen = await report();
+    expect(seen).toMatchObject({
+      podId,
+      mode: 'managed',
+      status: 'ready',
+      gpu: 'NVIDIA GeForce RTX 4090',
+      usdPerHour: 0.5,
+      runtimeSeconds: 3600,
+      jobs: [{ jobId: JOB_ID, status: 'completed', exitCode: 0, runtimeSeconds: 600 }],
+      filesHome: [{ localPath: '/home/me/model.pt', proof: 'loaded' }],
+      filesMissing: [],
+      nextStep: 'Everything is home: end the meter with destroy.',
+    });
+    expect(seen.costUsd).toBeCloseTo(0.5);
+  });
+
+  it('keeps the three successes apart [RP-03]', async () => {
+    const { bench, podId, report, fetched } = await rented();
+    expect((await report()).success).toEqual({
+      command: 'not_applicable',
+      artifacts: 'not_applicable',
+      scientific: 'unknown',
+    });
+    bench.world.jobs = [aJob(podId)];
+    bench.world.gates = [MISSING];
+    expect((await report()).success).toMatchObject({ command: 'yes', artifacts: 'no' });
+    await fetched();
+    expect((await report()).success).toMatchObject({ artifacts: 'partly' });
+    bench.world.gates = [];
+    expect((await report()).success).toMatchObject({ artifacts: 'yes', scientific: 'unknown' });
+    bench.world.gates = [{ gate: 'not_checked', why: 'unreachable' }];
+    expect((await report()).success).toMatchObject({ artifacts: 'unknown' });
+    bench.world.jobs = [aJob(podId, { status: 'failed', exitCode: 1 })];
+    expect((await report()).success).toMatchObject({ command: 'no' });
+    bench.world.jobs = [aJob(podId, { status: 'running_unreachable' })];
+    expect((await report()).success).toMatchObject({ command: 'unknown' });
+  });
+
+  it('names what is missing and one next step [RP-05] [RP-08]', async () => {
+    const { bench, podId, report } = await rented();
+    bench.world.jobs = [aJob(podId, { status: 'failed', exitCode: 3 })];
+    bench.world.gates = [MISSING];
+    expect(await report({ jobId: aJob(podId).jobId })).toMatchObject({
+      filesMissing: ['out/model.pt'],
+      errors: [`Job ${JOB_ID}: failed with exit code 3`],
+      nextStep: 'Bring the missing files home with fetch_artifacts.',
+    });
+    bench.world.jobs = [aJob(podId, { status: 'running' })];
+    expect((await report()).nextStep).toContain('job_wait');
+  });
+
+  it('after the end it has the proof and the waiver [TD-19]', async () => {
+    const { bench, podId, report } = await rented();
+    bench.world.jobs = [aJob(podId)];
+    bench.world.gates = [MISSING];
+    bench.clock.advance(120);
+    const request = { discardUnfetched: true, reason: 'a dead run', waitSeconds: 25 };
+    await bench.pods.destroy(podId, request, bench.options);
+    bench.clock.advance(9999);
+    expect(await report()).toMatchObject({
+      status: 'gone',
+      runtimeSeconds: 132,
+      destroyed: { how: 'Not found by its id and not in the list of vast.' },
+      waiver: '1 open gates waived by person: a dead run',
+      filesMissing: ['out/model.pt'],
+    });
+  });
+
+  it('says of a machine of the user what is not tracked [RP-04] [MO-01] [MO-03]', async () => {
+    const { bench, report } = await rented();
+    const profile = profileSchema.parse({ profileId: 'mine', host: 'h', isDefault: false });
+    await bench.store.profiles.put('mine', profile);
+    const seen = await report({ podId: podIdSchema.parse('ssh:mine') });
+    expect(seen).toMatchObject({ mode: 'user_managed', status: 'ready' });
+    expect(seen.notTracked).toEqual([
+      'cost',
+      'deadline',
+      'cleanup: nothing of ours stops or destroys this machine',
+    ]);
+    expect(seen.costUsd).toBeUndefined();
+  });
+
+  it('wants a pod or a job', async () => {
+    const { report } = await rented();
+    await expect(report({})).rejects.toMatchObject({ code: 'invalid_input' });
+  });
+});
