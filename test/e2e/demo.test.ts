@@ -65,7 +65,7 @@ describe('gpu-lease demo', () => {
     ['the SDK client on 2026-07-28', '2026', async () => Promise.resolve(MAIN)],
     ['raw JSON-RPC on 2025-06-18, from the packed package', '2025', packedMain],
   ])(
-    'the whole day with %s: every promise seen, nothing left',
+    'the whole day with %s: every promise seen, nothing left [MO-14, SE-24]',
     async (_name, era, main) => {
       const { child, text } = startDemo(await main(), '--era', era);
       const code = await exitCode(child);

@@ -216,7 +216,7 @@ describe('destroy', () => {
       expect(orders).toEqual([]);
     },
   );
-  it('without a terminal it wants --yes', async () => {
+  it('without a terminal it wants --yes and never hangs [TD-07]', async () => {
     const { code, orders, complaints } = await run(['local:abc']);
     expect(code).toBe(2);
     expect(orders).toEqual([]);
