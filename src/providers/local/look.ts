@@ -73,10 +73,7 @@ export function judge({
   }
   if (isEnding) return { status: 'running', detail: 'It is being ended.' };
   if (wanted === 'destroy') return { status: 'failed', detail: 'Its removal did not finish.' };
-  if (wanted === 'run' && mayStart && state?.status !== 'failed')
-    return state === undefined || state.status === 'stopped'
-      ? { status: 'provisioning' }
-      : { status: 'failed', detail: 'Its process ended without being told to.' };
+  if (wanted === 'run' && mayStart) return { status: 'provisioning' };
   if (state?.status === 'stopped') return { status: 'stopped' };
   if (state === undefined) return { status: 'failed', detail: 'Its process never started.' };
   if (state.status === 'failed') return { status: 'failed', ...alarm };

@@ -1,0 +1,205 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { podIdSchema, profileIdSchema } from '../../../../src/core/ids.ts';
+import { createProfiles } from '../../../../src/providers/ssh/profiles.ts';
+import { createMemoryStore } from '../../../../src/store/memory.ts';
+import { ManualClock } from '../../../support/clock.ts';
+import { createShellRemote } from '../../../support/shell-remote.ts';
+
+const { signal } = new AbortController();
+const id = profileIdSchema.parse('lab');
+const other = profileIdSchema.parse('other');
+const podId = podIdSchema.parse('ssh:lab');
+
+describe('profiles', () => {
+  let folder: string;
+  let key: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'gpu-lease-profiles-'));
+    key = path.join(folder, 'key');
+    await writeFile(key, 'x', { mode: 0o600 });
+  });
+  afterEach(async () => rm(folder, { recursive: true, force: true }));
+
+  function open(extra: Partial<Parameters<typeof createProfiles>[0]> = {}) {
+    const store = createMemoryStore();
+    const remote = createShellRemote(path.join(folder, 'home'));
+    const clock = new ManualClock();
+    const deps = { store, remote: () => remote, clock, home: folder, ...extra };
+    return { store, remote, profiles: createProfiles(deps) };
+  }
+
+  it('saves, lists, shows and reaches a machine [PR-01, PR-07]', async () => {
+    const { profiles } = open();
+    const saved = await profiles.save(id, { host: 'h', port: 22, keyPath: key }, { signal });
+    expect(saved).toEqual({
+      profileId: 'lab',
+      host: 'h',
+      port: 22,
+      keyPath: key,
+      isDefault: false,
+    });
+    expect(await profiles.list()).toEqual([saved]);
+    expect(await profiles.get(id)).toEqual(saved);
+    expect(await profiles.endpoint(podId, { signal })).toEqual({
+      podId,
+      host: 'h',
+      port: 22,
+      user: 'root',
+      route: 'direct',
+      keyPath: key,
+    });
+  });
+
+  it.each([
+    [{}, 'lacks: host and port'],
+    [{ host: 'h' }, 'lacks: port'],
+    [{ sshCommand: 'ssh root@h' }, 'lacks: port'],
+    [{ host: '-oProxyCommand=x', port: 1 }, 'host is not'],
+    [{ host: 'h', port: 1, user: '-x y' }, 'user is not'],
+    [{ host: 'h', port: 1, workFolder: 'rel' }, 'absolute'],
+    [{ podId: 'ssh:me' }, 'cloud pod'],
+    [{ sshCommand: 'ssh -- -x' }, 'usable alias'],
+  ])('refuses %j and names what is wrong [PR-02, MO-04]', async (fields, why) => {
+    const { profiles } = open();
+    await expect(profiles.save(id, fields, { signal })).rejects.toThrow(why);
+    expect(await profiles.list()).toEqual([]);
+  });
+
+  it('refuses a key in place of its path, and a key that is not there [KE-08]', async () => {
+    const { profiles } = open();
+    const address = { host: 'h', port: 1 };
+    const pasted = { ...address, keyPath: '-----BEGIN OPENSSH PRIVATE KEY-----\nabc' };
+    await expect(profiles.save(id, pasted, { signal })).rejects.toMatchObject({
+      code: 'secret_refused',
+    });
+    const missing = { ...address, keyPath: path.join(folder, 'none') };
+    await expect(profiles.save(id, missing, { signal })).rejects.toMatchObject({
+      code: 'path_missing',
+    });
+  });
+
+  it('explicit fields beat the pasted command [PR-05]', async () => {
+    const { profiles } = open();
+    const fields = { sshCommand: 'ssh -p 1 a@h1', host: 'h2', port: 2, user: 'b' };
+    expect(await profiles.save(id, fields, { signal })).toMatchObject({
+      host: 'h2',
+      port: 2,
+      user: 'b',
+    });
+    const overAlias = await profiles.save(
+      other,
+      { sshCommand: 'ssh box', host: 'h', port: 3 },
+      { signal },
+    );
+    expect(overAlias.alias).toBeUndefined();
+  });
+
+  it('a new destination leaves nothing of the old route: alias, port, user, host key, validation [PR-06]', async () => {
+    const { profiles, store } = open();
+    await profiles.save(id, { sshCommand: `ssh -i ${key} box`, workFolder: '/w' }, { signal });
+    await profiles.save(id, { host: 'h1', port: 1, user: 'a' }, { signal });
+    await profiles.test(id, { signal });
+    await store.hostKeys.put(podId, { podId, key: 'AAAA', firstSeenAt: 'then' });
+    expect((await profiles.get(id)).validatedAt).toBeDefined();
+    const same = await profiles.save(id, { workFolder: '/w2' }, { signal });
+    expect(same.validatedAt).toBeDefined();
+    expect(await store.hostKeys.get(podId)).toBeDefined();
+    const moved = await profiles.save(id, { host: 'h2', port: 2 }, { signal });
+    expect(moved).toEqual({
+      profileId: 'lab',
+      host: 'h2',
+      port: 2,
+      keyPath: key,
+      workFolder: '/w2',
+      isDefault: false,
+    });
+    expect(await store.hostKeys.get(podId)).toBeUndefined();
+    await expect(profiles.save(id, { host: 'h3' }, { signal })).rejects.toThrow('lacks: port');
+  });
+
+  it('there is one default; it goes with its profile [PR-07]', async () => {
+    const { profiles } = open();
+    await profiles.save(id, { host: 'h', port: 1, setDefault: true }, { signal });
+    await profiles.save(other, { host: 'h', port: 1, setDefault: true }, { signal });
+    const defaults = async () => (await profiles.list()).filter((profile) => profile.isDefault);
+    expect((await defaults()).map(({ profileId }) => profileId)).toEqual(['other']);
+    await profiles.setDefault(id);
+    expect((await defaults()).map(({ profileId }) => profileId)).toEqual(['lab']);
+    await profiles.remove(id);
+    expect(await defaults()).toEqual([]);
+    await expect(profiles.test(undefined, { signal })).rejects.toMatchObject({
+      code: 'invalid_input',
+    });
+    for (const call of [profiles.get(id), profiles.remove(id), profiles.setDefault(id)])
+      await expect(call).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('a test says ready, warns of an open key, or fails with the reason [PR-08]', async () => {
+    const { profiles, remote } = open();
+    await profiles.save(id, { host: 'h', port: 1, keyPath: key }, { signal });
+    expect(await profiles.test(id, { signal })).toMatchObject({
+      status: 'ready',
+      refreshed: false,
+    });
+    await chmod(key, 0o644);
+    const warned = await profiles.test(id, { signal });
+    expect(warned.status).toBe('warnings');
+    expect(warned.details.join()).toContain('chmod 600');
+    const { validatedAt } = await profiles.get(id);
+    remote.down = true;
+    const failed = await profiles.test(id, { signal });
+    expect(failed.status).toBe('failed');
+    expect(failed.details.join()).toContain('ssh_unreachable');
+    expect((await profiles.get(id)).validatedAt).toBe(validatedAt);
+  });
+
+  it('asks the cloud where its pod is now, and says when it could not [PR-09]', async () => {
+    const cloud = podIdSchema.parse('runpod:abc');
+    const address = {
+      podId: cloud,
+      host: '203.0.113.9',
+      port: 9,
+      user: 'root',
+      route: 'direct',
+    } as const;
+    const { profiles } = open({ cloudEndpoint: async () => Promise.resolve(address) });
+    await profiles.save(id, { podId: cloud, host: 'old', port: 1 }, { signal });
+    const tested = await profiles.test(id, { signal });
+    expect(tested).toMatchObject({ refreshed: true, profile: { host: '203.0.113.9', port: 9 } });
+    const without = open();
+    await without.profiles.save(id, { podId: cloud, host: 'old', port: 1 }, { signal });
+    expect(await without.profiles.test(id, { signal })).toMatchObject({
+      refreshed: false,
+      status: 'warnings',
+    });
+  });
+
+  it('an alias is what the ssh of this machine says it is', async () => {
+    const sshConfigFile = path.join(folder, 'config');
+    await writeFile(
+      sshConfigFile,
+      `Host box\n HostName 203.0.113.5\n Port 4022\n User train\n IdentityFile ${key}\nHost far\n ProxyJump box\n`,
+    );
+    const { profiles } = open({ sshConfigFile });
+    await profiles.save(id, { sshCommand: 'ssh box' }, { signal });
+    expect(await profiles.endpoint(podId, { signal })).toMatchObject({
+      host: '203.0.113.5',
+      port: 4022,
+      user: 'train',
+      keyPath: key,
+    });
+    await profiles.save(id, { sshCommand: 'ssh far' }, { signal });
+    await expect(profiles.endpoint(podId, { signal })).rejects.toMatchObject({
+      code: 'unsupported',
+    });
+  });
+
+  it('a shell-only gateway is known as one [PR-13]', async () => {
+    const { profiles } = open();
+    await profiles.save(id, { sshCommand: 'ssh abc-1@ssh.runpod.io -p 22' }, { signal });
+    expect((await profiles.endpoint(podId, { signal })).route).toBe('proxy');
+  });
+});
