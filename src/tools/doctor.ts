@@ -45,16 +45,18 @@ export const doctor = defineTool({
     const usable = found.providers.filter(
       ({ configured, reachable }) => configured && reachable !== false,
     );
-    const next: Next =
-      found.missing.length > 0 && !found.sshKey.exists
-        ? [
+    const next: Next = [
+      { tool: 'find_offer', why: 'Look for a machine.', arguments: {} },
+      ...(found.sshKey.exists
+        ? []
+        : [
             {
               tool: 'doctor',
-              why: 'Make an SSH key of our own.',
+              why: 'Make an SSH key of our own now; else the first pod does.',
               arguments: { fix: 'generate_ssh_key' },
             },
-          ]
-        : [{ tool: 'find_offer', why: 'Look for a machine.' }];
+          ]),
+    ];
     return {
       ...found,
       providers: [...found.providers],
