@@ -16,6 +16,8 @@ export interface Feed {
   covers(offset: number): boolean;
   /** Replays from `offset`, then goes on. The result ends it. */
   listen(offset: number, listener: Listener): () => void;
+  /** Ends it once nobody listens any more. */
+  retire(): void;
   stop(): void;
 }
 
@@ -36,6 +38,13 @@ export async function createFeed(
   let end = start;
   let unheard = 0;
   let alive = true;
+  let retired = false;
+  const stop = (): void => {
+    alive = false;
+    for (const listener of [...listeners]) listener(undefined, end);
+    listeners.clear();
+    run.channel.destroy();
+  };
 
   run.stdout.on('data', (chunk: Buffer) => {
     const offset = end;
@@ -70,12 +79,13 @@ export async function createFeed(
       if (!alive) listener(undefined, end);
       return () => {
         listeners.delete(from);
+        if (retired && listeners.size === 0) stop();
       };
     },
-    stop() {
-      alive = false;
-      listeners.clear();
-      run.channel.destroy();
+    retire() {
+      retired = true;
+      if (listeners.size === 0) stop();
     },
+    stop,
   };
 }

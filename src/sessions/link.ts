@@ -1,6 +1,7 @@
 import type { CallOptions } from '../core/call.ts';
 import { isAppError, RemoteError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
+import { KeyedLock } from '../core/keyed-lock.ts';
 import type { Remote } from '../core/remote.ts';
 import type { SessionRecord, SessionState } from '../core/session.ts';
 import { createFeed, type Feed, type Listener } from './feed.ts';
@@ -70,17 +71,20 @@ export function createLink({
 }): Link {
   const feeds = new Map<string, Promise<Feed>>();
 
+  const making = new KeyedLock();
   const feedOf = async (
     { sessionId, podId, folder }: SessionRecord,
     offset: number,
-  ): Promise<Feed> => {
-    const known = await feeds.get(sessionId)?.catch(() => undefined);
-    if (known?.covers(offset) === true) return known;
-    known?.stop();
-    const made = makeFeed(podId, folder, offset);
-    feeds.set(sessionId, made);
-    return made;
-  };
+  ): Promise<Feed> =>
+    making.run(sessionId, async () => {
+      const known = await feeds.get(sessionId)?.catch(() => undefined);
+      if (known?.covers(offset) === true) return known;
+      // Whoever still listens to the old one keeps it.
+      known?.retire();
+      const made = makeFeed(podId, folder, offset);
+      feeds.set(sessionId, made);
+      return made;
+    });
   const makeFeed = async (podId: PodId, folder: string, offset: number): Promise<Feed> =>
     again(async () =>
       createFeed(pool, podId, folder, offset, { signal: new AbortController().signal }),

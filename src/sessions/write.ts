@@ -15,6 +15,8 @@ import { type Watched, watch } from './watch.ts';
 export const MAX_INPUT_BYTES = 256 * 1024;
 /** Up to here the input travels inside the script, which saves a round of copying on the pod. */
 const INLINE_BYTES = 16 * 1024;
+/** A terminal that reads lines drops what is beyond 4,095 bytes of one. */
+const MAX_LINE_BYTES = 4000;
 const SHOWN_CHARS = 2000;
 const DELIVER_SECONDS = 30;
 const QUIET_SECONDS = 0.5;
@@ -60,6 +62,10 @@ export async function writeSession(
     case 'lost':
     case 'gone':
       throw new RemoteError('session_lost', 'The shell of this session is gone.');
+    case 'long_line':
+      throw new InputError('too_large', 'The running program reads lines of at most 4,000 bytes.', {
+        hint: 'Break the input into shorter lines, or give the program a file made with sync_files.',
+      });
     case 'locked':
       throw new RemoteError('session_busy', 'Another write to this session is still being typed.');
     default:
@@ -139,6 +145,7 @@ async function deliver(
     newline: newline && input !== undefined,
     secret,
     signal,
+    isLongLine: text.split('\n').some((line) => Buffer.byteLength(line) > MAX_LINE_BYTES),
     isInterrupt: request.key === 'ctrl-c' || request.key === 'ctrl-\\',
   });
   const { stdout, stderr } = await again(async () =>

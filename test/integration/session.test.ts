@@ -120,6 +120,22 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
     expect(ended.output).toBe('done\n');
   });
 
+  it('a line that the terminal would cut is refused, and not half typed', async () => {
+    const asked = await write('read -r x; echo "${#x}"', { waitSeconds: 0.2 });
+    await expect(write('y'.repeat(5000))).rejects.toMatchObject({ code: 'too_large' });
+    const told = await write('z'.repeat(3900));
+    expect(told).toMatchObject({ output: '3900\n', commandId: asked.commandId });
+  });
+
+  it('a reader that starts over does not disturb one that waits', async () => {
+    const on = await fresh();
+    await write('head -c 2500000 /dev/zero | tr "\\0" x', { on });
+    const waiting = write('sleep 1; echo end; (exit 4)', { on });
+    const over = await read({ offset: 0, waitSeconds: 0.4, until: 'never there' }, on);
+    expect(over.matched).toBe(false);
+    expect(await waiting).toMatchObject({ done: true, exitCode: 4, output: 'end\n' });
+  });
+
   it('ctrl-c ends the command and not the shell [SE-25]', async () => {
     const asked = await write('sleep 100; echo not reached', { waitSeconds: 0.2 });
     const ended = await key('ctrl-c');
@@ -260,6 +276,39 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
       exitCode: 6,
       output: 'part 1\npart 2\npart 3\npart 4\n',
     });
+  });
+
+  it('a link that is cut again and again types each command once or not at all', async () => {
+    const on = await fresh();
+    await write('rm -f ~/typed', { on });
+    let busy = true;
+    const cutting = (async () => {
+      for (let round = 0; round < 12 && busy; round += 1) {
+        await delay(60 + round * 11);
+        await machine.cut();
+      }
+    })();
+    const done: string[] = [];
+    for (let i = 0; i < 25; i += 1)
+      await write(`echo n${i} >> ~/typed`, { on }).then(
+        ({ done: ended }) => {
+          if (ended) done.push(`n${i}`);
+        },
+        (failure: unknown) => {
+          expect(failure).toMatchObject({
+            code: expect.stringMatching(/^(?:link_lost|ssh_unreachable)$/) as string,
+          });
+        },
+      );
+    busy = false;
+    await cutting;
+    await expect
+      .poll(async () => (await read({ offset: 0, maxBytes: 1 }, on)).state, { timeout: 10_000 })
+      .toBe('idle');
+    const lines = (await onPod('cat ~/typed')).trim().split('\n');
+    expect(new Set(lines).size).toBe(lines.length);
+    expect(lines).toEqual(expect.arrayContaining(done));
+    expect(done.length).toBeGreaterThan(10);
   });
 
   it('another server finds the shell, its state and every byte once [SE-24]', async () => {

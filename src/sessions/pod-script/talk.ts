@@ -88,16 +88,28 @@ export interface Delivery {
   /** Signal in place of the input where there is no terminal. */
   readonly signal?: string | undefined;
   readonly isInterrupt: boolean;
+  /** A line of more than a terminal takes: typed only to a program that reads keys, not lines. */
+  readonly isLongLine: boolean;
 }
 
 /**
  * Puts one write into the session, whole or not at all. Prints \`command <offset>\`, \`typed <running command or -> <offset>\`,
- * \`closed\`, \`lost\`, \`gone\`, \`locked\`, \`short\` (not all of the input arrived, nothing was typed), \`no_terminal\`, or
+ * \`closed\`, \`lost\`, \`gone\`, \`locked\`, \`short\` (not all of the input arrived, nothing was typed), \`long_line\`, or
  * \`unclear\` (an earlier try with this id broke off in the middle).
  */
 export function deliverScript(delivery: Delivery): string {
-  const { folder, writeId, wrapper, inputBytes, input, newline, secret, signal, isInterrupt } =
-    delivery;
+  const {
+    folder,
+    writeId,
+    wrapper,
+    inputBytes,
+    input,
+    newline,
+    secret,
+    signal,
+    isInterrupt,
+    isLongLine,
+  } = delivery;
   const file = shellQuote(`${folder}/c/${writeId}.sh`);
   const store = input === undefined ? `cat > ${file}` : `printf %s ${shellQuote(input)} > ${file}`;
   const line = shellQuote(` . ${shellQuote(`${folder}/c/${writeId}`)}`);
@@ -132,6 +144,11 @@ ${
 fi
 `
 }run=-; [ "$typed" != "$ended" ] && run=$typed
+${
+  isLongLine
+    ? `case " $(stty -a < "/proc/$pid/fd/0" 2>/dev/null)" in *[\\ \\;]icanon*) rm -f "$f"; echo long_line; exit 0;; esac`
+    : ''
+}
 : > "$w"
 ${
   isInterrupt
