@@ -77,8 +77,13 @@ export async function orderPod(
     ...without(before, 'creator'),
     podId: pod.podId,
     state: before.state === 'intended' ? 'open' : before.state,
-    stage: 'created',
-    stages: [{ stage: 'created', seconds: secondsSince(before.createdAt, deps.clock) }],
+    // Another process may have found it by its label and looked further already.
+    ...(before.stage === 'requested'
+      ? {
+          stage: 'created',
+          stages: [{ stage: 'created', seconds: secondsSince(before.createdAt, deps.clock) }],
+        }
+      : {}),
   }));
   const isDearer = pod.usdPerHour > lease.usdPerHour * 1.001 + 0.000_01;
   if (lease.state === 'open' && !isDearer) return { kind: 'created', lease };

@@ -31,16 +31,15 @@ interface Runs {
 export function createSqliteStore({ file }: { readonly file: string }): Store {
   let opening: Promise<Connection> | undefined;
   let isClosed = false;
-  const open = async (): Promise<Connection> => {
-    const mine: Promise<Connection> = openSqlite(file, () => {
-      if (opening === mine) opening = undefined;
-      void close(mine);
-    });
-    return mine;
-  };
   const connection = async (): Promise<Connection> => {
     if (isClosed) throw new ConfigError('state_unwritable', 'The state is closed.');
-    const mine = (opening ??= open());
+    const mine =
+      opening ??
+      openSqlite(file, () => {
+        if (opening === mine) opening = undefined;
+        void close(mine);
+      });
+    opening = mine;
     try {
       return await mine;
     } catch (failure) {

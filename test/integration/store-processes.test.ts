@@ -111,6 +111,25 @@ describe('a state folder that does not work', () => {
     expect(await readFile(file, 'utf8')).toBe(damaged);
   });
 
+  it('a disk that is full fails typed, keeps what was there, and goes on being read', async () => {
+    const file = await newFile();
+    // A limit on file sizes stands for the full disk.
+    const script = 'trap "" XFSZ; ulimit -f 1000; exec "$@"';
+    const args = ['--import', 'tsx', PROGRAM, MODULE, file, 'fill', '100'];
+    const child = spawn('sh', ['-c', script, 'sh', process.execPath, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    await once(child, 'close');
+    const { failures, kept } = JSON.parse(text) as { failures: { code: string }[]; kept: number };
+    expect(failures).toMatchObject([{ code: 'state_unwritable' }, { code: 'state_unwritable' }]);
+    await using store = createSqliteStore({ file });
+    expect(await store.profiles.list()).toHaveLength(kept);
+    await store.profiles.put('after', aProfile('after'));
+    expect(await store.profiles.get('after')).toEqual(aProfile('after'));
+  });
+
   it('one record that cannot be read hides no other, and is kept', async () => {
     const file = await newFile();
     await using store = createSqliteStore({ file });

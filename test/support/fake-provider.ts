@@ -1,5 +1,5 @@
 import type { CallOptions, Clock } from '../../src/core/call.ts';
-import { PolicyError, ProviderError } from '../../src/core/errors.ts';
+import { InputError, PolicyError, ProviderError } from '../../src/core/errors.ts';
 import { offerIdSchema, type PodId, type ProviderName, podIdSchema } from '../../src/core/ids.ts';
 import type { SshEndpoint } from '../../src/core/machine.ts';
 import { type Offer, offerSchema } from '../../src/core/offer.ts';
@@ -252,7 +252,8 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
         if (strikes('loseRequests'))
           throw new ProviderError('outcome_unknown', 'No answer, and no pod of that label.');
         const offer = offers.map(priced).find(({ offerId }) => offerId === request.offerId);
-        if (offer === undefined || strikes('noCapacity'))
+        if (offer === undefined) throw new InputError('offer_gone', 'Not sold here any more.');
+        if (strikes('noCapacity'))
           throw new ProviderError('no_capacity', 'The fake cloud has no room.');
         const price = request.bidUsdPerHour ?? offer.usdPerHour;
         if (price > request.maxUsdPerHour + 1e-9)

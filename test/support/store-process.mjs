@@ -11,6 +11,19 @@ if (what === 'count') {
       await tx.profiles.put('n', profile(String(before + 1)));
     });
   await store[Symbol.asyncDispose]();
+} else if (what === 'fill') {
+  await store.profiles.put('n', profile('before'));
+  const failures = [];
+  for (let turn = 0; turn < Number(count) && failures.length < 2; turn += 1)
+    await store
+      .transaction(async (tx) => {
+        await tx.profiles.put('n', profile('x'.repeat(50_000)));
+        await tx.profiles.put(`other${turn}`, profile('x'.repeat(50_000)));
+      })
+      .catch((failure) => failures.push({ code: failure.code, message: failure.message }));
+  const kept = (await store.profiles.list()).length;
+  await store[Symbol.asyncDispose]();
+  process.stdout.write(JSON.stringify({ failures, kept }));
 } else {
   await store.transaction(async (tx) => {
     await tx.profiles.put('n', profile('half'));
