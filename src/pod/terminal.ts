@@ -46,28 +46,20 @@ export async function runInTerminal(
   let waitingBytes = 0;
   let isPaused = false;
   let hasExited = false;
-  let programIsGone = false;
   let sent: Promise<unknown> = Promise.resolve();
 
   const resume = (): void => {
     if (!isPaused) return;
     isPaused = false;
-    terminal.resume();
-  };
-  // Once the program is gone its terminal is closed soon, read or not: what it still holds is taken before that.
-  const watchPaused = async (): Promise<void> => {
-    while (isPaused) {
-      await systemClock.sleep(0.03, { signal: new AbortController().signal });
-      programIsGone = !sendSignal(terminal.pid, 0);
-      if (programIsGone) resume();
-    }
+    reading.start();
   };
   const lastData = { at: systemClock.now() };
+  const reading = readingOf(terminal);
   const close = closeWhenQuiet(
     terminal,
     () =>
       output.isClosed() ||
-      systemClock.now().getTime() - lastData.at.getTime() >= QUIET_SECONDS * 1000,
+      (!isPaused && systemClock.now().getTime() - lastData.at.getTime() >= QUIET_SECONDS * 1000),
   );
   terminal.onData((data: unknown) => {
     lastData.at = systemClock.now();
@@ -77,10 +69,9 @@ export async function runInTerminal(
       waitingBytes -= bytes.length;
       if (waitingBytes < MOST_WAITING_BYTES / 2) resume();
     });
-    if (waitingBytes > MOST_WAITING_BYTES && !isPaused && !programIsGone) {
+    if (waitingBytes > MOST_WAITING_BYTES && !isPaused) {
       isPaused = true;
-      terminal.pause();
-      void watchPaused();
+      reading.stop();
     }
   });
   terminal.onExit(({ exitCode, signal }) => {
@@ -111,6 +102,29 @@ export async function runInTerminal(
     },
     resize: (columns, rows) => {
       if (!hasExited && columns > 0 && rows > 0) terminal.resize(columns, rows);
+    },
+  };
+}
+
+/**
+ * Stops and starts the reading itself. Pausing the stream would keep the last bytes in its buffer, where the end of the
+ * terminal, which is an error to Node, drops them.
+ */
+function readingOf(terminal: object): { start(): void; stop(): void } {
+  const call = (name: string): void => {
+    const socket: unknown = Reflect.get(terminal, '_socket');
+    if (typeof socket !== 'object' || socket === null) return;
+    const handle: unknown = Reflect.get(socket, '_handle');
+    if (typeof handle !== 'object' || handle === null) return;
+    const method: unknown = Reflect.get(handle, name);
+    if (typeof method === 'function') Reflect.apply(method, handle, []);
+  };
+  return {
+    start: () => {
+      call('readStart');
+    },
+    stop: () => {
+      call('readStop');
     },
   };
 }

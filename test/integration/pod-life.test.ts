@@ -27,6 +27,10 @@ async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
   if (seen === undefined) throw new Error('It did not come to that.');
   return seen;
 }
+const endpointOf = ({ endpoint }: ProviderPod): SshEndpoint => {
+  if (endpoint === undefined) throw new Error('The pod has no endpoint.');
+  return endpoint;
+};
 const exists = async (file: string): Promise<boolean> =>
   stat(file).then(
     () => true,
@@ -142,7 +146,9 @@ describe('the end of an embedded pod', () => {
     const { podProgram } = await import('../support/pod-program.ts');
     const [command = '', ...args] = await podProgram();
     const others = Array.from({ length: 3 }, () => spawn(command, [...args, pod.folder]));
-    const codes = await Promise.all(others.map(async (other) => (await once(other, 'exit'))[0]));
+    const codes = await Promise.all(
+      others.map(async (other) => ((await once(other, 'exit')) as [number])[0]),
+    );
     expect(codes).toEqual([0, 0, 0]);
     expect((await pod.state())?.process).toEqual(state?.process);
   });
@@ -165,7 +171,7 @@ describe('local pods through crashes', () => {
       return pod?.status === 'running' ? pod : undefined;
     });
   const reach = (fixture: LocalProviderFixture, pod: ProviderPod) =>
-    openSshClient({ ...(pod.endpoint as SshEndpoint), keyPath: fixture.keyPath });
+    openSshClient({ ...endpointOf(pod), keyPath: fixture.keyPath });
   const folderOf = (fixture: LocalProviderFixture, podId: PodId): string =>
     path.join(fixture.home, 'pods', podId.slice('local:'.length));
 

@@ -291,7 +291,8 @@ describe('an embedded pod and the OpenSSH client', () => {
       );
       const up = await client.scp(...protocol, '-r', tree, 'pod:again');
       expect(up).toMatchObject({ code: 0, stderr: '' });
-      expect((await client.ssh('diff -r made again && rm -r again')).code).toBe(0);
+      const compared = await client.ssh('diff -r made again && rm -r again');
+      expect(compared.stdout.toString() + compared.stderr).toBe('');
       await rm(tree, { recursive: true });
     }
   });

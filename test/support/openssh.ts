@@ -8,8 +8,20 @@ export interface Ended {
   readonly stderr: string;
 }
 
+export interface OpenSshClient {
+  /** `flags` come before the destination. */
+  startSsh(command: string | undefined, flags?: readonly string[]): ChildProcessWithoutNullStreams;
+  ssh(command: string, stdin?: Buffer | string, flags?: readonly string[]): Promise<Ended>;
+  sftp(batch: string): Promise<Ended>;
+  /** `remote` paths are written `pod:path`. */
+  scp(...args: readonly string[]): Promise<Ended>;
+}
+
 /** The real OpenSSH client programs, with nothing of the person's own configuration. */
-export function openSshClient(endpoint: SshEndpoint, keyPath = endpoint.keyPath ?? '') {
+export function openSshClient(
+  endpoint: SshEndpoint,
+  keyPath = endpoint.keyPath ?? '',
+): OpenSshClient {
   const { host, port, user, podId } = endpoint;
   const options = [
     ['-F', 'none'],
