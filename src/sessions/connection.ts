@@ -119,7 +119,11 @@ export async function connect(endpoint: SshEndpoint, deps: ConnectDeps): Promise
         try {
           client.exec(command, (failure, channel) => {
             if (failure !== undefined) {
-              resolve(openFailureOf(failure));
+              // A dying connection also answers "Unable to exec"; a moment later it is known to be dead.
+              setImmediate(() => {
+                const dead = !open || socket.destroyed || socket.readableEnded;
+                resolve(openFailureOf(failure, dead));
+              });
               return;
             }
             channels += 1;
@@ -215,11 +219,11 @@ function failureOf(
   });
 }
 
-function openFailureOf(failure: Error): Opened {
+function openFailureOf(failure: Error, dead: boolean): Opened {
   if (failure.message.includes('Channel open failure')) return { kind: 'full' };
   if (failure.message === 'Channel is not open' || failure.message === 'Not connected')
     return { kind: 'gone' };
-  if (failure.message === 'Unable to exec') return { kind: 'refused' };
+  if (failure.message === 'Unable to exec' && !dead) return { kind: 'refused' };
   return { kind: 'unknown', cause: failure };
 }
 

@@ -281,9 +281,9 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
   it('a link that is cut again and again types each command once or not at all', async () => {
     const on = await fresh();
     await write('rm -f ~/typed', { on });
-    let busy = true;
+    const stop = new AbortController();
     const cutting = (async () => {
-      for (let round = 0; round < 12 && busy; round += 1) {
+      for (let round = 0; round < 12 && !stop.signal.aborted; round += 1) {
         await delay(60 + round * 11);
         await machine.cut();
       }
@@ -300,7 +300,7 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
           });
         },
       );
-    busy = false;
+    stop.abort();
     await cutting;
     await expect
       .poll(async () => (await read({ offset: 0, maxBytes: 1 }, on)).state, { timeout: 10_000 })
