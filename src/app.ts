@@ -5,7 +5,6 @@ import { Disposer } from './core/disposer.ts';
 import { InputError } from './core/errors.ts';
 import { providerOf } from './core/ids.ts';
 import type { Machines, Secrets } from './core/machine.ts';
-import type { ProgressSink } from './core/progress.ts';
 import { Redactor } from './core/redact.ts';
 import type { Remote } from './core/remote.ts';
 import { createFiles } from './files/files.ts';
@@ -22,7 +21,6 @@ import { createProviders } from './providers/index.ts';
 import { createProfiles } from './providers/ssh/profiles.ts';
 import { createSshIdentity } from './sessions/identity.ts';
 import { createSsh } from './sessions/ssh.ts';
-import { createProgressFile } from './store/progress-file.ts';
 import { createSqliteStore } from './store/sqlite.ts';
 import type { Services } from './tools/tool.ts';
 
@@ -35,8 +33,6 @@ export interface ProgramFiles {
 
 export interface App extends AsyncDisposable {
   readonly services: Services;
-  readonly redactor: Redactor;
-  readonly progress: ProgressSink | undefined;
   /** Mends what a crash left and enforces deadlines, again and again, until the app is disposed. */
   watch(onFailure: (error: unknown) => void): void;
 }
@@ -48,10 +44,9 @@ const WATCH_FIRST_SECONDS = 1;
 const OWN_KEYS = /^(?:GPU_LEASE_|VAST_API_KEY$|RUNPOD_API_KEY$|LAMBDA_API_KEY$)/;
 
 /** The composition root: builds every part, opens nothing. Files, connections and pods are touched on first use. */
-export function createApp(config: Config, files: ProgramFiles): App {
+export function createApp(config: Config, files: ProgramFiles, redactor = new Redactor()): App {
   const clock = systemClock;
   const disposer = new Disposer();
-  const redactor = new Redactor();
   redactor.add(config.http.token);
   const { home, workspace, limits } = config;
 
@@ -119,15 +114,6 @@ export function createApp(config: Config, files: ProgramFiles): App {
   disposer.add(() => stop.abort());
   return {
     services,
-    redactor,
-    progress:
-      config.progressFile === undefined
-        ? undefined
-        : createProgressFile({
-            file: config.progressFile,
-            clock,
-            redact: (text) => redactor.redact(text),
-          }),
     watch(onFailure) {
       const { signal } = stop;
       const round = async (): Promise<void> => {

@@ -21,7 +21,8 @@ export async function runCommand(
   const { flags, words } = splitFlags(argv);
   const config: Config = readConfig(environment, flags);
   const interrupt = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupt.abort());
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(name, () => interrupt.abort());
   let opened:
     | Promise<AsyncDisposable & { services: Awaited<ReturnType<CliHost['services']>> }>
     | undefined;

@@ -81,7 +81,8 @@ export const SETTINGS = [
   },
   {
     variable: 'GPU_LEASE_HTTP_TOKEN',
-    description: '`gpu-lease http`: the bearer token. There is no flag: arguments can be read by others.',
+    description:
+      '`gpu-lease http`: the bearer token. There is no flag: arguments can be read by others.',
     default: 'a random one, kept in the state folder',
   },
   {
@@ -102,7 +103,9 @@ const schema = z.object({
   GPU_LEASE_MAX_PODS: z.coerce.number().int().nonnegative().optional(),
   GPU_LEASE_AUTO_APPROVE_USD: amount.default(0),
   GPU_LEASE_PROGRESS_FILE: z.string().min(1).optional(),
-  GPU_LEASE_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('warn'),
+  GPU_LEASE_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('warn'),
   GPU_LEASE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(7433),
   GPU_LEASE_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
   GPU_LEASE_HTTP_TOKEN: z.string().min(16).optional(),

@@ -1,16 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { createApp, type ProgramFiles } from './app.ts';
+import type { App, ProgramFiles } from './app.ts';
 import type { Config } from './config.ts';
 import { systemClock } from './core/call.ts';
 import { ConfigError } from './core/errors.ts';
+import { Redactor } from './core/redact.ts';
 import { createLog } from './log.ts';
 import { createMcpServer } from './mcp/server.ts';
 import { serveStdio } from './mcp/stdio.ts';
+import { createProgressFile } from './store/progress-file.ts';
 import { TOOLS } from './tools/index.ts';
 
 const DISPOSE_LIMIT_SECONDS = 5;
+/** A host is slow to start us when we are slow: what the first answer does not need waits this long. */
+const OPEN_AFTER_SECONDS = 2;
 
 interface ServeOptions {
   readonly transport: 'stdio' | 'http';
@@ -24,30 +28,44 @@ interface ServeOptions {
  * live on: they belong to leases, not to this process.
  */
 export async function serve({ transport, config, version, files }: ServeOptions): Promise<number> {
-  const app = createApp(config, files);
-  const log = createLog(config.logLevel, (text) => app.redactor.redact(text));
+  const redactor = new Redactor();
+  const redact = (text: string): string => redactor.redact(text);
+  const log = createLog(config.logLevel, redact);
   const onError = (error: unknown): void => {
     log('warn', 'beside any call', error);
   };
   const createServer = createMcpServer({
     version,
     tools: TOOLS,
-    services: app.services,
-    redactor: app.redactor,
+    services: async () => (await app()).services,
+    clock: systemClock,
+    redactor,
     skillsFolder: files.skillsFolder,
     onFailure: (tool, error) => {
       log(error.code === 'internal' ? 'error' : 'info', `${tool}: ${error.code}`, error);
     },
-    onProgress: app.progress,
+    onProgress:
+      config.progressFile === undefined
+        ? undefined
+        : createProgressFile({ file: config.progressFile, clock: systemClock, redact }),
   });
-  app.watch(onError);
+  let opened: Promise<App> | undefined;
+  const app = async (): Promise<App> =>
+    (opened ??= import('./app.ts').then(({ createApp }) => {
+      const made = createApp(config, files, redactor);
+      made.watch(onError);
+      return made;
+    }));
+  // Deadlines are watched and crashes mended even when nobody calls a tool.
+  const idle = setTimeout(() => void app().catch(onError), OPEN_AFTER_SECONDS * 1000);
   try {
     if (transport === 'stdio') await serveStdio({ createServer, onError });
     else await serveOverHttp(config, createServer, onError);
   } finally {
+    clearTimeout(idle);
     const limit = AbortSignal.timeout(DISPOSE_LIMIT_SECONDS * 1000);
     await Promise.race([
-      disposeQuietly(app, onError),
+      disposeQuietly(opened, onError),
       new Promise((resolve) => limit.addEventListener('abort', resolve, { once: true })),
     ]);
   }
@@ -55,11 +73,11 @@ export async function serve({ transport, config, version, files }: ServeOptions)
 }
 
 async function disposeQuietly(
-  app: AsyncDisposable,
+  app: Promise<AsyncDisposable> | undefined,
   onError: (error: unknown) => void,
 ): Promise<void> {
   try {
-    await app[Symbol.asyncDispose]();
+    await (await app)?.[Symbol.asyncDispose]();
   } catch (failure) {
     onError(failure);
   }

@@ -3,6 +3,7 @@ import type {
   InputRequiredResult,
   ServerContext,
 } from '@modelcontextprotocol/server';
+import type { Clock } from '../core/call.ts';
 import { type AppError, toAppError } from '../core/errors.ts';
 import type { ProgressSink } from '../core/progress.ts';
 import type { Redactor } from '../core/redact.ts';
@@ -13,7 +14,9 @@ import { startProgress } from './progress.ts';
 import { failure, success } from './result.ts';
 
 export interface CallDeps {
-  readonly services: Services;
+  /** Built with the first call, so that the answer to `initialize` waits for nothing. */
+  readonly services: () => Promise<Services>;
+  readonly clock: Clock;
   readonly redactor: Redactor;
   readonly asker: Asker;
   /** Gets every failure with its cause, for the log. */
@@ -27,17 +30,17 @@ export async function callTool(
   given: unknown,
   context: ServerContext,
   initialCapabilities: () => unknown,
-  { services, redactor, asker, onFailure, onProgress }: CallDeps,
+  { services, clock, redactor, asker, onFailure, onProgress }: CallDeps,
 ): Promise<CallToolResult | InputRequiredResult> {
   const { signal } = context.mcpReq;
   const asking = asker.forCall({ tool: tool.name, args: given }, context, initialCapabilities);
-  const progress = startProgress(context, services.clock, tool.title, (message) =>
+  const progress = startProgress(context, clock, tool.title, (message) =>
     onProgress?.({ kind: 'progress', message, stage: tool.name, slot: tool.name }),
   );
   try {
     const input = readArguments(tool, given);
     const output = await tool.handle(input, {
-      ...services,
+      ...(await services()),
       signal,
       progress: (message) => {
         progress.report(redactor.redact(message));

@@ -5,6 +5,7 @@ import {
   ProtocolError,
   ProtocolErrorCode,
 } from '@modelcontextprotocol/server';
+import type { Clock } from '../core/call.ts';
 import type { AppError } from '../core/errors.ts';
 import type { ProgressSink } from '../core/progress.ts';
 import type { Redactor } from '../core/redact.ts';
@@ -21,7 +22,8 @@ export const INSTRUCTIONS =
 export interface McpDeps {
   readonly version: string;
   readonly tools: readonly Tool[];
-  readonly services: Services;
+  readonly services: () => Promise<Services>;
+  readonly clock: Clock;
   readonly redactor: Redactor;
   readonly skillsFolder: string;
   readonly onFailure: (tool: string, error: AppError) => void;

@@ -119,7 +119,8 @@ export function serverFactory({
   return createMcpServer({
     version: '0.0.0-test',
     tools: TOOLS,
-    services: fakeServices(overrides),
+    services: async () => Promise.resolve(fakeServices(overrides)),
+    clock: fakeServices(overrides).clock,
     redactor: new Redactor(),
     skillsFolder: '/nonexistent',
     onFailure: () => undefined,
