@@ -32,6 +32,7 @@ export interface Ending {
 }
 
 type Clearable =
+  | 'closingAt'
   | 'accruedAt'
   | 'absentSince'
   | 'creator'

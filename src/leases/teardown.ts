@@ -29,12 +29,15 @@ export interface Teardown {
    * Ends a pod without asking: farewell on the pod, intent on disk, the order, then looks until it is seen gone or
    * the time is over. May be called again at any time, by any process.
    */
-  end(
-    lease: Lease,
-    request: { waitSeconds: number; waiver?: Waiver | undefined },
-  ): Promise<Reading>;
+  end(lease: Lease, request: EndRequest): Promise<Reading>;
   /** What forbids the end. A look that fails is itself a gate. */
   gates(lease: Lease, options: CallOptions): Promise<readonly Gate[]>;
+}
+export interface EndRequest {
+  readonly waitSeconds: number;
+  readonly waiver?: Waiver | undefined;
+  /** When the gates were looked at: a job started after that forbids the end (`job_running`). */
+  readonly checkedAt?: string;
 }
 export interface TeardownDeps {
   readonly store: Store;
@@ -86,9 +89,17 @@ export function createTeardown(deps: TeardownDeps): Teardown {
     );
   }
 
+  /** Another agent may have started work while we said farewell; nobody has looked at its files. */
+  async function refuseLateJob({ podId }: Lease, checkedAt: string): Promise<void> {
+    if (podId === undefined) return;
+    const late = (await jobs.list(podId)).find(({ createdAt }) => createdAt > checkedAt);
+    if (late !== undefined)
+      throw new PolicyError('job_running', `Job ${late.jobId} was started in the meantime.`);
+  }
+
   async function end(
     first: Lease,
-    { waitSeconds, waiver }: { waitSeconds: number; waiver?: Waiver | undefined },
+    { waitSeconds, waiver, checkedAt }: EndRequest,
   ): Promise<Reading> {
     return lock.run(first.leaseId, async () => {
       // Looked up first where the answer to its creation was lost: there may be a machine to end.
@@ -96,6 +107,7 @@ export function createTeardown(deps: TeardownDeps): Teardown {
       if (lease.state === 'closed') return goneOf();
       // Said already before a lease is closing.
       if (lease.podId !== undefined && lease.state !== 'closing') await farewell(lease.podId);
+      if (checkedAt !== undefined && lease.state === 'open') await refuseLateJob(lease, checkedAt);
       lease = await ledger.update(lease.leaseId, (before) => ({
         ...before,
         state: 'closing',
@@ -150,6 +162,7 @@ export function createTeardown(deps: TeardownDeps): Teardown {
     const facts = providers.get(lease.provider)?.facts;
     if (lease.state === 'closed') return { outcome: 'gone', receipt: await receiptOf(lease) };
     options.progress?.('Checking what is on the pod');
+    const checkedAt = clock.now().toISOString();
     const missing = await gates(lease, options);
     let waiver: Waiver | undefined;
     if (missing.length > 0) {
@@ -170,7 +183,7 @@ export function createTeardown(deps: TeardownDeps): Teardown {
     }
     options.signal.throwIfAborted();
     options.progress?.('Ending the pod and looking until it is gone');
-    const seen = await untilAborted(end(lease, { waitSeconds, waiver }), options.signal);
+    const seen = await untilAborted(end(lease, { waitSeconds, waiver, checkedAt }), options.signal);
     const after = (await ledger.find(podId)) ?? lease;
     if (after.state === 'closed') return { outcome: 'gone', receipt: await receiptOf(after) };
     return {

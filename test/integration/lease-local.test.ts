@@ -34,6 +34,7 @@ function openServer({ home, keyPath, provider }: LocalProviderFixture, processId
     jobs: {
       collectLogs: async () => Promise.resolve(),
       refresh: async () => Promise.resolve([]),
+      list: async () => Promise.resolve([]),
     } as Partial<PodsDeps['jobs']> as PodsDeps['jobs'],
     files: { gates: async () => Promise.resolve([]) } as Partial<
       PodsDeps['files']

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RemoteError } from '../../../src/core/errors.ts';
 import type { Gate } from '../../../src/core/files.ts';
 import { type PodId, podIdSchema } from '../../../src/core/ids.ts';
+import type { Job } from '../../../src/core/job.ts';
 import { createLeaseBench, type LeaseBench } from '../../support/lease-bench.ts';
 
 const OPEN_GATE: Gate = { gate: 'artifact_not_fetched', path: 'model.pt', why: 'not home' };
@@ -122,6 +123,17 @@ describe('the gate', () => {
     expect(end).toMatchObject({ outcome: 'blocked', missing: [OPEN_GATE], pod: { podId } });
     expect(bench.cloud.calls).not.toContain('terminatePod');
     expect(bench.world.farewells).toEqual([]);
+  });
+
+  it('does not end a pod on which a job was started in the meantime', async () => {
+    const { bench, podId } = await rented();
+    const createdAt = new Date(bench.clock.now().getTime() + 1).toISOString();
+    bench.world.jobs = [{ jobId: 'job_latelate', createdAt } as unknown as Job];
+    await expect(destroy(bench, podId)).rejects.toMatchObject({ code: 'job_running' });
+    expect(bench.cloud.calls).not.toContain('terminatePod');
+    expect((await bench.store.leases.list())[0]?.state).toBe('open');
+    bench.clock.advance(1);
+    expect(await destroy(bench, podId)).toMatchObject({ outcome: 'gone' });
   });
 
   it('a waiver needs a reason [TD-02]', async () => {
