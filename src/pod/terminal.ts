@@ -1,3 +1,4 @@
+import { closeSync, constants, openSync } from 'node:fs';
 import type { ServerChannel } from 'ssh2';
 import { systemClock } from '../core/call.ts';
 import { sendSignal } from '../core/local-process.ts';
@@ -12,7 +13,7 @@ export interface TerminalSize {
 
 /** Pause the terminal when the client is this far behind. */
 const MOST_WAITING_BYTES = 1 << 20;
-const QUIET_SECONDS = 0.3;
+const QUIET_SECONDS = 0.1;
 const SIGNAL_NAMES: Readonly<Record<number, string>> = {
   1: 'HUP',
   2: 'INT',
@@ -131,20 +132,24 @@ function readingOf(terminal: object): { start(): void; stop(): void } {
 
 /**
  * node-pty closes the terminal 200 ms after the program has ended, whatever is still to be read. That close now waits
- * until nothing has come for a while; where nobody else holds the terminal, its end is seen before that anyway.
+ * until nothing has come for a while.
  */
 function closeWhenQuiet(terminal: object, isQuiet: () => boolean): () => void {
   const socket: unknown = Reflect.get(terminal, '_socket');
   if (typeof socket !== 'object' || socket === null) throw new Error('No terminal was opened.');
   const destroy: unknown = Reflect.get(socket, 'destroy');
   if (typeof destroy !== 'function') throw new Error('No terminal was opened.');
+  const slave = holdOpen(terminal);
+  let isClosed = false;
   const close = (): void => {
+    if (isClosed) return;
+    isClosed = true;
     Reflect.apply(destroy, socket, []);
+    closeSync(slave);
   };
   const { signal } = new AbortController();
   const closeLater = async (): Promise<void> => {
-    do await systemClock.sleep(QUIET_SECONDS, { signal });
-    while (!isQuiet());
+    while (!isQuiet()) await systemClock.sleep(QUIET_SECONDS, { signal });
     close();
   };
   Reflect.set(socket, 'destroy', () => {
@@ -152,6 +157,16 @@ function closeWhenQuiet(terminal: object, isQuiet: () => boolean): () => void {
     return socket;
   });
   return close;
+}
+
+/**
+ * As long as somebody holds the terminal open, its end is not seen. When it is, libuv takes the hang-up for the end of
+ * what there is to read and drops what the kernel still holds. It must not become the terminal of this process.
+ */
+function holdOpen(terminal: object): number {
+  const name: unknown = Reflect.get(terminal, '_pty');
+  if (typeof name !== 'string') throw new Error('No terminal was opened.');
+  return openSync(name, constants.O_RDWR | constants.O_NOCTTY);
 }
 
 /** Bytes as they are: the types of node-pty only know text. */

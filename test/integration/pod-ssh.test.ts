@@ -168,7 +168,10 @@ describe('an embedded pod and the OpenSSH client', () => {
       });
       const seen = collected(channel);
       channel.write('echo started; sleep 1000; echo "status $?"\n');
-      await until(async () => Promise.resolve(/^started/m.test(seen())));
+      await until(async () => {
+        const running = await client.ssh('ps -eo args | grep -c "^sleep 1000$" || true');
+        return running.stdout.toString() === '1\n';
+      });
       channel.write('\x03');
       channel.write('echo alive $((6*7))\n');
       await until(async () => Promise.resolve(seen().includes('alive 42')));
