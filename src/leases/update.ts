@@ -1,5 +1,5 @@
 import type { CallOptions, Clock } from '../core/call.ts';
-import { InputError, PolicyError, RemoteError } from '../core/errors.ts';
+import { InputError, PolicyError, ProviderError, RemoteError } from '../core/errors.ts';
 import { type PodId, providerOf } from '../core/ids.ts';
 import type { Jobs } from '../core/job.ts';
 import type { Lease } from '../core/lease.ts';
@@ -44,7 +44,10 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
     else if (lease === undefined) throw await strangerError(podId, providers, options);
     if (lease.state === 'closed') throw new RemoteError('pod_gone', 'This pod is gone.');
     if (lease.state === 'closing')
-      throw new InputError('unsupported', 'This pod is being destroyed.');
+      throw new ProviderError(
+        'teardown_unconfirmed',
+        'This pod was ordered to end and has not been seen gone yet.',
+      );
     if (name !== undefined) lease = await rename(lease, name, ledger);
     if ((ttlMinutes !== undefined && adopt !== true) || budgetUsd !== undefined)
       lease = await prolong(lease, change, options, deps);

@@ -208,6 +208,16 @@ describe('update', () => {
     );
   });
 
+  it('changes nothing on a pod that is being ended', async () => {
+    const { bench, podId } = await rented();
+    bench.cloud.faults.terminateFails = 99;
+    const request = { discardUnfetched: false, waitSeconds: 0 };
+    await bench.pods.destroy(podId, request, bench.options);
+    await expect(
+      bench.pods.update(podId, { ttlMinutes: 600 }, bench.options),
+    ).rejects.toMatchObject({ code: 'teardown_unconfirmed' });
+  });
+
   it('renames', async () => {
     const { bench, podId } = await rented();
     expect(await bench.pods.update(podId, { name: 'ada' }, bench.options)).toMatchObject({
