@@ -57,9 +57,13 @@ export function serveSftp(sftp: SFTPWrapper, home: string): void {
     if (handle.kind !== 'file') throw new Error('Not an open file.');
     return handle;
   };
-  /** Every request gets exactly one answer: its own, or the status of its failure. */
+  let before: Promise<void> = Promise.resolve();
+  /**
+   * Every request gets exactly one answer: its own, or the status of its failure. In the order of the requests: the
+   * scp of OpenSSH 9 cuts a file off where the answers change places, and calls that success.
+   */
   const answer = (request: number, work: () => Promise<void>): void => {
-    work().catch((failure: unknown) => {
+    before = before.then(work).catch((failure: unknown) => {
       sftp.status(request, statusOf(failure), wordsOf(failure));
     });
   };
@@ -189,8 +193,10 @@ export function serveSftp(sftp: SFTPWrapper, home: string): void {
   });
   sftp.once('end', () => {
     // The client has said all; it waits for us to close, and scp wants to hear that all went well.
-    sayExitStatusZero(sftp);
-    sftp.end();
+    void before.then(() => {
+      sayExitStatusZero(sftp);
+      sftp.end();
+    });
   });
   sftp.once('close', () => {
     for (const handle of handles.values())

@@ -300,6 +300,18 @@ describe('an embedded pod and the OpenSSH client', () => {
     }
   });
 
+  it('no scp loses a part of a file, however the disk answers', async () => {
+    await client.ssh('head -c 1000000 /dev/urandom > big');
+    const want = sha256(await readFile(path.join(pod.home, 'big')));
+    const local = path.join(folder, 'big');
+    for (let round = 0; round < 12; round += 1) {
+      expect((await client.scp('-s', 'pod:big', local)).code).toBe(0);
+      expect(sha256(await readFile(local))).toBe(want);
+      expect((await client.scp('-s', local, 'pod:up')).code).toBe(0);
+      expect(sha256(await readFile(path.join(pod.home, 'up')))).toBe(want);
+    }
+  });
+
   it('survives nonsense on its port', async () => {
     const { connect } = await import('node:net');
     for (const nonsense of [randomBytes(5000), Buffer.from('SSH-2.0-x\r\n'), Buffer.alloc(0)]) {
