@@ -1,6 +1,23 @@
 // Bundles the server and the embedded pod. Packages with native parts stay outside and load on first use.
 import { chmod, readFile, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { build } from 'esbuild';
+
+/** zod's fifty languages are a third of its code, and every start would read them. */
+const englishOnly = {
+  name: 'english-only',
+  setup(on) {
+    on.onResolve({ filter: /locales\/index\.js$/ }, async ({ path, pluginData, ...from }) => {
+      if (pluginData === 'asked' || !/[\\/]zod[\\/]/.test(from.importer)) return undefined;
+      const { path: index } = await on.resolve(path, { ...from, pluginData: 'asked' });
+      return { path: index, namespace: 'english-only' };
+    });
+    on.onLoad({ filter: /.*/, namespace: 'english-only' }, ({ path }) => ({
+      contents: "export { default as en } from './en.js';",
+      resolveDir: dirname(path),
+    }));
+  },
+};
 
 const manifest = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
 const root = new URL('..', import.meta.url).pathname;
@@ -13,10 +30,10 @@ await build({
   bundle: true,
   splitting: true,
   format: 'esm',
+  plugins: [englishOnly],
   platform: 'node',
   target: 'node20',
   minify: true,
-  keepNames: true,
   sourcemap: true,
   sourcesContent: false,
   legalComments: 'linked',

@@ -10,7 +10,6 @@ import { createLog } from './log.ts';
 import { createMcpServer } from './mcp/server.ts';
 import { serveStdio } from './mcp/stdio.ts';
 import { createProgressFile } from './store/progress-file.ts';
-import { TOOLS } from './tools/index.ts';
 
 const DISPOSE_LIMIT_SECONDS = 5;
 /** A host is slow to start us when we are slow: what the first answer does not need waits this long. */
@@ -36,7 +35,7 @@ export async function serve({ transport, config, version, files }: ServeOptions)
   };
   const createServer = createMcpServer({
     version,
-    tools: TOOLS,
+    tools: async () => (await import('./tools/index.ts')).TOOLS,
     services: async () => (await app()).services,
     clock: systemClock,
     redactor,

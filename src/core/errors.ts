@@ -77,7 +77,7 @@ export abstract class AppError<Code extends ErrorCode = ErrorCode> extends Error
 
   constructor(code: Code, message: string, options: AppErrorOptions = {}) {
     super(message, options);
-    this.name = new.target.name;
+    this.name = 'AppError';
     this.code = code;
     this.hint = options.hint ?? HINTS[code];
     this.retryable = RETRYABLE.has(code);

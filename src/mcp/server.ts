@@ -21,7 +21,8 @@ export const INSTRUCTIONS =
 
 export interface McpDeps {
   readonly version: string;
-  readonly tools: readonly Tool[];
+  /** Loaded with the first list or call: twenty schemas are not built before `initialize` is answered. */
+  readonly tools: () => Promise<readonly Tool[]>;
   readonly services: () => Promise<Services>;
   readonly clock: Clock;
   readonly redactor: Redactor;
@@ -41,7 +42,6 @@ interface InitializedPeer {
  */
 export function createMcpServer(deps: McpDeps): McpServerFactory {
   const { version, tools, skillsFolder } = deps;
-  const byName = new Map(tools.map((tool) => [tool.name, tool]));
   const skills = createSkills(skillsFolder);
   const asker = createAsker(randomBytes(32).toString('hex'));
   const callDeps = { ...deps, asker };
@@ -68,9 +68,11 @@ export function createMcpServer(deps: McpDeps): McpServerFactory {
     );
     const { server } = mcp;
     const peer: InitializedPeer = server;
-    server.setRequestHandler('tools/list', () => ({ tools: (listed ??= tools.map(advertise)) }));
+    server.setRequestHandler('tools/list', async () => ({
+      tools: (listed ??= (await tools()).map(advertise)),
+    }));
     server.setRequestHandler('tools/call', async ({ params }, context) => {
-      const tool = byName.get(params.name);
+      const tool = (await tools()).find(({ name }) => name === params.name);
       if (tool === undefined)
         throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Tool ${params.name} not found`);
       return callTool(

@@ -118,7 +118,7 @@ export function serverFactory({
 }: TestServerOptions = {}): McpServerFactory {
   return createMcpServer({
     version: '0.0.0-test',
-    tools: TOOLS,
+    tools: async () => Promise.resolve(TOOLS),
     services: async () => Promise.resolve(fakeServices(overrides)),
     clock: fakeServices(overrides).clock,
     redactor: new Redactor(),

@@ -54,7 +54,10 @@ const packageOf = (from: string): string =>
 
 it.each(inFolders)('$file imports only what its layer may', ({ file, text }) => {
   const layer = layerOf(file);
-  for (const [, from = ''] of text.matchAll(/(?:\bfrom|\bimport)[\s(]+'([^']+)'/g)) {
+  const statements =
+    /^(?:import|export)\s[^;'"]*?\bfrom\s+'([^']+)'|^import\s+'([^']+)'|\bimport\(\s*'([^']+)'/gm;
+  for (const [, named, bare, lazy] of text.matchAll(statements)) {
+    const from = named ?? bare ?? lazy ?? '';
     if (from.startsWith('node:') || builtinModules.includes(from)) continue;
     if (from.startsWith('.')) {
       const target = layerOf(path.relative(root, path.resolve(root, path.dirname(file), from)));
