@@ -53,7 +53,13 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
   const store = disposer.use(createSqliteStore({ file: path.join(home, 'state.db') }));
   const providers = createProviders({ home, podProgram: files.podProgram, clock });
   const identity = createSshIdentity({ home, keyPath: config.sshKey });
-  const profiles = createProfiles({ store, remote: () => remote, clock, home });
+  const profiles = createProfiles({
+    store,
+    remote: () => remote,
+    clock,
+    home,
+    cloudEndpoint: async (podId, options) => managed.endpoint(podId, options),
+  });
   const managed = createManagedMachines({ store, providers, identity });
   const machines: Machines = {
     endpoint: async (podId, options) =>

@@ -33,7 +33,7 @@ export const SETTINGS = [
   {
     variable: 'GPU_LEASE_MAX_USD_PER_HOUR',
     flag: '--max-usd-per-hour',
-    description: 'No pod dearer than this. No agent can lift it.',
+    description: 'Most dollars an hour over all pods together. No agent can lift it.',
   },
   {
     variable: 'GPU_LEASE_BUDGET_USD',

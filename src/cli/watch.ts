@@ -32,12 +32,15 @@ async function round({ services, out, signal, clock }: CommandContext): Promise<
   const at = clock.now().toISOString();
   try {
     const { pods } = await services();
-    await pods.reconcile({ signal });
+    // A repair that fails must not keep deadlines from being enforced.
+    const repair = await Promise.allSettled([pods.reconcile({ signal })]);
     const actions = await pods.enforce({ signal });
     const { usdPerHour, pods: all } = await pods.list({ includeEnded: false }, { signal });
     out.value({ at, actions, pods: all.length, usdPerHour });
     for (const action of actions) out.line(`${at}  ${out.paint('yellow', shown(action))}`);
     out.line(out.paint('dim', `${at}  ${all.length} pods, ${usd(usdPerHour)} per hour`));
+    for (const outcome of repair)
+      if (outcome.status === 'rejected') throw toAppError(outcome.reason, signal);
     return true;
   } catch (thrown) {
     if (signal.aborted) return true;

@@ -177,5 +177,4 @@ export interface Pods {
   enforce(options: CallOptions): Promise<readonly string[]>;
 }
 
-export const gatesSchema = z.array(gateSchema);
 export const offersSchema = z.array(offerSchema);

@@ -40,7 +40,10 @@ async function newPair(): Promise<{ readonly private: string; readonly public: s
     const key = ssh2.utils.parseKey(pair.private);
     if (key instanceof Error) continue;
     const signature: unknown = key.sign(proof);
-    if (Buffer.isBuffer(signature) && key.verify(proof, signature)) return pair;
+    if (!Buffer.isBuffer(signature)) continue;
+    // A failure comes back as an Error, which is truthy.
+    const verified: unknown = key.verify(proof, signature);
+    if (verified === true) return pair;
   }
 }
 

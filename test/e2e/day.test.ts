@@ -7,8 +7,16 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as OldHttpTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { describe, expect, it } from 'vitest';
-import { BuiltServer, MAIN, sandbox } from '../support/built-server.ts';
-import { type Caller, finished, gone, readyPod, transcript } from '../support/day.ts';
+import { BuiltServer, listAt, MAIN, sandbox, textAt } from '../support/built-server.ts';
+import {
+  type Caller,
+  finished,
+  gone,
+  opened,
+  readyPod,
+  started,
+  transcript,
+} from '../support/day.ts';
 
 type Box = Awaited<ReturnType<typeof sandbox>>;
 type Opened = Caller & AsyncDisposable;
@@ -24,7 +32,7 @@ const ROADS: readonly { readonly road: string; readonly open: (box: Box) => Prom
   { road: 'bare JSON-RPC over stdio, 2025-06-18', open: async (box) => BuiltServer.start(box) },
   {
     road: 'v2 client over stdio, 2026-07-28',
-    open: async (box) => overSdk(modernClient(), (client) => client.connect(stdio(box))),
+    open: async (box) => overSdk(modernClient(), async (client) => client.connect(stdio(box))),
   },
   {
     road: 'v2 client over HTTP, 2026-07-28',
@@ -32,7 +40,7 @@ const ROADS: readonly { readonly road: string; readonly open: (box: Box) => Prom
       const http = await startHttp(box);
       return overSdk(
         modernClient(),
-        (client) => client.connect(new StreamableHTTPClientTransport(http.url, HEADERS)),
+        async (client) => client.connect(new StreamableHTTPClientTransport(http.url, HEADERS)),
         http.stop,
       );
     },
@@ -46,7 +54,7 @@ const ROADS: readonly { readonly road: string; readonly open: (box: Box) => Prom
       const transport = new OldHttpTransport(http.url, HEADERS) as unknown as Parameters<
         OldClient['connect']
       >[0];
-      return overSdk(client, (it) => it.connect(transport), http.stop);
+      return overSdk(client, async (it) => it.connect(transport), http.stop);
     },
   },
 ];
@@ -64,7 +72,7 @@ describe.each(ROADS)('the whole day through $road', ({ open }) => {
     );
 
     const podId = await readyPod(client, { name: 'day' });
-    const { sessionId } = await client.call('session_open', { podId });
+    const sessionId = await opened(client, podId);
     await client.call('session_write', { sessionId, input: 'cd / && WORD=kept' });
     const said = await client.call('session_write', {
       sessionId,
@@ -87,7 +95,7 @@ describe.each(ROADS)('the whole day through $road', ({ open }) => {
     });
     expect(again).toMatchObject({ sent: { files: 0 }, unchanged: { files: 1 } });
 
-    const { jobId } = await client.call('job_start', {
+    const jobId = await started(client, {
       podId,
       command: 'sh work.sh',
       cwd: 'project',
@@ -101,13 +109,13 @@ describe.each(ROADS)('the whole day through $road', ({ open }) => {
 
     const refused = await client.call('destroy', { podId });
     expect(refused).toMatchObject({ outcome: 'blocked' });
-    expect(refused['missing'].length).toBeGreaterThan(0);
+    expect(listAt(refused, 'missing')).not.toHaveLength(0);
 
     const fetched = await client.call('fetch_artifacts', { jobId, localPath: 'results' });
-    const [file] = fetched['manifest'].files;
+    const [file] = listAt(fetched, 'manifest.files');
     expect(file).toMatchObject({ path: 'metrics.json', proof: 'loaded' });
     const bytes = await readFile(path.join(box.workspace, 'results', 'metrics.json'));
-    expect(createHash('sha256').update(bytes).digest('hex')).toBe(file.sha256);
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(textAt(file, 'sha256'));
 
     const ended = await gone(client, podId);
     expect(ended['receipt']).toMatchObject({ podId, usdPerHour: 0 });
@@ -192,7 +200,9 @@ async function startHttp(box: Box): Promise<{ url: URL; stop: () => Promise<void
       const found = /http:\/\/127\.0\.0\.1:\d+\/mcp/.exec(said);
       if (found) resolve(new URL(found[0]));
     });
-    child.once('exit', () => reject(new Error(`http ended: ${said}`)));
+    child.once('exit', () => {
+      reject(new Error(`http ended: ${said}`));
+    });
   });
   return {
     url,

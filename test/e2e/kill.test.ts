@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { BuiltServer, sandbox } from '../support/built-server.ts';
-import { finished, gone, readyPod, transcript } from '../support/day.ts';
+import { BuiltServer, listAt, numberAt, sandbox, textAt } from '../support/built-server.ts';
+import { finished, gone, opened, readyPod, started, transcript } from '../support/day.ts';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const pause = async (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -18,18 +18,20 @@ describe('kill -9 of the built server', () => {
     async (delay) => {
       await using box = await sandbox();
       const first = await BuiltServer.start(box);
-      const { offers } = await first.call('find_offer', { providers: ['local'] });
+      const found = await first.call('find_offer', { providers: ['local'] });
       const lost = first
-        .tool('create_pod', { offerId: offers[0].offerId, waitSeconds: 25 })
+        .tool('create_pod', { offerId: textAt(found, 'offers.0.offerId'), waitSeconds: 25 })
         .catch(() => undefined);
       await pause(delay);
       await first.kill9();
       await lost;
 
       await using next = await BuiltServer.start(box);
-      const { pods } = await next.call('list_pods');
-      expect(pods.every((pod: { mode: string }) => pod.mode === 'managed')).toBe(true);
-      for (const { podId } of pods) await gone(next, podId);
+      const onDisk = await podFolders(box.home);
+      const pods = listAt(await next.call('list_pods'), 'pods');
+      expect(pods.length).toBeGreaterThanOrEqual(onDisk.length);
+      expect(pods.every((pod) => textAt(pod, 'mode') === 'managed')).toBe(true);
+      for (const pod of pods) await gone(next, textAt(pod, 'podId'));
       expect(await podFolders(box.home)).toEqual([]);
       expect(await box.podPids()).toEqual([]);
       expect((await next.call('list_pods'))['pods']).toEqual([]);
@@ -40,7 +42,7 @@ describe('kill -9 of the built server', () => {
     await using box = await sandbox();
     const first = await BuiltServer.start(box);
     const podId = await readyPod(first);
-    const { sessionId } = await first.call('session_open', { podId });
+    const sessionId = await opened(first, podId);
     await first.call('session_write', {
       sessionId,
       input: 'mkdir -p deep && cd deep && export WORD=kept',
@@ -104,7 +106,7 @@ describe('kill -9 of the built server', () => {
         remotePath: 'project',
       });
       expect(synced).toMatchObject({ verified: true });
-      expect(synced['sent'].files + synced['unchanged'].files).toBe(40);
+      expect(numberAt(synced, 'sent.files') + numberAt(synced, 'unchanged.files')).toBe(40);
       expect((await readdir(remote)).sort()).toEqual([...content.keys()].sort());
       await gone(next, podId);
     },
@@ -128,14 +130,13 @@ describe('kill -9 of the built server', () => {
       await lost;
 
       await using next = await BuiltServer.start(box);
-      const { pods } = await next.call('list_pods');
-      const jobs: { jobId: string }[] = pods[0].jobs ?? [];
+      const jobs = listAt(await next.call('list_pods'), 'pods.0.jobs');
       const [pod = ''] = await podFolders(box.home);
       const runs = path.join(box.home, 'pods', pod, 'home', 'runs');
-      const started = await readFile(runs, 'utf8').catch(() => '');
-      if (started !== '') expect(jobs).toHaveLength(1);
-      for (const { jobId } of jobs) {
-        const end = await finished(next, jobId);
+      const begun = await readFile(runs, 'utf8').catch(() => '');
+      if (begun !== '') expect(jobs).toHaveLength(1);
+      for (const job of jobs) {
+        const end = await finished(next, textAt(job, 'jobId'));
         const ran = await readFile(runs, 'utf8').catch(() => '');
         if (end['status'] === 'completed') expect(ran).toBe('begun\nended\n');
         else expect(ran).toBe('');
@@ -149,7 +150,7 @@ describe('kill -9 of the built server', () => {
     await using box = await sandbox();
     const first = await BuiltServer.start(box);
     const podId = await readyPod(first);
-    const { jobId } = await first.call('job_start', {
+    const jobId = await started(first, {
       podId,
       command:
         'i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo "step $i/40"; sleep 0.05; done; echo out > result.txt',
@@ -159,7 +160,7 @@ describe('kill -9 of the built server', () => {
     await using next = await BuiltServer.start(box);
     expect(await finished(next, jobId)).toMatchObject({ status: 'completed', exitCode: 0 });
     const log = await next.call('job_logs', { jobId, stream: 'stdout', offset: 0 });
-    expect(log['output'].trim().split('\n')).toEqual(
+    expect(textAt(log, 'output').trim().split('\n')).toEqual(
       Array.from({ length: 40 }, (_, index) => `step ${index + 1}/40`),
     );
     expect(await next.call('destroy', { podId })).toMatchObject({ outcome: 'blocked' });
@@ -173,15 +174,14 @@ describe('kill -9 of the built server', () => {
       await using box = await sandbox();
       const first = await BuiltServer.start(box);
       const podId = await readyPod(first);
-      const { jobId } = await first.call('job_start', {
+      const jobId = await started(first, {
         podId,
         command: 'head -c 30000000 /dev/urandom > big.bin && sha256sum big.bin | cut -c1-64',
         artifacts: ['big.bin'],
       });
       await finished(first, jobId);
-      const expected = (await first.call('job_logs', { jobId, stream: 'stdout', offset: 0 }))[
-        'output'
-      ].trim();
+      const log = await first.call('job_logs', { jobId, stream: 'stdout', offset: 0 });
+      const expected = textAt(log, 'output').trim();
       const lost = first
         .tool('fetch_artifacts', { jobId, localPath: 'out' })
         .catch(() => undefined);
@@ -199,7 +199,9 @@ describe('kill -9 of the built server', () => {
 
       await using next = await BuiltServer.start(box);
       const fetched = await next.call('fetch_artifacts', { jobId, localPath: 'out' });
-      expect(fetched['manifest'].files[0]).toMatchObject({ path: 'big.bin', sha256: expected });
+      expect(fetched).toMatchObject({
+        manifest: { files: [{ path: 'big.bin', sha256: expected }] },
+      });
       expect(sha256(await readFile(home))).toBe(expected);
       await gone(next, podId);
     },

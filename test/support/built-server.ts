@@ -11,8 +11,7 @@ export const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
 export type Json = Record<string, unknown>;
 export interface ToolAnswer {
   readonly isError: boolean;
-  // biome-ignore format: one line says it
-  readonly data: Record<string, any>;
+  readonly data: Record<string, unknown>;
   readonly text: string;
 }
 
@@ -50,7 +49,9 @@ export class BuiltServer implements AsyncDisposable {
       this.stderr += chunk.toString();
     });
     this.child.stdin.on('error', () => undefined);
-    createInterface({ input: this.child.stdout }).on('line', (line) => this.#take(line));
+    createInterface({ input: this.child.stdout }).on('line', (line) => {
+      this.#take(line);
+    });
     this.child.once('exit', () => {
       for (const { reject } of this.#waiting.values()) reject(new Error('the server ended'));
       this.#waiting.clear();
@@ -89,7 +90,7 @@ export class BuiltServer implements AsyncDisposable {
     const [first] = (result['content'] ?? []) as { text?: string }[];
     return {
       isError: result['isError'] === true,
-      data: (result['structuredContent'] ?? {}) as Record<string, never>,
+      data: (result['structuredContent'] ?? {}) as Json,
       text: first?.text ?? '',
     };
   }
@@ -134,6 +135,28 @@ export class BuiltServer implements AsyncDisposable {
     this.#waiting.get(id)?.resolve(message);
     this.#waiting.delete(id);
   }
+}
+
+function at(data: unknown, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], data);
+}
+/** The string at a dotted path of a result, like `offers.0.offerId`. Throws when there is none. */
+export function textAt(data: unknown, path: string): string {
+  const value = at(data, path);
+  if (typeof value !== 'string') throw new Error(`no text at ${path} of ${JSON.stringify(data)}`);
+  return value;
+}
+export function numberAt(data: unknown, path: string): number {
+  const value = at(data, path);
+  if (typeof value !== 'number') throw new Error(`no number at ${path} of ${JSON.stringify(data)}`);
+  return value;
+}
+export function listAt(data: unknown, path: string): readonly unknown[] {
+  const value = at(data, path);
+  if (!Array.isArray(value)) throw new Error(`no list at ${path} of ${JSON.stringify(data)}`);
+  return value;
 }
 
 /** State folder and workspace of their own; ends every pod process below them before the folders go. */

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { ToolAnswer } from './built-server.ts';
+import { numberAt, type ToolAnswer, textAt } from './built-server.ts';
 
 /** What a day needs of a client, whatever its era and transport. */
 export interface Caller {
@@ -12,14 +12,14 @@ export async function readyPod(
   client: Caller,
   extra: Record<string, unknown> = {},
 ): Promise<string> {
-  const { offers } = await client.call('find_offer', { providers: ['local'] });
+  const found = await client.call('find_offer', { providers: ['local'] });
   const created = await client.call('create_pod', {
-    offerId: offers[0].offerId,
+    offerId: textAt(found, 'offers.0.offerId'),
     waitSeconds: 0,
     ...extra,
   });
   expect(['provisioning', 'ready']).toContain(created['status']);
-  const podId: string = created['pod'].podId;
+  const podId = textAt(created, 'pod.podId');
   const got = await client.call('get_pod', { podId, waitFor: 'ready', waitSeconds: 45 });
   expect(got).toMatchObject({ reached: true, pod: { status: 'ready' } });
   return podId;
@@ -36,9 +36,9 @@ export async function transcript(
   for (;;) {
     const page = await client.call('session_read', { sessionId, offset, format });
     expect(page['offset']).toBe(offset);
-    text += page['output'];
+    text += textAt(page, 'output');
     if (page['nextOffset'] === offset) return text;
-    offset = page['nextOffset'];
+    offset = numberAt(page, 'nextOffset');
   }
 }
 
@@ -48,7 +48,7 @@ export async function finished(client: Caller, jobId: string): Promise<ToolAnswe
     const seen = await client.call('job_wait', { jobId, waitSeconds: 25 });
     if (
       !['running', 'bootstrapping', 'syncing', 'provisioning', 'running_unreachable'].includes(
-        seen['status'],
+        textAt(seen, 'status'),
       )
     )
       return seen;
@@ -64,4 +64,18 @@ export async function gone(
   const ended = await client.call('destroy', { podId, ...extra });
   expect(ended).toMatchObject({ outcome: 'gone' });
   return ended;
+}
+
+/** Opens a shell and answers with its id. */
+export async function opened(
+  client: Caller,
+  podId: string,
+  extra: Record<string, unknown> = {},
+): Promise<string> {
+  return textAt(await client.call('session_open', { podId, ...extra }), 'sessionId');
+}
+
+/** Starts a job and answers with its id. */
+export async function started(client: Caller, args: Record<string, unknown>): Promise<string> {
+  return textAt(await client.call('job_start', args), 'jobId');
 }
