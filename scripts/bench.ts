@@ -52,7 +52,7 @@ async function inUse(): Promise<void> {
   const { tools } = (await server.request('tools/list')) as { tools: Record<string, unknown>[] };
   const seenByModels = tools.map((tool) => ({ ...tool, outputSchema: undefined }));
   const sizes = seenByModels.map((tool) => ({
-    name: String(tool['name']),
+    name: String('name' in tool ? tool.name : ''),
     size: JSON.stringify(tool).length,
   }));
   const seen = JSON.stringify(seenByModels).length;

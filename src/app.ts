@@ -117,7 +117,9 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
   };
 
   const stop = new AbortController();
-  disposer.add(() => stop.abort());
+  disposer.add(() => {
+    stop.abort();
+  });
   return {
     services,
     watch(onFailure) {

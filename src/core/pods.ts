@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { CallOptions } from './call.ts';
-import { type Gate, gateSchema } from './files.ts';
+import type { Gate } from './files.ts';
 import {
   type PodId,
   type ProviderName,
