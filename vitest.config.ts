@@ -6,6 +6,8 @@ const project = (name: string, testTimeout = 5_000) => ({
 
 export default defineConfig({
   test: {
+    // Most tests wait for real processes, so more of them than cores run at once.
+    maxWorkers: 3,
     projects: [
       project('unit', 15_000),
       project('contract', 30_000),
