@@ -37,6 +37,8 @@ export interface ProviderPod {
   readonly createdAt?: string | undefined;
   /** What the cloud says about its state, in its own words (foreign text). */
   readonly detail?: string | undefined;
+  /** What a person should know about its state, in our own words. */
+  readonly problem?: string | undefined;
 }
 
 /** Dated facts about what a provider keeps and charges (MO-12, MO-16, SK-03). */

@@ -16,7 +16,7 @@ export interface Ledger {
   close(leaseId: string, end: Ending): Promise<Lease>;
   /**
    * The pod of a closed lease was seen all the same. One that was thought never to have come to be is open again; one that
-   * was thought gone is closing again.
+   * was ordered to end, or thought gone, is closing again. A receipt that spoke too early is withdrawn.
    */
   reopen(leaseId: string, podId: PodId): Promise<Lease>;
   note(kind: string, lease: Lease, text: string): Promise<void>;
@@ -142,14 +142,16 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
       return store.transaction(async (tx) => {
         const before = await present(tx, leaseId);
         if (before.state !== 'closed') return before;
+        const isNew = before.podId === undefined;
         const after: Lease = {
           ...without(before, 'endedAt', 'failure', 'absentSince'),
           podId,
-          state: before.podId === undefined ? 'open' : 'closing',
-          ...(before.podId === undefined ? { stage: 'created' } : {}),
+          state: isNew && before.closingAt === undefined ? 'open' : 'closing',
+          ...(isNew ? { stage: 'created' } : {}),
         };
-        const lease = before.podId === undefined ? without(after, 'accruedAt') : after;
+        const lease = isNew ? without(after, 'accruedAt') : after;
         await tx.leases.put(leaseId, lease);
+        await tx.receipts.delete(podId);
         await noteIn(tx, 'reopened', lease, 'The pod was seen after its lease was closed.');
         return lease;
       });

@@ -70,9 +70,9 @@ function checkSum(name: string, limit: number | undefined, before: number, wante
     );
 }
 
-/** A thousandth of a cent is the noise of adding up fractions, not money. */
+/** A thousandth of a cent is the noise of adding up fractions, not money. A sum that is no number is over any limit. */
 function exceeds(amount: number, limit: number | undefined): limit is number {
-  return limit !== undefined && amount > limit + 0.000_01;
+  return limit !== undefined && !(amount <= limit + 0.000_01);
 }
 
 function refuse(name: string, why: string): never {

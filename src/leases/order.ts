@@ -73,7 +73,7 @@ export async function orderPod(
   } catch (failure) {
     return afterFailure(intended, failure, deps);
   }
-  const lease = await ledger.update(intended.leaseId, (before) => ({
+  const known = await ledger.update(intended.leaseId, (before) => ({
     ...without(before, 'creator'),
     podId: pod.podId,
     state: before.state === 'intended' ? 'open' : before.state,
@@ -85,6 +85,7 @@ export async function orderPod(
         }
       : {}),
   }));
+  const lease = await reopened(known, pod, ledger);
   const isDearer = pod.usdPerHour > lease.usdPerHour * 1.001 + 0.000_01;
   if (lease.state === 'open' && !isDearer) return { kind: 'created', lease };
   const reason = isDearer
@@ -153,10 +154,19 @@ async function afterFailure(lease: Lease, failure: unknown, deps: OrderDeps): Pr
     { ...wait, signal },
   );
   if (found === undefined) return lost(lease, reason, deps);
-  const adopted = await observer.settle(lease, found);
+  const adopted = await reopened(await observer.settle(lease, found), found.pod, ledger);
   return adopted.state === 'open'
     ? { kind: 'created', lease: adopted }
     : ended(adopted, await teardown.end(adopted, { waitSeconds: CLEANUP_SECONDS }), reason);
+}
+
+/** The answer took so long that another process gave the pod up: it is there all the same. */
+async function reopened(
+  lease: Lease,
+  { podId }: Pick<ProviderPod, 'podId'>,
+  ledger: Ledger,
+): Promise<Lease> {
+  return lease.state === 'closed' ? ledger.reopen(lease.leaseId, podId) : lease;
 }
 
 /** Nobody can tell now: the lease stays open without a pod, and `reconcile` goes on looking. */

@@ -29,7 +29,7 @@ export function createPods(deps: PodsDeps): Pods {
   const { store, providers, remote, clock, processId, isAlive = isProcessAlive } = deps;
   const creating = new Set<string>();
   const isBeingCreated = ({ state, leaseId, creator }: Lease): boolean =>
-    state === 'intended' &&
+    (state === 'intended' || state === 'closing') &&
     creator !== undefined &&
     (creator === processId ? creating.has(leaseId) : isAlive(creator));
   const ledger = createLedger({ store, clock });

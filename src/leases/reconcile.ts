@@ -86,12 +86,19 @@ export function createEnforce(deps: CareDeps): Pods['enforce'] {
 }
 
 async function expire(lease: Lease, why: string, deps: CareDeps): Promise<readonly string[]> {
-  const { ledger, teardown, providers, clock } = deps;
+  const { ledger, observer, teardown, providers, clock } = deps;
   const id = handleOf(lease);
   const power = providers.get(lease.provider)?.power;
   if (lease.terms.onExpiry === 'stop' && power !== undefined && lease.podId !== undefined) {
     if (lease.stoppedAt !== undefined) return [];
-    await power.stopPod(lease.podId, { signal: limitOf(60) });
+    try {
+      await power.stopPod(lease.podId, { signal: limitOf(60) });
+    } catch (failure) {
+      // What is gone cannot be stopped: seen so, its lease ends.
+      const settled = await observer.settle(lease, await observer.look(lease));
+      if (settled.state === 'closed') return [`${id}: gone already, ${why}.`];
+      throw failure;
+    }
     await ledger.update(lease.leaseId, (before) => stopped(before, clock));
     await ledger.note('expired', lease, `Stopped: ${why}.`);
     return [`${id}: stopped, ${why}.`];

@@ -103,15 +103,25 @@ export function createTeardown(deps: TeardownDeps): Teardown {
   ): Promise<Reading> {
     return lock.run(first.leaseId, async () => {
       // Looked up first where the answer to its creation was lost: there may be a machine to end.
-      let lease = await observer.settle(first, await observer.look(first));
-      if (lease.state === 'closed') return goneOf();
+      const closing = (before: Lease) => ({
+        closingAt: before.closingAt ?? clock.now().toISOString(),
+      });
+      // On record before the look that may give the pod up: should it turn up after that, it is not wanted.
+      if (first.podId === undefined)
+        await ledger.update(first.leaseId, (before) => ({ ...before, ...closing(before) }));
+      const found = await observer.look(first);
+      let lease = await observer.settle(first, found);
+      if (lease.state === 'closed') {
+        if (found.kind !== 'present') return goneOf();
+        lease = await ledger.reopen(lease.leaseId, found.pod.podId);
+      }
       // Said already before a lease is closing.
       if (lease.podId !== undefined && lease.state !== 'closing') await farewell(lease.podId);
       if (checkedAt !== undefined && lease.state === 'open') await refuseLateJob(lease, checkedAt);
       lease = await ledger.update(lease.leaseId, (before) => ({
         ...before,
         state: 'closing',
-        closingAt: before.closingAt ?? clock.now().toISOString(),
+        ...closing(before),
         ...(waiver === undefined || before.waiver !== undefined ? {} : { waiver }),
       }));
       let nextOrder = 0;

@@ -104,6 +104,12 @@ function problemOf({ lease, reading }: Seen, status: PodStatus, now: Date): stri
   if (lease.state !== 'closed' && reading?.kind === 'unknown')
     return `${reading.why}; what is shown was true at ${lease.observedAt ?? lease.createdAt}.`;
   if (lease.failure !== undefined) return lease.failure;
+  if (lease.state !== 'closed' && reading?.kind === 'present') {
+    const { problem } = reading.pod;
+    if (problem !== undefined) return problem;
+    if (status === 'failed')
+      return 'The provider says that it failed; it may go on costing money until destroy.';
+  }
   if (lease.podId === undefined && status === 'unknown')
     return 'The answer to its creation was lost. It is looked for by its label; until then it may cost money.';
   const { budgetUsd } = lease;

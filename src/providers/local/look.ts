@@ -39,9 +39,39 @@ export async function lookAtPod(
     usdPerHour: 0,
     createdAt: config.createdAt,
     ...seen,
+    ...(await problemOf(config, state, seen.status)),
     ...(seen.status === 'running' && port !== undefined && hostKey !== undefined
       ? { endpoint: endpointOf(files, config, port, hostKey) }
       : {}),
+  };
+}
+
+/** The words are ours: those in the pod's own files could be anybody's. */
+async function problemOf(
+  { podToken, setup }: EmbeddedPodConfig,
+  state: EmbeddedPodState | undefined,
+  status: ProviderPod['status'],
+): Promise<Pick<ProviderPod, 'problem'>> {
+  if (status === 'failed') {
+    const left = await processesOfPod(podToken);
+    const start = 'update_pod with action start brings the pod back, destroy ends it.';
+    return {
+      problem:
+        left.length === 0
+          ? `Its process has ended and nothing of it runs. ${start}`
+          : `Its process has ended, but ${left.length} processes of it may still work, and nobody can log in. ${start}`,
+    };
+  }
+  if (status !== 'running') return {};
+  if (state?.alarm) return { problem: 'It raised an alarm: see state.json in its folder.' };
+  const { setupExitCode } = state ?? {};
+  if (setup === undefined || setupExitCode === 0) return {};
+  const log = 'its output is in .gpu-lease/bootstrap.log below the home of the pod';
+  return {
+    problem:
+      setupExitCode === undefined
+        ? `Its boot script has not ended yet; ${log}.`
+        : `Its boot script failed with exit code ${setupExitCode}; ${log}.`,
   };
 }
 

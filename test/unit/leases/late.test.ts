@@ -1,0 +1,156 @@
+import { describe, expect, it } from 'vitest';
+import { offerIdSchema, podIdSchema } from '../../../src/core/ids.ts';
+import { createMemoryStore } from '../../../src/store/memory.ts';
+import { ManualClock } from '../../support/clock.ts';
+import { anOffer, createFakeProvider } from '../../support/fake-provider.ts';
+import { createLeaseBench } from '../../support/lease-bench.ts';
+
+const request = { discardUnfetched: false, waitSeconds: 25 };
+const limits = { autoApproveUsd: 100 };
+
+/** Two servers on one state. The cloud of the first makes the machine only when `answer` is called. */
+function slowCreation(name: 'vast' | 'local' = 'vast') {
+  const clock = new ManualClock();
+  const store = createMemoryStore();
+  let answer = (): void => undefined;
+  const gate = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  let arrive = (): void => undefined;
+  const arrived = new Promise<void>((resolve) => {
+    arrive = resolve;
+  });
+  const cloud = createFakeProvider({
+    clock,
+    name,
+    offers: [anOffer({ id: 'a', provider: name })],
+    before: async (call) => {
+      if (call !== 'createPod') return;
+      arrive();
+      await gate;
+    },
+  });
+  const open = (processId: string) =>
+    createLeaseBench({
+      provider: cloud,
+      store,
+      clock,
+      limits,
+      processId,
+      isAlive: (id) => id === 'first' || id === 'second',
+    });
+  return { clock, store, cloud, first: open('first'), second: open('second'), answer, arrived };
+}
+const handleIn = async ({ store }: ReturnType<typeof slowCreation>) => {
+  const [lease] = await store.leases.list();
+  return podIdSchema.parse(`${lease?.provider ?? ''}:${lease?.label ?? ''}`);
+};
+
+describe('a creation that ends late', () => {
+  it('is ours again although a clock that jumped made others give it up [L-01] [CR-04]', async () => {
+    const scene = slowCreation('local');
+    const { clock, store, cloud, first, second } = scene;
+    const creating = first.create({ offerIds: [offerIdSchema.parse('local:a')] });
+    await scene.arrived;
+    // A laptop slept: the creator is as alive as before, and its creation looks too old to be true.
+    clock.advance(1000);
+    await second.pods.list({ includeEnded: false }, second.options);
+    expect((await store.leases.list())[0]).toMatchObject({ state: 'closed' });
+    scene.answer();
+    const outcome = await creating;
+    const [lease, ...others] = await store.leases.list();
+    expect(others).toEqual([]);
+    expect(cloud.machines).toHaveLength(1);
+    expect(lease).toMatchObject({ state: 'open', podId: 'local:1000' });
+    expect(outcome).toMatchObject({ status: 'provisioning', pod: { podId: 'local:1000' } });
+  });
+
+  it('waits for the creator before it calls a pod gone that was destroyed meanwhile [TD-04]', async () => {
+    const scene = slowCreation();
+    const { store, cloud, first, second } = scene;
+    const creating = first.create();
+    await scene.arrived;
+    const podId = await handleIn(scene);
+    const seen = await second.pods.destroy(podId, { ...request, waitSeconds: 100 }, second.options);
+    expect(seen).toMatchObject({ outcome: 'unknown' });
+    scene.answer();
+    expect(await creating).toMatchObject({ status: 'failed', attempts: [{ cleanup: 'gone' }] });
+    expect(cloud.alive()).toEqual([]);
+    expect((await store.leases.list())[0]).toMatchObject({ state: 'closed', podId: 'vast:1000' });
+  });
+
+  it('ends what a destroy before it meant, even when that was given up [TD-06]', async () => {
+    const scene = slowCreation('local');
+    const { clock, store, cloud, first, second } = scene;
+    const creating = first.create({ offerIds: [offerIdSchema.parse('local:a')] });
+    await scene.arrived;
+    clock.advance(1000);
+    const podId = await handleIn(scene);
+    await second.pods.destroy(podId, { ...request, waitSeconds: 200 }, second.options);
+    expect((await store.leases.list())[0]).toMatchObject({ state: 'closed' });
+    scene.answer();
+    const outcome = await creating;
+    expect(cloud.machines).toHaveLength(1);
+    expect(cloud.alive()).toEqual([]);
+    expect(outcome).toMatchObject({ status: 'failed', attempts: [{ cleanup: 'gone' }] });
+  });
+});
+
+it('a receipt that spoke too early is replaced by the true one [RP-05]', async () => {
+  const bench = createLeaseBench({ limits });
+  const outcome = await bench.create();
+  if (outcome.status !== 'ready') throw new Error(outcome.status);
+  const { podId } = outcome.pod;
+  bench.clock.advance(3600);
+  await bench.pods.destroy(podId, request, bench.options);
+  const early = await bench.pods.receipt(podId);
+  for (const machine of bench.cloud.machines) machine.alive = true;
+  bench.clock.advance(3600);
+  await bench.pods.list({ includeEnded: false }, bench.options);
+  await bench.pods.reconcile(bench.options);
+  const late = await bench.pods.receipt(podId);
+  expect(bench.cloud.alive()).toEqual([]);
+  expect(Date.parse(late?.endedAt ?? '')).toBeGreaterThan(Date.parse(early?.endedAt ?? '') + 3e6);
+  expect(late?.estimatedUsd).toBeGreaterThan((early?.estimatedUsd ?? 0) + 0.4);
+});
+
+it('a lease whose times cannot be read blocks spending instead of hiding from the limits [CO-12]', async () => {
+  const bench = createLeaseBench({ limits: { ...limits, budgetUsd: 10 } });
+  await bench.create();
+  const [lease] = await bench.store.leases.list();
+  if (lease === undefined) throw new Error('no lease');
+  await bench.store.leases.put(lease.leaseId, { ...lease, deadlineAt: 'soon' });
+  await expect(bench.create({ ttlMinutes: 60 })).rejects.toMatchObject({ code: 'budget_exceeded' });
+  expect(bench.cloud.alive()).toHaveLength(1);
+});
+
+it('a pod that is gone already when it shall be stopped ends its lease, once [RE-19]', async () => {
+  const bench = createLeaseBench({
+    limits,
+    cloud: {
+      canStop: true,
+      before: (call) => {
+        if (call === 'stopPod') throw new Error('404');
+      },
+    },
+  });
+  const outcome = await bench.create({ ttlMinutes: 60, onExpiry: 'stop' });
+  if (outcome.status !== 'ready') throw new Error(outcome.status);
+  bench.cloud.vanish(outcome.pod.podId);
+  bench.clock.advance(3600);
+  expect(await bench.pods.enforce(bench.options)).toEqual([
+    `${outcome.pod.podId}: gone already, its deadline has come.`,
+  ]);
+  expect(await bench.pods.enforce(bench.options)).toEqual([]);
+  expect(await bench.pods.receipt(outcome.pod.podId)).toBeDefined();
+});
+
+it('a pod that failed says that it may go on costing money', async () => {
+  const bench = createLeaseBench({ limits });
+  const outcome = await bench.create();
+  if (outcome.status !== 'ready') throw new Error(outcome.status);
+  for (const machine of bench.cloud.machines) machine.status = 'failed';
+  const { pod } = await bench.pods.get(outcome.pod.podId, { waitSeconds: 0 }, bench.options);
+  expect(pod).toMatchObject({ status: 'failed' });
+  expect(pod.problem).toContain('may go on costing money');
+});
