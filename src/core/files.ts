@@ -65,7 +65,10 @@ export const artifactRecordSchema = z.object({
   bytes: z.int().nonnegative(),
   sha256: z.string(),
   proof: proofSchema,
+  /** When the manifest of that fetch was begun: what was written later may not be in it. */
   fetchedAt: z.string(),
+  /** Declared patterns of the job, relative to its folder, of which that fetch brought home everything there was. */
+  wholeOf: z.array(z.string()).exactOptional(),
 });
 export type ArtifactRecord = Readonly<z.output<typeof artifactRecordSchema>>;
 

@@ -2,11 +2,12 @@ import type { Clock } from '../core/call.ts';
 import { isAppError, RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { isCompressible } from './compressible.ts';
-import { checkLanding, landFiles, quarantine, removeFolder } from './land.ts';
+import { checkLanded, checkLanding, landFiles, quarantine, removeFolder } from './land.ts';
+import { withLocalFailures } from './local-failure.ts';
 import { type Manifest, type ManifestFile, makeManifest, type Wanted } from './manifest.ts';
 import type { Pod } from './pod.ts';
 import { type Pulled, pullFiles } from './pull.ts';
-import { totalBytes } from './sync-plan.ts';
+import { amountOf, totalBytes } from './sync-plan.ts';
 
 const ATTEMPTS = 3;
 const RETRY_SECONDS = 5;
@@ -26,9 +27,7 @@ export async function bringHome(
   let current = manifest;
   let files = absent;
   for (let round = 0; ; round += 1) {
-    pod.call.progress?.(
-      `Fetching ${files.length} files, ${Math.ceil(totalBytes(files) / 1e6)} MB.`,
-    );
+    pod.call.progress?.(`Fetching ${amountOf(files)}.`);
     const outcome = await tryPull(clock, pod, wanted.root, files, folders.partialFolder);
     if (outcome.failure === undefined) break;
     const again = round === 0 ? await makeManifest(pod, wanted) : current;
@@ -48,8 +47,9 @@ export async function bringHome(
     current = again;
     await checkLanding(folders.destination, files);
   }
-  await landFiles(folders.destination, folders.partialFolder, files);
+  await withLocalFailures(async () => landFiles(folders.destination, folders.partialFolder, files));
   await removeFolder(folders.partialFolder);
+  await checkLanded(folders.destination, files, pod.call.signal);
   return current;
 }
 

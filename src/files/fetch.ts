@@ -1,19 +1,30 @@
-import { createHash } from 'node:crypto';
-import { mkdir, realpath, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
-import { InputError, RemoteError } from '../core/errors.ts';
+import { InputError } from '../core/errors.ts';
 import type { FetchRequest, FetchResult } from '../core/files.ts';
-import { type PodId, randomToken } from '../core/ids.ts';
+import { randomToken } from '../core/ids.ts';
+import { isTerminal } from '../core/job.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { bringHome } from './bring-home.ts';
 import type { FilesDeps } from './deps.ts';
 import { checkLanding, isHome } from './land.ts';
-import { listPod, lookFor, type Manifest, type ManifestFile, makeManifest } from './manifest.ts';
-import { relativePattern } from './patterns.ts';
+import { withLocalFailures } from './local-failure.ts';
+import {
+  listPod,
+  lookFor,
+  type Manifest,
+  type ManifestFile,
+  makeManifest,
+  sourceOf,
+  type Wanted,
+} from './manifest.ts';
+import { refuseFullHere, takePartial } from './partial.ts';
+import { relativePattern, selects } from './patterns.ts';
 import { openPod, type Pod } from './pod.ts';
-import { type Fetched, keepRecords, proveFiles } from './records.ts';
+import { type Fetched, keepRecords, proveFiles, refuseOthersOnly } from './records.ts';
+import { holdsData, refusedOf } from './refused.ts';
 import { podFolders } from './remote-folder.ts';
 import { DEFAULT_EXCLUDES } from './rules.ts';
 import { totalBytes } from './sync-plan.ts';
@@ -60,11 +71,12 @@ async function fetchOnce(
       manifest: listed(wanted.root, files),
       missing: [...found.missing],
       leftOnPod: await leftOnPod(pod, wanted.root, found.files),
-      ...refusedOf(found),
+      ...refusedOf(found, wanted.patterns, MAX_LISTED),
     };
   }
 
   options.progress?.('Making the manifest on the pod.');
+  const fetchedAt = deps.clock.now().toISOString();
   const manifest = await makeManifest(pod, wanted);
   refuseNothing(manifest.files.length, manifest.missing, request.strict, manifest.odd);
   const left = await leftOnPod(pod, wanted.root, manifest.files);
@@ -72,18 +84,14 @@ async function fetchOnce(
   const absent: ManifestFile[] = [];
   for (const file of manifest.files)
     if (!(await isHome(path.join(destination, file.path), file, options.signal))) absent.push(file);
-  await refuseFullHere(destination, absent);
+  await refuseOthersOnly(deps, request.podId, wanted.root, destination, absent, options);
   const home =
-    absent.length === 0
-      ? manifest
-      : await bringHome(deps.clock, pod, wanted, manifest, absent, {
-          destination,
-          partialFolder: await partialFolder(deps.workspace, destination, request.podId),
-        });
+    absent.length === 0 ? manifest : await pull(deps, pod, wanted, manifest, absent, destination);
 
   options.progress?.(`Opening ${home.files.length} files.`);
   const files = await proveFiles(destination, home.files, request.verify, options.signal);
-  await keepRecords(deps, request, wanted.root, files);
+  const whole = wholePatterns(request, wanted.patterns, home);
+  await keepRecords(deps, request, wanted.root, files, { fetchedAt, whole });
   return {
     ...shared,
     manifest: {
@@ -92,15 +100,27 @@ async function fetchOnce(
     },
     missing: [...home.missing],
     leftOnPod: left,
-    ...refusedOf(home),
+    ...refusedOf(home, wanted.patterns, MAX_LISTED),
   };
 }
 
-async function whatIsWanted(
+async function pull(
   deps: FilesDeps,
   pod: Pod,
-  request: FetchRequest,
-): Promise<Parameters<typeof lookFor>[1]> {
+  wanted: Wanted,
+  manifest: Manifest,
+  absent: readonly ManifestFile[],
+  destination: string,
+): Promise<Manifest> {
+  return withLocalFailures(async () => {
+    await using partial = await takePartial(deps.workspace, destination, pod.podId);
+    await refuseFullHere(partial.folder, absent);
+    const folders = { destination, partialFolder: partial.folder };
+    return await bringHome(deps.clock, pod, wanted, manifest, absent, folders);
+  });
+}
+
+async function whatIsWanted(deps: FilesDeps, pod: Pod, request: FetchRequest): Promise<Wanted> {
   const exclude = request.exclude;
   if (request.jobId === undefined) {
     if (request.paths.length === 0)
@@ -116,6 +136,8 @@ async function whatIsWanted(
     return { root: named, patterns, exclude };
   }
   const job = await deps.jobs.get(request.jobId);
+  // The end is noted before the manifest is made: only what is fetched after it is known to be all.
+  if (!isTerminal(job.status)) await deps.jobs.refresh(request.podId, pod.call);
   if (job.podId !== request.podId)
     throw new InputError('invalid_input', 'This job belongs to another pod.');
   const asked = request.paths.length > 0 ? request.paths : job.artifacts;
@@ -124,6 +146,20 @@ async function whatIsWanted(
       hint: 'Name paths relative to the job folder. Use dryRun with paths ["."] to see what is there.',
     });
   return { root: job.cwd, patterns: asked.map((item) => relativePattern(job.cwd, item)), exclude };
+}
+
+/** Those that a job declared and that are home now without exception. */
+function wholePatterns(
+  { exclude, jobId }: FetchRequest,
+  patterns: readonly string[],
+  { odd, refusedNames, missing }: Manifest,
+): readonly string[] {
+  if (jobId === undefined || exclude.length > 0 || refusedNames > 0) return [];
+  const left = odd.filter((entry) => holdsData(entry, patterns));
+  return patterns.filter(
+    (pattern) =>
+      !missing.includes(pattern) && !left.some(({ path: name }) => selects(pattern)(name)),
+  );
 }
 
 function refuseNothing(
@@ -154,28 +190,15 @@ function refuseNothing(
 async function leftOnPod(
   pod: Pod,
   root: string,
-  fetched: readonly { readonly path: string }[],
+  fetched: readonly { readonly path: string; readonly source?: string }[],
 ): Promise<FetchResult['leftOnPod']> {
-  const taken = new Set(fetched.map((file) => file.path));
+  const taken = new Set(fetched.map(sourceOf));
   const { entries } = await listPod(pod, root, [''], DEFAULT_EXCLUDES);
   return entries
     .filter((entry) => entry.kind === 'file' && !taken.has(entry.path))
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, MAX_LISTED)
     .map(({ path: name, bytes }) => ({ path: name, bytes }));
-}
-
-function refusedOf({
-  odd,
-  refusedNames,
-}: Pick<Manifest, 'odd' | 'refusedNames'>): Pick<FetchResult, 'refused'> {
-  const refused = odd.slice(0, MAX_LISTED).map(({ path: name, kind }) => ({
-    path: name,
-    why: kind === 'link' ? 'symbolic link' : 'not a regular file',
-  }));
-  if (refusedNames > 0)
-    refused.push({ path: '', why: `${refusedNames} names that cannot be files here` });
-  return refused.length === 0 ? {} : { refused };
 }
 
 /** Files with a problem first; the whole list is in the manifest file. */
@@ -188,31 +211,6 @@ function listed(root: string, files: readonly Fetched[]): FetchResult['manifest'
     totalFiles: files.length,
     totalBytes: totalBytes(files),
   };
-}
-
-/** Beside the destination, so that a rename never crosses file systems; the same one for the same call, so that it resumes. */
-async function partialFolder(
-  workspace: string,
-  destination: string,
-  podId: PodId,
-): Promise<string> {
-  const key = createHash('sha256').update(`${podId}\0${destination}`).digest('hex').slice(0, 12);
-  return destination === (await realpath(workspace))
-    ? path.join(destination, `.gpu-lease.partial-${key}`)
-    : `${destination}.partial-${key}`;
-}
-
-async function refuseFullHere(destination: string, files: readonly ManifestFile[]): Promise<void> {
-  let existing = destination;
-  let space = await statfs(existing).catch(() => undefined);
-  while (space === undefined && existing !== path.dirname(existing)) {
-    existing = path.dirname(existing);
-    space = await statfs(existing).catch(() => undefined);
-  }
-  if (space !== undefined && space.bavail * space.bsize < totalBytes(files))
-    throw new RemoteError('disk_full', 'This machine has too little space for these files.', {
-      hint: 'Free some space here, choose another localPath, or fetch less with exclude.',
-    });
 }
 
 async function writeManifest(

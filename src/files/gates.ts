@@ -1,15 +1,16 @@
 import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
-import { isAppError } from '../core/errors.ts';
+import { type AppError, isAppError } from '../core/errors.ts';
 import { type ArtifactRecord, type Gate, PROOF_LEVELS } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
 import { isTerminal, type Job } from '../core/job.ts';
 import type { FilesDeps } from './deps.ts';
 import { isHome } from './land.ts';
-import { type ManifestFile, makeManifest } from './manifest.ts';
+import { type Manifest, makeManifest } from './manifest.ts';
 import { relativePattern, selects } from './patterns.ts';
 import { openPod } from './pod.ts';
 import { prove } from './prove.ts';
+import { holdsData, namesRefused, whyRefused } from './refused.ts';
 import { isBelow } from './remote-target.ts';
 
 /** See `Files.gates`. Reads the pod, the records and the files on this machine afresh; trusts none of them alone. */
@@ -55,11 +56,9 @@ async function gatesOfJob(
     const matches = selects(pattern);
     const pod = await manifestOf(deps, job, pattern, options);
     const home = [...byPath].filter(([name]) => matches(name));
-    gates.push(
-      ...(pod === undefined
-        ? await gatesUnseen(job, pattern, home, options)
-        : await gatesSeen(job, pattern, pod, byPath, options)),
-    );
+    if (pod === 'unreachable') gates.push(...(await gatesUnseen(job, pattern, home, options)));
+    else if (pod instanceof Error) gates.push(unclear(job, pattern, pod));
+    else gates.push(...(await gatesSeen(job, pattern, pod, byPath, options)));
   }
   return unique(gates);
 }
@@ -68,19 +67,36 @@ async function gatesOfJob(
 async function gatesSeen(
   job: Job,
   pattern: string,
-  pod: readonly ManifestFile[],
+  pod: Manifest,
   byPath: ReadonlyMap<string, ArtifactRecord>,
   options: CallOptions,
 ): Promise<readonly Gate[]> {
   const { jobId } = job;
-  if (pod.length === 0) {
+  const gates: Gate[] = pod.odd
+    .filter((entry) => holdsData(entry, [pattern]))
+    .map((entry) => ({
+      gate: 'artifact_not_fetched',
+      jobId,
+      path: entry.path,
+      why: whyRefused(entry, [pattern]),
+    }));
+  if (pod.refusedNames > 0)
+    gates.push({
+      gate: 'artifact_not_fetched',
+      jobId,
+      path: pattern,
+      why: namesRefused(pod.refusedNames),
+    });
+  if (pod.files.length === 0) {
     const home = [...byPath].filter(([name]) => selects(pattern)(name));
-    if (home.length > 0) return gatesUnseen(job, pattern, home, options, 'seen');
-    const why = `The job ended as ${job.status} and nothing on the pod matches.`;
-    return [{ gate: 'artifact_not_fetched', jobId, path: pattern, why }];
+    if (home.length > 0) gates.push(...(await gatesHome(job, home, options)));
+    else if (gates.length === 0) {
+      const other = pod.odd[0] === undefined ? '' : ` ${whyRefused(pod.odd[0], [pattern])}`;
+      const why = `The job ended as ${job.status} and no file on the pod matches.${other}`;
+      gates.push({ gate: 'artifact_not_fetched', jobId, path: pattern, why });
+    }
   }
-  const gates: Gate[] = [];
-  for (const file of pod) {
+  for (const file of pod.files) {
     const record = byPath.get(file.path);
     const about = { jobId, path: file.path };
     if (record === undefined)
@@ -92,39 +108,67 @@ async function gatesSeen(
   return gates;
 }
 
-/** The pod did not answer, or no longer has it: only what was fetched after the end of the job counts as all. */
+/** The pod did not answer: only what was fetched whole after the end of the job counts as all. */
 async function gatesUnseen(
   job: Job,
   pattern: string,
   home: readonly (readonly [string, ArtifactRecord])[],
   options: CallOptions,
-  seen?: 'seen',
 ): Promise<readonly Gate[]> {
   const { jobId } = job;
-  const gates: Gate[] = [];
+  const about = { jobId, path: pattern };
+  const gates = [...(await gatesHome(job, home, options))];
+  // The pod has its own clock; when its end was seen here, that is what a fetch here compares with.
+  const endSeenAt = job.status === 'lost' ? job.endedAt : (job.observedAt ?? job.endedAt);
   const late = home.filter(
-    ([, record]) => job.endedAt === undefined || record.fetchedAt >= job.endedAt,
+    ([, { fetchedAt }]) => endSeenAt === undefined || fetchedAt >= endSeenAt,
   );
-  if (seen === undefined && late.length === 0)
+  if (late.length === 0)
     gates.push(
       {
         gate: 'not_checked',
-        jobId,
-        path: pattern,
+        ...about,
         why: 'The pod cannot be read, so what it still holds is unknown.',
       },
       {
         gate: 'artifact_not_fetched',
-        jobId,
-        path: pattern,
-        why: 'Nothing of it was fetched after the job ended.',
+        ...about,
+        why: 'Nothing of it was fetched after the job was seen to have ended.',
       },
     );
+  else if (
+    gates.length > 0 ||
+    !late.some(([, record]) => record.wholeOf?.includes(pattern) === true)
+  )
+    gates.push({
+      gate: 'not_checked',
+      ...about,
+      why: 'The pod cannot be read, and only a part of it is known to be home.',
+    });
+  return gates;
+}
+
+async function gatesHome(
+  { jobId }: Job,
+  home: readonly (readonly [string, ArtifactRecord])[],
+  options: CallOptions,
+): Promise<readonly Gate[]> {
+  const gates: Gate[] = [];
   for (const [name, record] of home)
     gates.push(...(await gatesOfRecord({ jobId, path: name }, record, options)));
-  if (seen === undefined && late.length > 0 && gates.length > 0)
-    gates.push({ gate: 'not_checked', jobId, path: pattern, why: 'The pod cannot be read.' });
   return gates;
+}
+
+/** The pod answers, but its files could not be compared. */
+function unclear({ jobId }: Job, pattern: string, failure: AppError): Gate {
+  if (failure.code === 'checksum_mismatch')
+    return {
+      gate: 'artifact_changed',
+      jobId,
+      path: pattern,
+      why: 'Files there change while they are read: something still writes them. End it with job_cancel, then fetch again.',
+    };
+  return { gate: 'not_checked', jobId, path: pattern, why: failure.message };
 }
 
 async function gatesOfRecord(
@@ -145,20 +189,29 @@ async function gatesOfRecord(
   return problem === undefined ? [] : [{ gate: 'artifact_broken', ...about, why: problem }];
 }
 
-/** What the pod holds for one pattern; undefined when it could not be read. */
+const UNREACHABLE = [
+  'ssh_unreachable',
+  'ssh_refused',
+  'host_key_changed',
+  'link_lost',
+  'pod_gone',
+  'pod_not_ready',
+];
+
+/** What the pod holds for one pattern, or why that cannot be said. */
 async function manifestOf(
   deps: FilesDeps,
   job: Job,
   pattern: string,
   options: CallOptions,
-): Promise<readonly ManifestFile[] | undefined> {
+): Promise<Manifest | AppError | 'unreachable'> {
   try {
     const pod = openPod(deps.remote, job.podId, options);
     const wanted = { root: job.cwd, patterns: [pattern], exclude: [] };
-    return (await makeManifest(pod, wanted)).files;
+    return await makeManifest(pod, wanted);
   } catch (failure) {
     if (options.signal.aborted || !isAppError(failure)) throw failure;
-    return undefined;
+    return UNREACHABLE.includes(failure.code) ? 'unreachable' : failure;
   }
 }
 

@@ -5,6 +5,7 @@ import { copyFile, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { InputError, RemoteError } from '../core/errors.ts';
 import { randomToken } from '../core/ids.ts';
+import { quoteForeign } from '../core/untrusted.ts';
 import type { ManifestFile } from './manifest.ts';
 import { refuseLinksBelow } from './workspace.ts';
 
@@ -66,6 +67,7 @@ export async function landFiles(
   await flush(partialFolder, [...uses.keys()]);
   for (const { path: name, sha256 } of files) {
     const target = path.join(destination, name);
+    await refuseLinksBelow(destination, name);
     const partial = path.join(partialFolder, sha256);
     const left = (uses.get(sha256) ?? 1) - 1;
     uses.set(sha256, left);
@@ -77,6 +79,39 @@ export async function landFiles(
       await rename(copy, target);
     }
   }
+  const folders = new Set(
+    files.map(({ path: name }) => path.dirname(path.join(destination, name))),
+  );
+  await flush(destination, [...folders], 'r');
+}
+
+/** Reads what landed from where it landed: two names may be one here, and others may write. Throws `checksum_mismatch`. */
+export async function checkLanded(
+  destination: string,
+  files: readonly ManifestFile[],
+  signal: AbortSignal,
+): Promise<void> {
+  const wrong: ManifestFile[] = [];
+  for (const file of files)
+    if (!(await isHome(path.join(destination, file.path), file, signal))) wrong.push(file);
+  if (wrong.length === 0) return;
+  const folded = files.map(({ path: name }) => name.normalize('NFC').toLowerCase());
+  const collide = new Set(folded).size < folded.length;
+  throw new RemoteError(
+    'checksum_mismatch',
+    `${wrong.length} files below localPath are not what was fetched.`,
+    {
+      foreignText: quoteForeign(
+        wrong
+          .slice(0, 10)
+          .map((file) => file.path)
+          .join('\n'),
+      ),
+      hint: collide
+        ? 'Names that differ only in letter case are one file on this machine. Rename one on the pod, then call again.'
+        : 'Something else writes there. Call again, or choose an empty localPath.',
+    },
+  );
 }
 
 /** Moves what arrived with a wrong hash aside, for a person to look at. Returns the folder. */
@@ -102,13 +137,13 @@ const AT_ONCE = 8;
 const MANY = 200;
 
 /** Onto the disk before any old file is replaced. For many files one `sync` of the file system is far cheaper. */
-async function flush(folder: string, names: readonly string[]): Promise<void> {
+async function flush(folder: string, names: readonly string[], flags = 'r+'): Promise<void> {
   const isDone = names.length > MANY && (await syncFileSystem(folder));
   if (isDone) return;
   const queue = names.values();
   const worker = async (): Promise<void> => {
     for (const name of queue) {
-      await using handle = await open(path.join(folder, name), 'r+');
+      await using handle = await open(path.resolve(folder, name), flags);
       await handle.sync();
     }
   };

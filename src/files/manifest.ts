@@ -2,7 +2,8 @@ import { RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { type Selection, select, startsOf } from './patterns.ts';
 import { hashSeconds, type Pod } from './pod.ts';
-import { type Listing, listScript, parseListing } from './pod-listing.ts';
+import { followLinks } from './pod-links.ts';
+import { type Listing, listScript, NO_FOLDER, NOT_ALL, parseListing } from './pod-listing.ts';
 import { factsScript, parseFacts } from './pod-names.ts';
 import { totalBytes } from './sync-plan.ts';
 
@@ -10,6 +11,8 @@ export interface ManifestFile {
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** Where the bytes are on the pod when `path` is a link to them. */
+  readonly source?: string;
 }
 export interface Manifest extends Omit<Selection, 'files'> {
   readonly files: readonly ManifestFile[];
@@ -23,15 +26,23 @@ export interface Wanted {
   readonly exclude: readonly string[];
 }
 
-const NO_FOLDER = 44;
-
 /** What the patterns select right now, with sizes and without hashes. A root that does not exist holds nothing. */
 export async function lookFor(
   pod: Pod,
   wanted: Wanted,
 ): Promise<Selection & Pick<Listing, 'refusedNames'>> {
-  const { entries, refusedNames } = await listPod(pod, wanted.root, startsOf(wanted.patterns), []);
-  return { ...select(entries, wanted.patterns, wanted.exclude), refusedNames };
+  for (let round = 0; ; round += 1) {
+    const listing = await listPod(pod, wanted.root, startsOf(wanted.patterns), []);
+    if (listing.whole) {
+      const entries = await followLinks(pod, wanted, listing.entries);
+      const { refusedNames } = listing;
+      return { ...select(entries, wanted.patterns, wanted.exclude), refusedNames };
+    }
+    if (round === 2)
+      throw new RemoteError('remote_failed', 'The pod could not list all of its files.', {
+        foreignText: listing.problem,
+      });
+  }
 }
 
 export async function listPod(
@@ -39,14 +50,15 @@ export async function listPod(
   root: string,
   starts: readonly string[],
   prune: readonly string[],
-): Promise<Listing> {
+): Promise<Listing & { readonly whole: boolean; readonly problem: string }> {
   const result = await pod.run(listScript(root, starts, prune), { timeoutSeconds: 300 });
-  if (result.exitCode === NO_FOLDER) return { entries: [], refusedNames: 0 };
-  if (result.exitCode !== 0)
+  const problem = quoteForeign(result.stderr.toString('utf8'), 600);
+  if (result.exitCode === NO_FOLDER) return { entries: [], refusedNames: 0, whole: true, problem };
+  if (result.exitCode !== 0 && result.exitCode !== NOT_ALL)
     throw new RemoteError('remote_failed', 'The pod could not list its files.', {
-      foreignText: quoteForeign(result.stderr.toString('utf8'), 600),
+      foreignText: problem,
     });
-  return parseListing(result.stdout);
+  return { ...parseListing(result.stdout), whole: result.exitCode === 0, problem };
 }
 
 /**
@@ -56,7 +68,7 @@ export async function listPod(
 export async function makeManifest(pod: Pod, wanted: Wanted): Promise<Manifest> {
   for (let round = 0; ; round += 1) {
     const before = await lookFor(pod, wanted);
-    const names = before.files.map(({ path }) => path);
+    const names = [...new Set(before.files.map(sourceOf))];
     const output = await pod.must(factsScript(wanted.root, names, []), {
       timeoutSeconds: hashSeconds(totalBytes(before.files)),
       what: 'hash the files',
@@ -65,12 +77,13 @@ export async function makeManifest(pod: Pod, wanted: Wanted): Promise<Manifest> 
     const after = new Map((await lookFor(pod, wanted)).files.map((file) => [file.path, file]));
     const files: ManifestFile[] = [];
     const unsure: string[] = [];
-    for (const { path, bytes, stamp } of before.files) {
-      const sha256 = facts.get(path)?.sha256;
+    for (const file of before.files) {
+      const { path, bytes, stamp, source } = file;
+      const sha256 = facts.get(sourceOf(file))?.sha256;
       const again = after.get(path);
       if (sha256 === undefined || again?.stamp !== stamp || again.bytes !== bytes)
         unsure.push(path);
-      else files.push({ path, bytes, sha256 });
+      else files.push({ path, bytes, sha256, ...(source === undefined ? {} : { source }) });
     }
     if (unsure.length === 0) return { ...before, files };
     if (round === 1)
@@ -83,4 +96,9 @@ export async function makeManifest(pod: Pod, wanted: Wanted): Promise<Manifest> 
         },
       );
   }
+}
+
+/** Where the bytes of a file are, relative to the root. */
+export function sourceOf({ path, source }: Pick<ManifestFile, 'path' | 'source'>): string {
+  return source ?? path;
 }

@@ -8,13 +8,24 @@ export interface RemoteEntry {
   readonly bytes: number;
   /** Changes whenever the content may have: time of last change, inode. Compared, never interpreted. */
   readonly stamp: string;
-  readonly kind: 'file' | 'link' | 'other';
+  /** `unreadable`: a file or a whole folder that this login may not read. */
+  readonly kind: 'file' | 'link' | 'unreadable' | 'other';
+  /** Of a link that was followed: the file it stands for, relative to the listed folder. */
+  readonly source?: string;
+  /** Of a link to a folder inside the listed folder: that folder, relative. */
+  readonly folder?: string;
+  /** A link to nothing. */
+  readonly dangling?: true;
 }
 export interface Listing {
   readonly entries: readonly RemoteEntry[];
   /** Names that no honest file has, or that this machine cannot hold. */
   readonly refusedNames: number;
 }
+
+/** Exit codes of the script: no such folder; something below could not be listed. */
+export const NO_FOLDER = 44;
+export const NOT_ALL = 45;
 
 /**
  * A script that lists everything below `starts` (relative names; '' is the folder itself), never following a link. GNU
@@ -30,23 +41,35 @@ export function listScript(
   const pruned = all.map((name) => `-name ${shellQuote(name)}`).join(' -o ');
   const cases = all.map((name) => `*/${name.endsWith('*') ? name : shellQuote(name)}`).join('|');
   return [
-    `cd ${shellQuote(folder)} 2>/dev/null || exit 44`,
+    `cd ${shellQuote(folder)} 2>/dev/null || exit ${NO_FOLDER}`,
     `if find /dev/null -printf '' >/dev/null 2>&1; then`,
     'g() { if [ -e "$1" ] || [ -h "$1" ]; then',
-    `find "$1" \\( -type d \\( ${pruned} \\) -prune \\) -o ! -type d -printf '%y %s %T@/%C@/%i\\0%p\\0' 2>/dev/null; fi; }`,
+    `find "$1" -ignore_readdir_race \\( -type d \\( ${pruned} \\) -prune \\) -o ${UNREADABLE} -o ! -type d -printf '%y ${FACTS}' || c=${NOT_ALL}; fi; }`,
     'else',
-    'e() { if [ -h "$1" ]; then k=l; elif [ -f "$1" ]; then k=f; else k=o; fi',
+    'e() { if [ -h "$1" ]; then k=l; elif ! [ -r "$1" ]; then k=u; elif [ -f "$1" ]; then k=f; else k=o; fi',
     `printf '%s %s\\0%s\\0' "$k" "$(stat -c '%s %Y/%Z/%i' -- "$1")" "$1"; }`,
     `w() { case $1 in ${cases}) return;; esac`,
+    'if ! [ -r "$1" ] || ! [ -x "$1" ]; then e "$1"; return; fi',
     'for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do',
     'if [ -h "$f" ]; then e "$f"; elif [ -d "$f" ]; then w "$f"; elif [ -e "$f" ]; then e "$f"; fi; done; }',
     'g() { if [ -h "$1" ]; then e "$1"; elif [ -d "$1" ]; then w "$1"; elif [ -e "$1" ]; then e "$1"; fi; }',
     'fi',
+    'c=0',
     `for s in ${names}; do g "$s"; done`,
-    'exit 0',
+    'exit $c',
     '',
   ].join('\n');
 }
+
+const FACTS = '%s %T@/%C@/%i\\0%p\\0';
+/** Not silence: what this login may not read is no less the only copy. */
+const UNREADABLE = `\\( -type d \\( ! -readable -o ! -executable \\) -printf 'u ${FACTS}' -prune \\) -o \\( -type f ! -readable -printf 'u ${FACTS}' \\)`;
+
+const KINDS: Readonly<Record<string, RemoteEntry['kind']>> = {
+  f: 'file',
+  l: 'link',
+  u: 'unreadable',
+};
 
 /** Reads what `listScript` printed; a broken last record is dropped, a name that could escape is counted. */
 export function parseListing(output: Buffer): Listing {
@@ -74,7 +97,7 @@ export function parseListing(output: Buffer): Listing {
       refusedNames += 1;
       continue;
     }
-    const kind = facts[1] === 'f' ? 'file' : facts[1] === 'l' ? 'link' : 'other';
+    const kind = KINDS[facts[1] ?? ''] ?? 'other';
     entries.set(name, { path: name, bytes: Number(facts[2]), stamp: facts[3], kind });
   }
   return {

@@ -7,7 +7,8 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { RemoteError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
-import type { ManifestFile } from './manifest.ts';
+import { localFailure } from './local-failure.ts';
+import { type ManifestFile, sourceOf } from './manifest.ts';
 import { type Pod, transferSeconds } from './pod.ts';
 import { dotted } from './pod-names.ts';
 
@@ -73,10 +74,12 @@ export async function pullFiles(
     input.destroy();
     await settled;
     if (unsafe instanceof UnsafeStream) throw hostile(unsafe);
-    throw failure;
+    throw localFailure(unsafe) ?? failure;
   }
   await settled;
   if (unsafe instanceof UnsafeStream) throw hostile(unsafe);
+  const local = localFailure(unsafe);
+  if (local !== undefined) throw local;
   const seen = new Set([...good, ...bad]);
   return { good, bad, short: wanted.filter((file) => !seen.has(file)) };
 }
@@ -115,7 +118,7 @@ function calls(files: readonly Wanted[]): readonly string[] {
     small = [];
   };
   for (const file of files) {
-    const name = shellQuote(dotted(file.path));
+    const name = shellQuote(dotted(sourceOf(file)));
     if (file.bytes === file.have) continue;
     if (file.bytes <= SMALL_BYTES && file.have === 0) {
       small.push(name);

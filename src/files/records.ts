@@ -1,4 +1,6 @@
 import path from 'node:path';
+import type { CallOptions } from '../core/call.ts';
+import { InputError } from '../core/errors.ts';
 import {
   type ArtifactRecord,
   type FetchRequest,
@@ -7,8 +9,11 @@ import {
   type Proof,
 } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
+import { quoteForeign } from '../core/untrusted.ts';
 import type { FilesDeps } from './deps.ts';
+import { isHome } from './land.ts';
 import type { ManifestFile } from './manifest.ts';
+import { selects } from './patterns.ts';
 import { prove } from './prove.ts';
 
 export type Fetched = FetchResult['manifest']['files'][number];
@@ -31,7 +36,8 @@ export async function proveFiles(
     const localPath = path.join(destination, file.path);
     const opens = PROOF_LEVELS.indexOf(limit) > PROOF_LEVELS.indexOf('hash');
     const verdict = opens ? await prove(localPath, { limit, signal }) : { proof: 'hash' as const };
-    proven.push({ ...file, localPath, ...verdict });
+    const { path: name, bytes, sha256 } = file;
+    proven.push({ path: name, bytes, sha256, localPath, ...verdict });
   }
   return proven;
 }
@@ -41,11 +47,12 @@ export async function keepRecords(
   request: FetchRequest,
   root: string,
   files: readonly Fetched[],
+  { fetchedAt, whole }: { readonly fetchedAt: string; readonly whole: readonly string[] },
 ): Promise<void> {
-  const fetchedAt = deps.clock.now().toISOString();
   await deps.store.transaction(async (tx) => {
     for (const file of files) {
       const remotePath = path.posix.join(root, file.path);
+      const wholeOf = whole.filter((pattern) => selects(pattern)(file.path));
       const record: ArtifactRecord = {
         artifactId: artifactIdOf(request.podId, remotePath),
         podId: request.podId,
@@ -56,8 +63,45 @@ export async function keepRecords(
         sha256: file.sha256,
         proof: file.proof,
         fetchedAt,
+        ...(wholeOf.length === 0 ? {} : { wholeOf }),
       };
       await tx.artifacts.put(record.artifactId, record);
     }
   });
+}
+
+/**
+ * Throws when a file would land on the result of another pod or path that is still whole there: it may be the only copy.
+ * A newer version of the same file replaces the older one.
+ */
+export async function refuseOthersOnly(
+  deps: FilesDeps,
+  podId: PodId,
+  root: string,
+  destination: string,
+  files: readonly ManifestFile[],
+  { signal }: CallOptions,
+): Promise<void> {
+  const records = new Map<string, ArtifactRecord[]>();
+  for (const record of await deps.store.artifacts.list()) {
+    const known = records.get(record.localPath);
+    if (known === undefined) records.set(record.localPath, [record]);
+    else known.push(record);
+  }
+  for (const file of files) {
+    const localPath = path.join(destination, file.path);
+    const own = artifactIdOf(podId, path.posix.join(root, file.path));
+    const others = records.get(localPath) ?? [];
+    if (others.some(({ artifactId }) => artifactId === own)) continue;
+    for (const other of others)
+      if (await isHome(localPath, other, signal))
+        throw new InputError(
+          'invalid_input',
+          'localPath holds the results of another job or pod, and this fetch would replace them. Nothing was fetched.',
+          {
+            hint: 'Choose another localPath, for example one folder for each job.',
+            foreignText: quoteForeign(file.path, 300),
+          },
+        );
+  }
 }

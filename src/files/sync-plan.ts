@@ -48,7 +48,8 @@ export function planDelete(
   const kept = new Set(skipped.map(({ path }) => path));
   return remote
     .filter(({ path, kind }) => {
-      if (kind === 'other' || local.has(path) || isPrivatePath(path)) return false;
+      if (kind === 'other' || kind === 'unreadable' || local.has(path) || isPrivatePath(path))
+        return false;
       if (secretByName(path.slice(path.lastIndexOf('/') + 1)) !== undefined) return false;
       return !prefixes(path).some(
         (prefix) => kept.has(prefix) || rules.whyNot(prefix, prefix !== path) !== undefined,
@@ -97,6 +98,16 @@ export function refuseSecrets(
 
 export function totalBytes(files: readonly { readonly bytes: number }[]): number {
   return files.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** For people: `1 file, 49 kB`. */
+export function amountOf(files: readonly { readonly bytes: number }[]): string {
+  const bytes = totalBytes(files);
+  const power = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  const size = bytes / 1000 ** power;
+  const unit = ['B', 'kB', 'MB', 'GB', 'TB'][power] ?? 'B';
+  const digits = power === 0 || size >= 10 ? 0 : 1;
+  return `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${size.toFixed(digits)} ${unit}`;
 }
 
 function prefixes(path: string): readonly string[] {

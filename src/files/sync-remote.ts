@@ -11,7 +11,7 @@ import { lookAtFolder, podFolders, type RemoteFolder } from './remote-folder.ts'
 import { resolveRemoteTarget } from './remote-target.ts';
 import { DEFAULT_EXCLUDES } from './rules.ts';
 import { STAGING_PREFIX, sendFiles } from './send.ts';
-import { type PlannedFile, planSync, totalBytes } from './sync-plan.ts';
+import { amountOf, type PlannedFile, planSync, totalBytes } from './sync-plan.ts';
 import { localFile } from './walk.ts';
 
 const ATTEMPTS = 3;
@@ -113,7 +113,7 @@ export async function sendAll(
         `${JSON.stringify(left[0]?.path)} keeps changing while it is sent.`,
         { hint: 'Call again when it no longer changes, or exclude it.' },
       );
-    pod.call.progress?.(`Sending ${left.length} files, ${Math.ceil(totalBytes(left) / 1e6)} MB.`);
+    pod.call.progress?.(`Sending ${amountOf(left)}.`);
     const sent = await sendWithRetry(deps, pod, folder, left);
     done.push(...sent.placed);
     wireBytes += sent.wireBytes;

@@ -1,0 +1,48 @@
+import { type AppError, InputError, RemoteError } from '../core/errors.ts';
+
+const FULL = ['ENOSPC', 'EDQUOT'];
+const FORBIDDEN = ['EACCES', 'EPERM', 'EROFS'];
+const IN_THE_WAY = ['EISDIR', 'ENOTDIR', 'EEXIST', 'ENOTEMPTY', 'ELOOP', 'ENOENT'];
+
+/** What a failure of this machine's file system means for the caller; undefined for anything else. */
+export function localFailure(thrown: unknown): AppError | undefined {
+  if (!(thrown instanceof Error) || !('code' in thrown) || typeof thrown.code !== 'string')
+    return undefined;
+  const { code } = thrown;
+  const cause = thrown;
+  if (FULL.includes(code))
+    return new RemoteError(
+      'disk_full',
+      'This machine ran out of space; the pod still has it all.',
+      {
+        cause,
+        hint: 'Free some space here, then call again with the same localPath: it goes on where it stopped.',
+      },
+    );
+  if (code === 'EFBIG' || code === 'ENAMETOOLONG')
+    return new InputError('invalid_input', 'A file or its path is too long for this machine.', {
+      cause,
+      hint: 'Choose a shorter localPath, or rename it on the pod.',
+    });
+  if (FORBIDDEN.includes(code))
+    return new InputError('invalid_input', 'This machine does not let us write below localPath.', {
+      cause,
+      hint: 'Choose another localPath.',
+    });
+  if (IN_THE_WAY.includes(code))
+    return new InputError(
+      'invalid_input',
+      'Below localPath something changed while files were landing. Those that landed are whole.',
+      { cause, hint: 'Call again when nothing else writes there, or choose an empty localPath.' },
+    );
+  return undefined;
+}
+
+/** Runs local file work; what it throws is typed where it can be. */
+export async function withLocalFailures<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (thrown) {
+    throw localFailure(thrown) ?? thrown;
+  }
+}

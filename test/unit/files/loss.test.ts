@@ -1,0 +1,364 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, chown, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { RemoteError } from '../../../src/core/errors.ts';
+import type { Remote } from '../../../src/core/remote.ts';
+import { amountOf } from '../../../src/files/sync-plan.ts';
+import { call, fetchRequest, jobId, openWorld, sha, treeOf, type World } from './harness.ts';
+
+/* Ways in which the only copy could be lost while everything looks well. */
+
+const gatesOf = async (world: World): Promise<readonly string[]> =>
+  (await world.files.gates(fetchRequest().podId, call)).map((gate) =>
+    `${gate.gate} ${gate.path ?? ''}`.trim(),
+  );
+const whysOf = async (world: World): Promise<string> =>
+  (await world.files.gates(fetchRequest().podId, call)).map(({ why }) => why).join(' ');
+
+describe('the gate', () => {
+  it('does not open over a name that cannot be a name here [TD-01]', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/out/a.txt': 'a' });
+    const folder = Buffer.from(world.pod('project/out/'));
+    await writeFile(Buffer.concat([folder, Buffer.from([0x62, 0xff, 0xfe])]), 'only copy');
+    world.jobs = [world.job()];
+    const result = await world.fetch({ jobId, paths: [] });
+    expect(result.refused?.map(({ why }) => why).join()).toContain('1 names');
+    expect(await gatesOf(world)).toEqual(['artifact_not_fetched out/**']);
+    expect(await whysOf(world)).toContain('Rename them on the pod');
+  });
+
+  it('follows links that stay inside, names those that lead out, forgets those that lead nowhere', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/out/step100.bin': 'weights', 'data/big.bin': 'elsewhere' });
+    await symlink('step100.bin', world.pod('project/out/last.bin'));
+    world.jobs = [world.job({ artifacts: ['out/last.bin'] })];
+    const one = await world.fetch({ jobId, paths: [] });
+    expect(one.manifest.files).toMatchObject([{ path: 'out/last.bin', sha256: sha('weights') }]);
+    expect(one.leftOnPod).toEqual([]);
+    expect(await gatesOf(world)).toEqual([]);
+
+    await symlink('nowhere', world.pod('project/out/dead'));
+    await symlink('.', world.pod('project/out/again'));
+    world.jobs = [world.job()];
+    await world.fetch({ jobId, paths: [] });
+    expect(await treeOf(world.local('results'))).toEqual({
+      'out/last.bin': sha('weights'),
+      'out/step100.bin': sha('weights'),
+    });
+    expect(await gatesOf(world)).toEqual([]);
+
+    await symlink(world.pod('data/big.bin'), world.pod('project/out/big.bin'));
+    const result = await world.fetch({ jobId, paths: [] });
+    expect(result.refused?.map((item) => item.path)).toEqual([
+      'out/again',
+      'out/big.bin',
+      'out/dead',
+    ]);
+    expect(await gatesOf(world)).toEqual(['artifact_not_fetched out/big.bin']);
+    expect(await whysOf(world)).toContain('cp -L');
+  });
+
+  it('a retargeted link is a changed artifact', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/out/1.bin': 'one', 'project/out/2.bin': 'two' });
+    await symlink('1.bin', world.pod('project/out/last.bin'));
+    world.jobs = [world.job()];
+    await world.fetch({ jobId, paths: [] });
+    expect(await gatesOf(world)).toEqual([]);
+    await rm(world.pod('project/out/last.bin'));
+    await symlink('2.bin', world.pod('project/out/last.bin'));
+    expect(await gatesOf(world)).toEqual(['artifact_changed out/last.bin']);
+  });
+
+  it('a link to a folder that was not asked for is no folder', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/runs/7/a.bin': 'a' });
+    await symlink('runs/7', world.pod('project/out'));
+    world.jobs = [world.job({ artifacts: ['out'] })];
+    await expect(world.fetch({ jobId, paths: [] })).rejects.toMatchObject({ code: 'path_missing' });
+    expect(await gatesOf(world)).toEqual(['artifact_not_fetched out']);
+    expect(await whysOf(world)).toContain('cp -rL');
+  });
+
+  it('what the login may not read is refused by name, not passed over', async () => {
+    await using world = await openWorld();
+    await world.writePod({
+      'project/out/a.txt': 'a',
+      'project/out/secret.bin': 's',
+      'project/out/closed/b.txt': 'b',
+    });
+    await chmod(world.pod('project/out/secret.bin'), 0o600);
+    await chmod(world.pod('project/out/closed'), 0o700);
+    for (const folder of [world.root, world.podHome]) await chmod(folder, 0o755);
+    await chown(world.podHome, 65_534, 65_534);
+    const nobody: Remote = {
+      ...world.remote,
+      exec: async (pod, script, options) => world.remote.exec(pod, asNobody(script), options),
+      stream: async (pod, script, options) => world.remote.stream(pod, asNobody(script), options),
+    };
+    world.jobs = [world.job()];
+    const files = world.over(nobody);
+    const result = await files.fetch(fetchRequest({ jobId, paths: [] }), call);
+    expect(result.manifest.files.map((file) => file.path)).toEqual(['out/a.txt']);
+    expect(result.refused?.map((item) => item.path)).toEqual(['out/closed', 'out/secret.bin']);
+    const gates = await files.gates(fetchRequest().podId, call);
+    expect(gates.map((gate) => `${gate.gate} ${gate.path ?? ''}`)).toEqual([
+      'artifact_not_fetched out/closed',
+      'artifact_not_fetched out/secret.bin',
+    ]);
+  });
+
+  it('a part fetched after the end is not all of it when the pod cannot be read', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/out/a.txt': 'a', 'project/out/b.txt': 'b' });
+    world.jobs = [world.job()];
+    await world.fetch({ jobId, paths: ['out/a.txt'] });
+    world.remote.down = true;
+    expect(await gatesOf(world)).toEqual(['not_checked out/**']);
+    world.remote.down = false;
+    await world.fetch({ jobId, paths: [], exclude: ['b.txt'] });
+    world.remote.down = true;
+    expect(await gatesOf(world)).toEqual(['not_checked out/**']);
+    world.remote.down = false;
+    await world.fetch({ jobId, paths: [] });
+    world.remote.down = true;
+    expect(await gatesOf(world)).toEqual([]);
+  });
+
+  it('a pod whose clock is behind cannot make an early fetch a late one', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/out/a.txt': 'a' });
+    world.jobs = [world.job({ status: 'running' })];
+    await world.fetch({ jobId, paths: [] });
+    // The pod's clock is hours behind; here the end was seen after the fetch.
+    world.jobs = [
+      world.job({
+        endedAt: new Date(Date.now() - 7_200_000).toISOString(),
+        observedAt: new Date(Date.now() + 1000).toISOString(),
+      }),
+    ];
+    world.remote.down = true;
+    expect(await gatesOf(world)).toEqual(['not_checked out/**', 'artifact_not_fetched out/**']);
+  });
+
+  it('files that something still writes keep it shut, whatever came home before', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/out/a.log': 'start\n' });
+    world.jobs = [world.job()];
+    await world.fetch({ jobId, paths: [] });
+    let writes = 0;
+    const writing: Remote = {
+      ...world.remote,
+      exec: async (pod, script, options) => {
+        const answer = await world.remote.exec(pod, script, options);
+        if (String(options.stdin).includes('h() {'))
+          await writeFile(world.pod('project/out/a.log'), `more ${++writes}\n`);
+        return answer;
+      },
+    };
+    const gates = await world.over(writing).gates(fetchRequest().podId, call);
+    expect(gates).toMatchObject([{ gate: 'artifact_changed', path: 'out/**' }]);
+    expect(gates[0]?.why).toContain('still writes');
+  });
+
+  it('a pod that answers but cannot list or hash is not checked', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/out/a.txt': 'a' });
+    world.jobs = [world.job()];
+    await world.fetch({ jobId, paths: [] });
+    const broken: Remote = {
+      ...world.remote,
+      exec: async () => Promise.reject(new RemoteError('remote_failed', 'It could not.')),
+    };
+    const gates = await world.over(broken).gates(fetchRequest().podId, call);
+    expect(gates).toMatchObject([{ gate: 'not_checked', why: 'It could not.' }]);
+  });
+});
+
+describe('landing', () => {
+  it('does not replace the result of another pod that is still whole here', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'one/model.txt': 'first', 'two/model.txt': 'second' });
+    const of = (folder: string) => world.job({ cwd: world.pod(folder), artifacts: ['model.txt'] });
+    world.jobs = [of('one')];
+    await world.fetch({ jobId, paths: [] });
+    world.jobs = [of('two')];
+    await expect(world.fetch({ jobId, paths: [] })).rejects.toMatchObject({
+      code: 'invalid_input',
+      hint: expect.stringContaining('another localPath') as string,
+    });
+    expect(await readFile(world.local('results/model.txt'), 'utf8')).toBe('first');
+    await world.fetch({ jobId, paths: [], localPath: 'results-2' });
+    expect(await readFile(world.local('results-2/model.txt'), 'utf8')).toBe('second');
+    // A newer version of the same file comes over the older one.
+    await world.writePod({ 'two/model.txt': 'second, longer' });
+    await world.fetch({ jobId, paths: [], localPath: 'results-2' });
+    expect(await readFile(world.local('results-2/model.txt'), 'utf8')).toBe('second, longer');
+  });
+
+  it('a full disk here is said so, keeps what came, and goes on when there is room', async () => {
+    await using world = await openWorld();
+    const big = Buffer.alloc(3 << 20, 'abc');
+    await world.writePod({ 'out/big.xyz': big });
+    await mkdir(world.local('small'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', world.local('small')]);
+    try {
+      // Room for it when the fetch begins, and not when it writes.
+      const filling: Remote = {
+        ...world.remote,
+        stream: async (...parameters) => {
+          await writeFile(world.local('small/other'), Buffer.alloc(2 << 20));
+          return world.remote.stream(...parameters);
+        },
+      };
+      const request = fetchRequest({ localPath: 'small/results', verify: 'hash' });
+      await expect(world.over(filling).fetch(request, call)).rejects.toMatchObject({
+        code: 'disk_full',
+        message: expect.stringContaining('This machine') as string,
+      });
+      expect(await treeOf(world.local('small/results'))).toEqual({});
+      await rm(world.local('small/other'));
+      await world.files.fetch(request, call);
+      expect(await treeOf(world.local('small/results'))).toEqual({ 'out/big.xyz': sha(big) });
+      expect(await readdir(world.local('small'))).toEqual(['results']);
+    } finally {
+      execFileSync('umount', [world.local('small')]);
+    }
+  });
+
+  it('a folder that turns up where a file should land is said, and nothing is lost', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'out/a.txt': 'a' });
+    const meddling: Remote = {
+      ...world.remote,
+      stream: async (...parameters) => {
+        await mkdir(world.local('results/out/a.txt/full'), { recursive: true });
+        return world.remote.stream(...parameters);
+      },
+    };
+    await expect(world.over(meddling).fetch(fetchRequest(), call)).rejects.toMatchObject({
+      code: 'invalid_input',
+    });
+    await rm(world.local('results'), { recursive: true });
+    const linking: Remote = {
+      ...world.remote,
+      stream: async (...parameters) => {
+        await mkdir(world.local('results'));
+        await mkdir(path.join(world.root, 'outside'));
+        await symlink(path.join(world.root, 'outside'), world.local('results/out'));
+        return world.remote.stream(...parameters);
+      },
+    };
+    await expect(world.over(linking).fetch(fetchRequest(), call)).rejects.toMatchObject({
+      code: 'path_outside_workspace',
+    });
+    expect(await readdir(path.join(world.root, 'outside'))).toEqual([]);
+  });
+
+  it('two that fetch to one place at once do not spoil each other', async () => {
+    await using world = await openWorld();
+    const big = Buffer.alloc(8 << 20, 'abcdefgh');
+    await world.writePod({ 'out/big.xyz': big, 'out/b.txt': 'b' });
+    let inside = 0;
+    let most = 0;
+    const counted: Remote = {
+      ...world.remote,
+      stream: async (...parameters) => {
+        inside += 1;
+        most = Math.max(most, inside);
+        try {
+          return await world.remote.stream(...parameters);
+        } finally {
+          inside -= 1;
+        }
+      },
+    };
+    const results = await Promise.all(
+      [0, 1, 2].map(async () => world.over(counted).fetch(fetchRequest(), call)),
+    );
+    expect(most).toBeGreaterThan(1);
+    for (const result of results) expect(result.manifest.totalFiles).toBe(2);
+    expect(await treeOf(world.local('results'))).toEqual({
+      'out/big.xyz': sha(big),
+      'out/b.txt': sha('b'),
+    });
+    expect(await readdir(world.workspace)).toEqual(['project', 'results']);
+  });
+
+  it('what a dead process began is taken over, what a living one holds is not', async () => {
+    await using world = await openWorld();
+    const big = Buffer.alloc(2 << 20, 'xyz');
+    await world.writePod({ 'out/big.xyz': big });
+    const failing: Remote = {
+      ...world.remote,
+      stream: async () => Promise.reject(new RemoteError('remote_failed', 'No.')),
+    };
+    await expect(world.over(failing).fetch(fetchRequest(), call)).rejects.toThrow('No.');
+    const left = (await readdir(world.workspace)).filter((name) => name.includes('.partial-'));
+    expect(left).toEqual([]);
+    const seen: string[] = [];
+    const watching: Remote = {
+      ...world.remote,
+      stream: async (...parameters) => {
+        const [name] = (await readdir(world.workspace)).filter((item) =>
+          item.includes('.partial-'),
+        );
+        seen.push(name ?? '');
+        return world.remote.stream(...parameters);
+      },
+    };
+    await world.over(watching).fetch(fetchRequest(), call);
+    await rm(world.local('results'), { recursive: true });
+    const free = (seen[0] ?? '').replace(/-\d+-[0-9a-f]{8}-[^-]+$/, '');
+    const child = spawn('true');
+    await once(child, 'exit');
+    const dead = world.local(`${free}-${child.pid ?? 0}-01234567-abcdefgh`);
+    await mkdir(dead);
+    await writeFile(path.join(dead, sha(big)), big.subarray(0, 1 << 20));
+    let pulled = 0;
+    const measuring: Remote = {
+      ...world.remote,
+      stream: async (pod, script, options) => {
+        options.stdout?.on('pipe', (source) => {
+          source.on('data', (chunk: Buffer) => {
+            pulled += chunk.length;
+          });
+        });
+        return world.remote.stream(pod, script, options);
+      },
+    };
+    await world.over(measuring).fetch(fetchRequest(), call);
+    expect(await treeOf(world.local('results'))).toEqual({ 'out/big.xyz': sha(big) });
+    expect(await readdir(world.workspace)).toEqual(['project', 'results']);
+    expect(pulled).toBeGreaterThan(0);
+    expect(pulled).toBeLessThan(big.length);
+  });
+
+  it('holds names of 255 bytes and an empty file, and a hard link twice', async () => {
+    await using world = await openWorld();
+    const long = 'n'.repeat(255);
+    await world.writePod({ [`out/${long}`]: 'long', 'out/empty': '', 'out/one': 'same' });
+    execFileSync('ln', [world.pod('out/one'), world.pod('out/two')]);
+    await world.fetch({ verify: 'hash' });
+    expect(await treeOf(world.local('results/out'))).toEqual({
+      [long]: sha('long'),
+      empty: sha(''),
+      one: sha('same'),
+      two: sha('same'),
+    });
+  });
+});
+
+it('amounts are said in fitting units', () => {
+  expect(amountOf([{ bytes: 49_000 }])).toBe('1 file, 49 kB');
+  expect(amountOf([])).toBe('0 files, 0 B');
+  expect(amountOf([{ bytes: 1500 }, { bytes: 0 }])).toBe('2 files, 1.5 kB');
+  expect(amountOf([{ bytes: 2_500_000_000 }])).toBe('1 file, 2.5 GB');
+});
+
+function asNobody(script: string): string {
+  return `exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c '${script.replaceAll("'", String.raw`'\''`)}'`;
+}
