@@ -1,4 +1,4 @@
-import { chmod, link, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
   type EmbeddedPodConfig,
@@ -28,6 +28,8 @@ export interface PodFolder {
   /** Makes this process the holder; `false` when another living one is. */
   take(role: EmbeddedPodHolder['role']): Promise<boolean>;
   release(): Promise<void>;
+  /** Whether the folder itself was deleted. One that was only moved, or cannot be read now, was not. */
+  isRemoved(): Promise<boolean>;
 }
 
 export function openPodFolder(folder: string, now: () => Date): PodFolder {
@@ -41,6 +43,8 @@ export function openPodFolder(folder: string, now: () => Date): PodFolder {
     const held = await holder();
     return held?.pid === process.pid;
   };
+
+  const handle = open(folder, 'r').catch(() => undefined);
 
   return {
     path: folder,
@@ -73,6 +77,10 @@ export function openPodFolder(folder: string, now: () => Date): PodFolder {
     },
     async release() {
       if (await isMine()) await rm(file('lock'), { force: true });
+    },
+    async isRemoved() {
+      const opened = await handle;
+      return (await opened?.stat().catch(() => undefined))?.nlink === 0;
     },
   };
 }

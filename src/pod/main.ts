@@ -3,14 +3,16 @@ import { env } from 'node:process';
 import { systemClock } from '../core/call.ts';
 import { endPod } from './end.ts';
 import { openPodFolder } from './folder.ts';
+import { standGuard } from './guard.ts';
 import { servePod } from './serve.ts';
 
 /*
- * A program of its own: `pod FOLDER` serves the pod of that folder, `pod FOLDER stop|destroy` ends it from outside.
+ * A program of its own: `pod FOLDER` serves the pod of that folder, `pod FOLDER stop|destroy` ends it from outside,
+ * `pod FOLDER guard` keeps its deadline after the serving process was killed.
  * This file is the only reader of its arguments and environment. It must not die of a client's mistake.
  */
 
-const USAGE = 'usage: pod FOLDER [stop|destroy]';
+const USAGE = 'usage: pod FOLDER [stop|destroy|guard]';
 
 function log(line: string): void {
   process.stderr.write(`${systemClock.now().toISOString()} ${line}\n`);
@@ -26,6 +28,10 @@ async function main([folderArgument, order]: readonly string[]): Promise<number>
   if (order === 'stop' || order === 'destroy') {
     const token = config?.podToken ?? path.basename(folder.path);
     return (await endPod(folder, token, order, systemClock)) ? 0 : 1;
+  }
+  if (order === 'guard' && config !== undefined) {
+    await standGuard(folder, config.podToken, systemClock);
+    return 0;
   }
   if (config === undefined || order !== undefined) {
     log(order === undefined ? 'No pod is configured there.' : USAGE);
@@ -56,6 +62,7 @@ async function main([folderArgument, order]: readonly string[]): Promise<number>
       clock: systemClock,
       outerEnvironment: env,
       log,
+      program: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2)],
       signal: told.signal,
     });
   } finally {
@@ -64,6 +71,8 @@ async function main([folderArgument, order]: readonly string[]): Promise<number>
   return 0;
 }
 
+// A log that cannot be written, as on a full disk, must not end the pod.
+process.stderr.on('error', () => undefined);
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (failure) {

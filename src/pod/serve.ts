@@ -9,6 +9,7 @@ import { runSetup } from './bootstrap.ts';
 import { createConnections } from './connections.ts';
 import { loginShell, podEnvironment } from './environment.ts';
 import { type PodFolder, preparePodFolder } from './folder.ts';
+import { startGuard } from './guard.ts';
 import { watchLife } from './life.ts';
 import { endProcesses, removePodFolder } from './teardown.ts';
 
@@ -18,6 +19,8 @@ export interface ServeDeps {
   readonly clock: Clock;
   readonly outerEnvironment: Readonly<Record<string, string | undefined>>;
   readonly log: (line: string) => void;
+  /** The argv that starts this program, without its arguments. */
+  readonly program: readonly string[];
   /** Aborted when the process is told to end: the pod stops. */
   readonly signal: AbortSignal;
 }
@@ -43,6 +46,9 @@ export async function servePod(deps: ServeDeps): Promise<void> {
   const hostKey = await hostKeyOf(folder);
   const home = folder.file('home');
   const environment = podEnvironment(folder.path, config, deps.outerEnvironment);
+  startGuard([...deps.program, folder.path, 'guard'], environment, (failure) => {
+    log(`guard: ${failure.message}`);
+  });
   const { authorizedKeys } = config;
   const connections = createConnections({
     hostKey: hostKey.privateKey,

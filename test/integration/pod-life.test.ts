@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/call.ts';
@@ -59,7 +59,8 @@ describe('the end of an embedded pod', () => {
     expect((await openSshClient(pod.endpoint).ssh(ESCAPES)).stdout.toString()).toBe('started\n');
     return until(async () => {
       const pids = await pod.processes();
-      return pids.length >= 4 ? pids : undefined;
+      // The four and the guard of the pod.
+      return pids.length >= 5 ? pids : undefined;
     });
   };
   /** A zombie that nobody has buried yet is no process any more. */
@@ -105,6 +106,34 @@ describe('the end of an embedded pod', () => {
     await pod[Symbol.asyncDispose]();
     expect(await noneLeft(pids)).toBe(true);
     expect(await exists(pod.folder)).toBe(false);
+  });
+
+  it('a killed pod process: what it had started still ends at the deadline, with nobody watching [CO-05]', async () => {
+    const pod = keep(await startEmbeddedPod({ deadlineSeconds: 6 }));
+    const pids = await escapees(pod);
+    await pod.kill9();
+    expect(await noneLeft(pids)).toBe(false);
+    await until(async () => ((await exists(pod.folder)) ? undefined : true));
+    expect(await noneLeft(pids)).toBe(true);
+    await until(async () => ((await pod.processes()).length === 0 ? true : undefined));
+  });
+
+  it('a pod whose folder is deleted ends, and everything it ever started', async () => {
+    const pod = keep(await startEmbeddedPod());
+    const pids = await escapees(pod);
+    const server = await pod.pid();
+    await rm(pod.folder, { recursive: true, force: true, maxRetries: 5 });
+    await until(async () => ((await noneLeft([...pids, server])) ? true : undefined));
+    await until(async () => ((await pod.processes()).length === 0 ? true : undefined));
+  });
+
+  it('a pod whose lock is lost goes on', async () => {
+    const pod = keep(await startEmbeddedPod());
+    await rm(path.join(pod.folder, POD_FILES.lock));
+    const client = openSshClient(pod.endpoint);
+    const child = client.startSsh('sleep 3; echo alive');
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    expect(line.toString()).toBe('alive\n');
   });
 
   it('destroy removes folders that their owner closed', async () => {
@@ -238,7 +267,6 @@ describe('local pods through crashes', () => {
     await running(fixture, podId);
     await fixture.provider.power?.stopPod(podId, { signal });
     const folder = folderOf(fixture, podId);
-    const { rm } = await import('node:fs/promises');
     for (const file of ['state.json', 'lock.json'])
       await rm(path.join(folder, file), { force: true });
     await writeJsonFile(path.join(folder, 'order.json'), {

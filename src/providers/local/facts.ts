@@ -5,6 +5,7 @@ export const LOCAL_FACTS: ProviderFacts = {
   dangerClocks: [
     'A local pod lives on this machine: after a shutdown its processes are gone; its files stay, and start brings it back.',
     'At its deadline the pod ends itself and all its processes, also when no server of ours runs.',
+    'A process started with an empty environment that also leaves its session (env -i setsid) cannot be told from those of this machine: it outlives the pod.',
     'image, template, workload and ports are not applied: the pod has what this machine has.',
   ],
   paths: [

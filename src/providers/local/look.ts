@@ -39,7 +39,7 @@ export async function lookAtPod(
     usdPerHour: 0,
     createdAt: config.createdAt,
     ...seen,
-    ...(await problemOf(config, state, seen.status)),
+    ...problemOf(config, state, seen.status),
     ...(seen.status === 'running' && port !== undefined && hostKey !== undefined
       ? { endpoint: endpointOf(files, config, port, hostKey) }
       : {}),
@@ -47,19 +47,15 @@ export async function lookAtPod(
 }
 
 /** The words are ours: those in the pod's own files could be anybody's. */
-async function problemOf(
-  { podToken, setup }: EmbeddedPodConfig,
+function problemOf(
+  { setup }: EmbeddedPodConfig,
   state: EmbeddedPodState | undefined,
   status: ProviderPod['status'],
-): Promise<Pick<ProviderPod, 'problem'>> {
+): Pick<ProviderPod, 'problem'> {
   if (status === 'failed') {
-    const left = await processesOfPod(podToken);
-    const start = 'update_pod with action start brings the pod back, destroy ends it.';
     return {
       problem:
-        left.length === 0
-          ? `Its process has ended and nothing of it runs. ${start}`
-          : `Its process has ended, but ${left.length} processes of it may still work, and nobody can log in. ${start}`,
+        'Its process has ended: nobody can log in. What it had started may still run, at most until its deadline. update_pod with action start brings it back, destroy ends it.',
     };
   }
   if (status !== 'running') return {};
