@@ -4,12 +4,30 @@ import { createFakeProvider } from '../support/fake-provider.ts';
 import { describeProvider } from './provider-contract.ts';
 
 /** What the tests of leases stand on must itself obey the laws. */
-describeProvider('the fake cloud', async () => {
-  const provider = createFakeProvider({ clock: systemClock, bootSeconds: 0, canStop: true });
+const TRAITS = { isRemote: true, hasKey: true, canStop: true, holdsDeadlines: true };
+
+describeProvider('the fake cloud', TRAITS, async () => {
+  const apiKey = `vast-${randomToken()}`;
+  const provider = createFakeProvider({
+    clock: systemClock,
+    bootSeconds: 0,
+    canStop: true,
+    apiKey,
+  });
   return Promise.resolve({
     provider,
     unknownPodId: podIdSchema.parse('vast:nobody'),
     tooLowUsdPerHour: 0.1,
+    apiKey,
+    loseNextAnswer: () => {
+      provider.faults.lostButFound = 1;
+    },
+    loseNextRequest: () => {
+      provider.faults.loseRequests = 1;
+    },
+    failAfterMachine: () => {
+      provider.faults.failAndRemove = 1;
+    },
     request: (changes = {}) => ({
       offerId: offerIdSchema.parse('vast:a'),
       label: `gl-${randomToken()}`,

@@ -24,6 +24,10 @@ export interface FakeFaults {
   loseAnswers: number;
   /** Nothing is made and no answer comes. */
   loseRequests: number;
+  /** The machine is made and the answer lost; the client looks it up by its label, as law 2 wants. */
+  lostButFound: number;
+  /** The machine is made, creation fails, and the client removes it, as law 3 wants. */
+  failAndRemove: number;
   /** Refused for want of capacity. */
   noCapacity: number;
   /** The machine is made, then creation fails; the provider does not clean up. */
@@ -79,6 +83,8 @@ export interface FakeProviderOptions {
   readonly canStop?: boolean;
   readonly canHoldDeadlines?: boolean;
   readonly balanceUsd?: number;
+  /** Sent with every request, so it is in what a refusal quotes back. */
+  readonly apiKey?: string;
 }
 
 export function anOffer(changes: Partial<Offer> & { readonly id?: string } = {}): Offer {
@@ -111,6 +117,8 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
   const faults: FakeFaults = {
     loseAnswers: 0,
     loseRequests: 0,
+    lostButFound: 0,
+    failAndRemove: 0,
     noCapacity: 0,
     failAfterMachine: 0,
     listFails: 0,
@@ -257,10 +265,20 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
           throw new ProviderError('no_capacity', 'The fake cloud has no room.');
         const price = request.bidUsdPerHour ?? offer.usdPerHour;
         if (price > request.maxUsdPerHour + 1e-9)
-          throw new PolicyError('price_changed', 'The fake cloud has become dearer.');
+          throw new PolicyError('price_changed', 'The fake cloud has become dearer.', {
+            cause: new Error(`409 for authorization: Bearer ${options.apiKey ?? ''}`),
+          });
         const machine = make(request, price + faults.overcharges);
         if (strikes('failAfterMachine'))
           throw new ProviderError('no_capacity', `Creation failed, ${machine.podId} remains.`);
+        if (strikes('failAndRemove')) {
+          machine.alive = false;
+          throw new ProviderError('no_capacity', 'Creation failed; what had appeared is removed.');
+        }
+        if (strikes('lostButFound')) {
+          const found = machines.find(({ request: { label } }) => label === request.label);
+          if (found !== undefined) return podOf(found);
+        }
         if (strikes('loseAnswers'))
           throw new ProviderError('outcome_unknown', 'The answer was lost.');
         return { ...podOf(machine), status: 'provisioning' as const };
