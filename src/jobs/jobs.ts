@@ -1,7 +1,7 @@
 import type { CallOptions, Clock } from '../core/call.ts';
 import { InputError, isAppError } from '../core/errors.ts';
 import type { JobId } from '../core/ids.ts';
-import { type Finding, isTerminal, type Job, type JobReport, type Jobs } from '../core/job.ts';
+import { type Finding, isTerminal, type Job, type Jobs } from '../core/job.ts';
 import type { Secrets } from '../core/machine.ts';
 import type { Page } from '../core/page.ts';
 import type { Remote } from '../core/remote.ts';
@@ -9,21 +9,10 @@ import type { Store } from '../core/store.ts';
 import { CANCEL_LIMIT_SECONDS, cancelledFrom, cancelScript } from './cancel.ts';
 import { createLogCopies } from './log-copies.ts';
 import { type LogCut, matchesOf, pageOf, tailOf } from './log-page.ts';
-import type { Look } from './look.ts';
 import { createObserver, type Seen } from './observer.ts';
-import { progressFrom } from './progress.ts';
+import { type JobEvidence, reportOf } from './report.ts';
 import { startJob } from './start.ts';
-import { workOf } from './verdict.ts';
 
-/** What a job left behind, for the rules that find causes. */
-export interface JobEvidence {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly exitCode?: number | undefined;
-  /** Processes killed by the pod's memory limit while the job ran. */
-  readonly oomKills?: number | undefined;
-  readonly ended: 'exit' | 'timed_out' | 'disk_full' | 'reboot' | 'killed';
-}
 export interface JobsDeps {
   readonly remote: Remote;
   readonly store: Store;
@@ -38,6 +27,8 @@ export interface JobsDeps {
 }
 
 const UNREACHABLE_PAUSE_SECONDS = 3;
+/** Jobs whose logs are copied at the same time. */
+const COPIES_AT_ONCE = 4;
 /** Searched in one call for `grep`, and the most that `tailLines` goes back. */
 const WINDOW_BYTES = 1024 * 1024;
 
@@ -158,7 +149,11 @@ export function createJobs(deps: JobsDeps): Jobs {
       return list(podId);
     },
     async collectLogs(podId, options) {
-      for (const job of await list(podId)) await collect(job, options);
+      const queue = (await list(podId)).values();
+      const worker = async (): Promise<void> => {
+        for (const job of queue) await collect(job, options);
+      };
+      await Promise.all(Array.from({ length: COPIES_AT_ONCE }, worker));
     },
   };
 
@@ -197,48 +192,4 @@ function cutOf({ job, look }: Seen): LogCut | undefined {
 
 function emptyPage(offset: number): Page {
   return { output: '', offset, nextOffset: offset, hasMore: false };
-}
-
-function reportOf(
-  { job, look, failure }: Seen,
-  page: Page,
-  { clock, diagnose }: JobsDeps,
-): JobReport {
-  const begin = job.startedAt === undefined ? undefined : Date.parse(job.startedAt);
-  const end = job.endedAt === undefined ? clock.now().getTime() : Date.parse(job.endedAt);
-  const runtimeSeconds = begin === undefined ? undefined : Math.max(0, (end - begin) / 1000);
-  const work = workOf(job, look);
-  if (failure !== undefined) work.evidence.push(failure.message);
-  if (look !== undefined && look.stderrBytes > 0)
-    work.evidence.push(`stderr holds ${look.stderrBytes} bytes: read it with job_logs.`);
-  const last = look === undefined ? '' : `${look.stderrTail}\n${look.stdoutTail}`;
-  const progress = progressFrom(last, isTerminal(job.status) ? undefined : runtimeSeconds);
-  return {
-    jobId: job.jobId,
-    podId: job.podId,
-    status: job.status,
-    work,
-    ...page,
-    ...(job.exitCode === undefined ? {} : { exitCode: job.exitCode }),
-    ...(job.signal === undefined ? {} : { signal: job.signal }),
-    ...(progress === undefined ? {} : { progress }),
-    ...(runtimeSeconds === undefined ? {} : { runtimeSeconds }),
-    ...(job.observedAt === undefined ? {} : { observedAt: job.observedAt }),
-    ...(work.state === 'broken' && look !== undefined
-      ? { diagnosis: [...diagnose(evidenceOf(job, look))] }
-      : {}),
-  };
-}
-
-function evidenceOf(job: Job, look: Look): JobEvidence {
-  const ended =
-    look.end === 'disk_full' || look.end === 'timed_out'
-      ? look.end
-      : look.state === 'reboot'
-        ? 'reboot'
-        : look.state === 'dead'
-          ? 'killed'
-          : 'exit';
-  const { stdoutTail: stdout, stderrTail: stderr, oomKills } = look;
-  return { stdout, stderr, oomKills, exitCode: job.exitCode, ended };
 }

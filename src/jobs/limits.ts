@@ -1,10 +1,14 @@
 import { Buffer } from 'node:buffer';
+import { posix } from 'node:path';
 import { ConfigError, InputError } from '../core/errors.ts';
 import type { JobRequest } from '../core/job.ts';
 import type { Secrets } from '../core/machine.ts';
+import { quoteForeign } from '../core/untrusted.ts';
 
 const MAX_COMMAND_BYTES = 256 * 1024;
 const MAX_ENV_BYTES = 64 * 1024;
+/** A year. The shell of the pod counts seconds, and not beyond its own numbers. */
+const MAX_RUNTIME_MINUTES = 525_600;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Refuses what cannot run, before anything is written anywhere. Answers with the secret values by name. */
@@ -14,8 +18,11 @@ export function checkRequest(
 ): Readonly<Record<string, string>> {
   checkCommand('command', request.command);
   if (request.smokeCommand !== undefined) checkCommand('smokeCommand', request.smokeCommand);
-  if (!(request.maxRuntimeMinutes > 0 && Number.isFinite(request.maxRuntimeMinutes)))
-    throw new InputError('invalid_input', '"maxRuntimeMinutes" must be above 0.');
+  if (!(request.maxRuntimeMinutes > 0 && request.maxRuntimeMinutes <= MAX_RUNTIME_MINUTES))
+    throw new InputError(
+      'invalid_input',
+      `"maxRuntimeMinutes" must be above 0 and at most ${MAX_RUNTIME_MINUTES}.`,
+    );
   for (const [field, text] of [
     ['cwd', request.cwd ?? ''],
     ['name', request.name ?? ''],
@@ -38,6 +45,26 @@ export function checkRequest(
   checkSize('env', request.env);
   checkSize('secretEnv', values);
   return values;
+}
+
+/**
+ * Refuses outputs that neither the fetch nor the gate of destroy could reach: what is not below `cwd` (absolute, as the
+ * pod names it).
+ */
+export function checkArtifacts(cwd: string, artifacts: readonly string[]): void {
+  for (const declared of artifacts) {
+    const whole = posix.resolve(cwd, declared === '' ? '.' : declared);
+    const isBelow = whole === cwd || whole.startsWith(cwd.endsWith('/') ? cwd : `${cwd}/`);
+    if (!isBelow || declared.startsWith('~'))
+      throw new InputError(
+        'invalid_input',
+        `"artifacts" names ${JSON.stringify(declared)}, which is not below "cwd".`,
+        {
+          hint: 'Write outputs below cwd and name them relative to it, or start the job with the cwd that holds them.',
+          foreignText: quoteForeign(`cwd: ${cwd}`, 600),
+        },
+      );
+  }
 }
 
 function checkCommand(field: string, text: string): void {

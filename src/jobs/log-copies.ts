@@ -1,14 +1,14 @@
 import { Buffer } from 'node:buffer';
 import { createWriteStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { CallOptions } from '../core/call.ts';
 import type { Job, LogRequest } from '../core/job.ts';
 import { LOG_STREAMS } from '../core/job.ts';
-import type { Remote } from '../core/remote.ts';
+import { POD_FOLDER, type Remote } from '../core/remote.ts';
+import { shellQuote } from '../core/shell-quote.ts';
 import type { LogCut } from './log-page.ts';
-import { lookFrom, lookScript } from './look.ts';
 
 /** Kept of each stream: its end. */
 const MAX_COPY_BYTES = 20 * 1024 * 1024;
@@ -32,34 +32,38 @@ export function createLogCopies(deps: {
   readonly home: string;
 }): LogCopies {
   const folderOf = (job: Job): string => join(deps.home, 'jobs', job.jobId);
+  const fileOf = (job: Job, stream: LogRequest['stream']): string =>
+    stream === 'bootstrap'
+      ? `"${POD_FOLDER}/bootstrap.log"`
+      : `"${POD_FOLDER}/jobs/"${shellQuote(job.jobId)}/${stream}`;
+  /** Bytes of each log on the pod; those that are not there are not in the answer. */
+  const sizesOf = async (job: Job, options: CallOptions): Promise<ReadonlyMap<string, number>> => {
+    const script = LOG_STREAMS.map(
+      (stream) =>
+        `[ -f ${fileOf(job, stream)} ] && printf '%s %s\n' ${stream} "$(wc -c <${fileOf(job, stream)} | tr -d ' ')"`,
+    ).join('\n');
+    const answer = await deps.remote.exec(job.podId, `${script}\nexit 0`, {
+      ...options,
+      timeoutSeconds: 30,
+    });
+    const rows = answer.stdout.toString('utf8').matchAll(/^([a-z]+) (\d{1,15})$/gm);
+    return new Map([...rows].map(([, stream = '', size]) => [stream, Number(size)]));
+  };
   const copyStream = async (
     job: Job,
     stream: LogRequest['stream'],
+    size: number,
     options: CallOptions,
   ): Promise<string | undefined> => {
-    const script = lookScript({
-      jobId: job.jobId,
-      stream,
-      offset: 0,
-      maxBytes: 0,
-      waitSeconds: 0,
-      artifacts: [],
-      cwd: job.cwd,
-      mayClaim: false,
-    });
-    const answer = await deps.remote.exec(job.podId, script, { ...options, timeoutSeconds: 30 });
-    const { size } = lookFrom(answer.stdout, answer.stderr.toString('utf8'));
-    const firstOffset = Math.max(0, size - MAX_COPY_BYTES);
     const target = join(folderOf(job), `${stream}.log`);
+    const known = await aboutOf(target);
+    if (known?.size === size && (await exists(target))) return undefined;
+    const firstOffset = Math.max(0, size - MAX_COPY_BYTES);
     const partial = `${target}.${process.pid}.partial`;
-    const file =
-      stream === 'bootstrap'
-        ? '$HOME/.gpu-lease/bootstrap.log'
-        : `$HOME/.gpu-lease/jobs/${job.jobId}/${stream}`;
     try {
       const { exitCode } = await deps.remote.stream(
         job.podId,
-        `[ -f "${file}" ] || exit 0\ntail -c "+${firstOffset + 1}" "${file}" | head -c ${size - firstOffset}`,
+        `tail -c "+${firstOffset + 1}" ${fileOf(job, stream)} | head -c ${size - firstOffset}`,
         {
           ...options,
           timeoutSeconds: COPY_LIMIT_SECONDS,
@@ -67,6 +71,8 @@ export function createLogCopies(deps: {
         },
       );
       if (exitCode !== 0) return `${stream}: could not be read on the pod`;
+      if ((await stat(partial)).size !== size - firstOffset)
+        return `${stream}: did not arrive whole`;
       await writeFile(`${target}.json`, JSON.stringify({ firstOffset, size }), { mode: 0o600 });
       await rename(partial, target);
     } finally {
@@ -78,18 +84,21 @@ export function createLogCopies(deps: {
     async collect(job, options) {
       const folder = folderOf(job);
       await mkdir(folder, { recursive: true, mode: 0o700 });
+      const sizes = await sizesOf(job, options);
       const cut: string[] = [];
       for (const stream of LOG_STREAMS) {
-        const problem = await copyStream(job, stream, options);
+        const size = sizes.get(stream);
+        const problem =
+          size === undefined ? undefined : await copyStream(job, stream, size, options);
         if (problem !== undefined) cut.push(problem);
       }
       return { folder, cut };
     },
     async read(job, request, windowBytes) {
       const path = join(folderOf(job), `${request.stream}.log`);
-      const about = await readFile(`${path}.json`, 'utf8').catch(() => undefined);
+      const about = await aboutOf(path);
       if (about === undefined) return undefined;
-      const { firstOffset, size } = copySchema.parse(JSON.parse(about));
+      const { firstOffset, size } = about;
       const wanted = request.offset ?? (request.tailLines === undefined ? 0 : size - windowBytes);
       const offset = Math.min(Math.max(wanted, firstOffset), size);
       await using file = await open(path, 'r');
@@ -98,4 +107,16 @@ export function createLogCopies(deps: {
       return { bytes: bytes.subarray(0, bytesRead), offset, size, complete: true };
     },
   };
+}
+
+async function aboutOf(path: string): Promise<z.output<typeof copySchema> | undefined> {
+  const about = await readFile(`${path}.json`, 'utf8').catch(() => undefined);
+  return about === undefined ? undefined : copySchema.parse(JSON.parse(about));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -212,15 +212,19 @@ case $STATE in
     active=
     { read -r active <"$GL_D/active"; } 2>/dev/null
     [ -n "$active" ] && field activeAgeSeconds "$((NOW - active))"
-    members
-    set -- $GL_M
-    field processes "$#"
-    field cpuTicks "$GL_TICKS"
     if command -v nvidia-smi >/dev/null 2>&1; then
       limit=
       command -v timeout >/dev/null 2>&1 && limit='timeout 5'
       field gpuPercent "$($limit nvidia-smi --query-gpu=utilization.gpu --format=csv,noheader,nounits 2>/dev/null | tr -cd '0-9\\n' | sort -rn | head -n 1)"
     fi
+    ;;
+esac
+case $STATE in
+  running|orphan|ended)
+    members
+    set -- $GL_M
+    field processes "$#"
+    field cpuTicks "$GL_TICKS"
     ;;
 esac
 room "$GL_CWD"

@@ -8,7 +8,7 @@ import type { Remote } from '../core/remote.ts';
 import type { Store } from '../core/store.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { launchOf, placeScript } from './launch.ts';
-import { checkRequest } from './limits.ts';
+import { checkArtifacts, checkRequest } from './limits.ts';
 import { pageOf } from './log-page.ts';
 import type { Observer, Seen } from './observer.ts';
 
@@ -45,6 +45,7 @@ export async function startJob(
   const secrets = checkRequest(request, deps.secrets);
   const jobId = newJobId();
   const place = await placeOf(deps, jobId, request, options);
+  checkArtifacts(place.cwd, request.artifacts);
   const job: Job = {
     jobId,
     podId: request.podId,

@@ -176,26 +176,25 @@ threads() {
   case $quota in ''|max|-*) ;; *) printf '%s' "$(((quota + period - 1) / period))" ;; esac
 }
 if command -v bash >/dev/null 2>&1; then
-  shell=bash
+  shell=$(command -v bash)
 elif (set -o pipefail) 2>/dev/null; then
-  shell=sh
+  shell=$(command -v sh)
 else
   shell=
   printf '%s\\n' 'No bash here, and sh knows no pipefail: a failure in front of a pipe is not seen.' >>"$GL_D/supervisor"
 fi
-# From here on the environment belongs to the job: only positional parameters are ours.
-set -- "$GL_D" "$GL_ID" "$1" "$(threads)" "$shell"
-unset shell
+# From here on the environment, PATH too, belongs to the job: only positional parameters are ours.
+set -- "$GL_D" "$GL_ID" "$1" "$(threads)" "$shell" "$(command -v sh)" "$(printf '%s' "\${GPU_LEASE_SECRETS-}" | base64 -d)"
+unset shell GPU_LEASE_SECRETS
 PYTHONUNBUFFERED=\${PYTHONUNBUFFERED-1}
 export PYTHONUNBUFFERED
 . "$1/env"
-eval "$(printf '%s' "\${GPU_LEASE_SECRETS-}" | base64 -d)"
-unset GPU_LEASE_SECRETS
+eval "$7"
 if [ -n "$4" ]; then
   export OMP_NUM_THREADS="\${OMP_NUM_THREADS-$4}" MKL_NUM_THREADS="\${MKL_NUM_THREADS-$4}"
   export OPENBLAS_NUM_THREADS="\${OPENBLAS_NUM_THREADS-$4}" NUMEXPR_MAX_THREADS="\${NUMEXPR_MAX_THREADS-$4}"
 fi
 export GPU_LEASE_JOB="$2"
-[ -n "$5" ] || exec sh "$1/$3"
+[ -n "$5" ] || exec "$6" "$1/$3"
 exec "$5" -o pipefail "$1/$3"
 `;

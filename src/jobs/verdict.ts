@@ -27,6 +27,8 @@ const SIGNALS: Readonly<Record<number, string>> = {
   31: 'SIGSYS',
 };
 
+const TRACEBACK = /^Traceback \(most recent call last\):/m;
+
 /** A shell reports death by signal as 128 + its number. */
 export function signalOf(exitCode: number): string | undefined {
   return exitCode > 128 && exitCode <= 192
@@ -132,6 +134,15 @@ function withoutLook(job: Job): Work {
 function ended(job: Job, look: Look): Work {
   const evidence = [endWords(job), ...reasonWords(look)];
   const good = job.status === 'completed' || job.status === 'cancelled';
+  const left = look.processes ?? 0;
+  if (left > 0)
+    evidence.push(
+      `${left} ${left === 1 ? 'process that it started still runs' : 'processes that it started still run'} and may still write: job_cancel ends them.`,
+    );
+  if (job.status === 'completed' && TRACEBACK.test(`${look.stderrTail}\n${look.stdoutTail}`))
+    evidence.push(
+      'The exit code is 0, yet its output holds a Python traceback: read it before you trust the result.',
+    );
   return { state: good ? 'finished' : 'broken', evidence };
 }
 

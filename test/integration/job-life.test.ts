@@ -1,14 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import {
-  mkdtemp,
-  readdir,
-  readFile,
-  realpath,
-  rm,
-  stat,
-  statfs,
-  writeFile,
-} from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -263,18 +254,81 @@ describe('a job on a pod', () => {
   });
 
   it('ends when the disk runs low in the middle [JO-27]', async () => {
-    const { bavail, bsize } = await statfs(pod);
-    const tight = open({ diskFloorBytes: bavail * bsize - 200 * 1024 * 1024 });
-    const { job } = await tight.start(
-      request(
-        'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do head -c 150000000 /dev/zero >big$i; sleep 0.5; done; sleep 60',
-      ),
+    const small = join(pod, 'small');
+    await mkdir(small);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', small]);
+    try {
+      const tight = open({ diskFloorBytes: 8 << 20 });
+      const { job } = await tight.start(
+        request('sleep 2; head -c 12000000 /dev/zero >big; echo written; sleep 60', { cwd: small }),
+        options,
+      );
+      const report = await finish(job.jobId);
+      expect(report).toMatchObject({ status: 'failed', exitCode: 3, output: 'written\n' });
+      expect(report.work.evidence.join(' ')).toContain('disk gate');
+      expect(await ours(job.jobId)).toEqual([]);
+    } finally {
+      execFileSync('umount', [small]);
+    }
+  });
+
+  it('refuses outputs that no fetch and no gate could reach', async () => {
+    await mkdir(join(pod, 'work'));
+    for (const artifact of ['../out.pt', '/etc/passwd', '~/out.pt', 'a/../../b', `${pod}/other`])
+      await expect(
+        jobs.start(request('true', { cwd: 'work', artifacts: [artifact] }), options),
+      ).rejects.toMatchObject({
+        code: 'invalid_input',
+        hint: expect.stringContaining('below cwd') as string,
+      });
+    expect(await jobs.list()).toEqual([]);
+    const inside = [`${pod}/work/out.pt`, 'out/**', '.', './a/../b'];
+    const { job } = await jobs.start(request('true', { cwd: 'work', artifacts: inside }), options);
+    expect((await finish(job.jobId)).status).toBe('completed');
+  });
+
+  it('that ends and leaves a process says so, and a late cancel ends it', async () => {
+    const { job } = await jobs.start(request('setsid sleep 300 & echo ready'), options);
+    const report = await finish(job.jobId);
+    expect(report.status).toBe('completed');
+    expect(report.work.evidence.join(' ')).toMatch(
+      /1 process that it started still runs.*job_cancel/,
+    );
+    expect((await jobs.cancel(job.jobId, options)).processesGone).toBe('yes');
+    const after = await jobs.wait(job.jobId, { waitSeconds: 0, offset: 0, maxBytes: 99 }, options);
+    expect(after.work.evidence.join(' ')).not.toContain('still run');
+  });
+
+  it('that prints a traceback and ends with 0 is completed, and not believed blindly', async () => {
+    const { job } = await jobs.start(
+      request("printf 'Traceback (most recent call last):\\n  boom\\n' >&2; exit 0"),
       options,
     );
     const report = await finish(job.jobId);
-    expect(report).toMatchObject({ status: 'failed', exitCode: 3 });
-    expect(report.work.evidence.join(' ')).toContain('disk gate');
-    expect(await ours(job.jobId)).toEqual([]);
+    expect(report.status).toBe('completed');
+    expect(report.work.evidence.join(' ')).toContain('Python traceback');
+  });
+
+  it('gets its secrets and its shell whatever PATH the caller sets', async () => {
+    const { job } = await jobs.start(
+      request('echo "$PATH ${#HF_TOKEN}"; printf x >out', {
+        env: { PATH: '/nowhere', LD_PRELOAD: '' },
+        secretEnv: ['HF_TOKEN'],
+      }),
+      options,
+    );
+    const report = await finish(job.jobId);
+    const length = SECRETS['HF_TOKEN']?.length ?? 0;
+    expect(report).toMatchObject({ status: 'completed', output: `/nowhere ${length}\n` });
+  });
+
+  it('has a deadline that its pod can count', async () => {
+    for (const maxRuntimeMinutes of [0, -1, 1e300, Number.NaN, Number.POSITIVE_INFINITY])
+      await expect(
+        jobs.start(request('true', { maxRuntimeMinutes }), options),
+      ).rejects.toMatchObject({ code: 'invalid_input' });
+    const { job } = await jobs.start(request('sleep 60', { maxRuntimeMinutes: 1e-9 }), options);
+    expect((await finish(job.jobId)).status).toBe('timed_out');
   });
 
   it('gives secrets to the command alone: no file, no argument, no record [SC-01] [SC-02] [SC-03] [SC-05]', async () => {
