@@ -5,6 +5,7 @@ import type Database from 'libsql';
 import { z } from 'zod';
 import { systemClock } from '../core/call.ts';
 import { ConfigError, isAppError } from '../core/errors.ts';
+import { identityOf, putBack } from './rescue.ts';
 
 export interface Tables {
   readonly records: {
@@ -29,7 +30,12 @@ export interface Connection {
   write<T>(work: (tx: Queries) => Promise<T>): Promise<T>;
   /** After the work that was asked for before. */
   close(): Promise<void>;
+  /** Puts the state back at its path when its file was deleted, after the work that was asked for before. */
+  rescue(): Promise<void>;
 }
+
+/** Another file, or none, stands at the path of this connection: what is written here, nobody reads. Nothing was done. */
+export class FileReplacedError extends Error {}
 
 const SCHEMA_VERSION = 1;
 const LOCK_LIMIT_SECONDS = 10;
@@ -60,11 +66,19 @@ export async function openSqlite(file: string, onBroken: () => void): Promise<Co
       database.close();
       throw failure;
     }
+    const identity = await identityOf(file);
     const db: Queries = new kysely.Kysely({ dialect: new kysely.SqliteDialect({ database }) });
-    return connectionOf(file, { db, database, onBroken });
+    return connectionOf(file, { db, database, identity, onBroken });
   } catch (cause) {
     throw isAppError(cause) ? cause : brokenState(file, cause);
   }
+}
+
+/** As `identityOf`; not being able to look is a failure of the state. */
+async function placeOf(file: string): Promise<string | undefined> {
+  return identityOf(file).catch((cause: unknown) => {
+    throw brokenState(file, cause);
+  });
 }
 
 function migrate(file: string, database: Database.Database): void {
@@ -88,10 +102,12 @@ function connectionOf(
   {
     db,
     database,
+    identity,
     onBroken,
   }: {
     readonly db: Queries;
     readonly database: Database.Database;
+    readonly identity: string | undefined;
     readonly onBroken: () => void;
   },
 ): Connection {
@@ -103,16 +119,21 @@ function connectionOf(
   };
   const inTurn = async <T>(work: (db: Queries) => Promise<T>): Promise<T> =>
     db.connection().execute(work);
+  const whileInPlace = async <T>(work: (db: Queries) => Promise<T>): Promise<T> =>
+    inTurn(async (tx) => {
+      if ((await placeOf(file)) !== identity) throw new FileReplacedError();
+      return work(tx);
+    });
   return {
     async read(work) {
       try {
-        return await inTurn(work);
+        return await whileInPlace(work);
       } catch (failure) {
         throw fail(failure);
       }
     },
     async write(work) {
-      return inTurn(async (tx) => {
+      return whileInPlace(async (tx) => {
         try {
           await whenUnlocked(() => database.exec('begin immediate'));
         } catch (failure) {
@@ -126,6 +147,14 @@ function connectionOf(
           rollBack(database);
           throw fail(failure);
         }
+      });
+    },
+    async rescue() {
+      const copyTo = (copy: string): void => {
+        database.exec(`vacuum into '${copy.replaceAll("'", "''")}'`);
+      };
+      await inTurn(async () => putBack(file, copyTo)).catch((cause: unknown) => {
+        throw brokenState(file, cause);
       });
     },
     async close() {

@@ -7,7 +7,7 @@ import { leaseSchema, quoteSchema, receiptSchema } from '../core/lease.ts';
 import { profileSchema } from '../core/profile.ts';
 import { sessionRecordSchema } from '../core/session.ts';
 import type { Collection, Collections, Store } from '../core/store.ts';
-import { type Connection, openSqlite, type Queries } from './sqlite-file.ts';
+import { type Connection, FileReplacedError, openSqlite, type Queries } from './sqlite-file.ts';
 
 const hostKeySchema = z.object({ podId: z.string(), key: z.string(), firstSeenAt: z.string() });
 const logEntrySchema = z.object({
@@ -31,15 +31,19 @@ interface Runs {
 export function createSqliteStore({ file }: { readonly file: string }): Store {
   let opening: Promise<Connection> | undefined;
   let isClosed = false;
+  const start = (after?: Promise<void>): { readonly made: Promise<Connection> } => {
+    const made: Promise<Connection> = (after ?? Promise.resolve()).then(async () =>
+      openSqlite(file, () => {
+        if (opening === made) opening = undefined;
+        void close(made);
+      }),
+    );
+    opening = made;
+    return { made };
+  };
   const connection = async (): Promise<Connection> => {
     if (isClosed) throw new ConfigError('state_unwritable', 'The state is closed.');
-    const mine =
-      opening ??
-      openSqlite(file, () => {
-        if (opening === mine) opening = undefined;
-        void close(mine);
-      });
-    opening = mine;
+    const mine = opening ?? start().made;
     try {
       return await mine;
     } catch (failure) {
@@ -47,17 +51,45 @@ export function createSqliteStore({ file }: { readonly file: string }): Store {
       throw failure;
     }
   };
+  /** Deleted while it was open, the file is put back from what is still open; replaced, the new one counts. */
+  const renew = async (stale: Connection): Promise<void> => {
+    const old = opening;
+    if (old === undefined || (await old.catch(() => undefined)) !== stale || opening !== old)
+      return;
+    const rescued = stale.rescue();
+    void start(rescued).made.catch(() => undefined);
+    try {
+      await rescued;
+    } catch (failure) {
+      // What only this connection still knows is not given up.
+      opening = old;
+      throw failure;
+    }
+    void close(old);
+  };
+  const withConnection = async <T>(work: (on: Connection) => Promise<T>): Promise<T> => {
+    const first = await connection();
+    try {
+      return await work(first);
+    } catch (failure) {
+      if (!(failure instanceof FileReplacedError)) throw failure;
+      await renew(first);
+      return work(await connection());
+    }
+  };
   const runs: Runs = {
-    read: async (query) => (await connection()).read(query),
-    write: async (query) => (await connection()).write(query),
+    read: async (query) => withConnection(async (on) => on.read(query)),
+    write: async (query) => withConnection(async (on) => on.write(query)),
   };
   return {
     ...collections(runs, file),
     async transaction(work) {
-      return (await connection()).write(async (tx) => {
-        const run: Run = async (query) => query(tx);
-        return work(collections({ read: run, write: run }, file));
-      });
+      return withConnection(async (on) =>
+        on.write(async (tx) => {
+          const run: Run = async (query) => query(tx);
+          return work(collections({ read: run, write: run }, file));
+        }),
+      );
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -99,6 +99,50 @@ describe('a state folder that does not work', () => {
     await rm(path.dirname(file));
     await store.profiles.put('a', aProfile('a'));
     expect(await store.profiles.list()).toHaveLength(1);
+  });
+
+  it('a state file that is deleted while it is open is put back with all it knew [OW-07]', async () => {
+    const file = await newFile();
+    await using one = createSqliteStore({ file });
+    await using two = createSqliteStore({ file });
+    await one.profiles.put('a', aProfile('a'));
+    await two.profiles.put('b', aProfile('b'));
+    await rm(file);
+    await Promise.all([
+      ...Array.from({ length: 20 }, async (_, index) =>
+        (index % 2 === 0 ? one : two).profiles.put(`n${index}`, aProfile(`n${index}`)),
+      ),
+      one.transaction(async (tx) => tx.profiles.put('t', aProfile('t'))),
+    ]);
+    await using fresh = createSqliteStore({ file });
+    expect(await fresh.profiles.list()).toHaveLength(23);
+    expect(await one.profiles.list()).toHaveLength(23);
+    expect(await two.profiles.list()).toHaveLength(23);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const left = (await readdir(path.dirname(file))).filter((name) => name.includes('copy'));
+    expect(left).toEqual([]);
+  });
+
+  it('a whole state folder that is deleted comes back, and spending goes on being recorded', async () => {
+    const file = await newFile();
+    await using store = createSqliteStore({ file });
+    await store.profiles.put('a', aProfile('a'));
+    await rm(path.dirname(file), { recursive: true });
+    expect(await store.profiles.get('a')).toEqual(aProfile('a'));
+    await using fresh = createSqliteStore({ file });
+    expect(await fresh.profiles.list()).toHaveLength(1);
+  });
+
+  it('a state file that is replaced by another is the one that counts', async () => {
+    const file = await newFile();
+    await using old = createSqliteStore({ file });
+    await old.profiles.put('old', aProfile('old'));
+    for (const suffix of ['', '-wal', '-shm']) await rm(`${file}${suffix}`);
+    await using other = createSqliteStore({ file });
+    await other.profiles.put('new', aProfile('new'));
+    expect((await old.profiles.list()).map(({ profileId }) => profileId)).toEqual(['new']);
+    await old.profiles.put('more', aProfile('more'));
+    expect(await other.profiles.list()).toHaveLength(2);
   });
 
   it('leaves a damaged file as it is', async () => {

@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, link, mkdir, open, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { systemClock } from '../core/call.ts';
+import { isMissing } from '../core/json-file.ts';
+import { poll } from '../core/poll.ts';
+
+/** Another process that rescues the same file is done by then, or dead. */
+const OTHER_LIMIT_SECONDS = 5;
+
+/** Which file stands at this path now; `undefined`: none. */
+export async function identityOf(file: string): Promise<string | undefined> {
+  try {
+    const { dev, ino } = await stat(file);
+    return `${dev}:${ino}`;
+  } catch (failure) {
+    if (isMissing(failure)) return undefined;
+    throw failure;
+  }
+}
+
+/**
+ * Puts a copy of the state back where its file was deleted while it was open: it names pods that cost money. `copyTo`
+ * writes the copy. A file that stands there by now is left alone, whoever made it.
+ */
+export async function putBack(file: string, copyTo: (copy: string) => void): Promise<void> {
+  if ((await identityOf(file)) !== undefined) return;
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  const copy = `${file}.${randomBytes(6).toString('hex')}.copy`;
+  const lock = `${file}.copy-lock`;
+  try {
+    copyTo(copy);
+    await chmod(copy, 0o600);
+    await alone(lock, async () => {
+      if ((await identityOf(file)) !== undefined) return;
+      // The log of the deleted file would be replayed into the copy.
+      for (const suffix of ['-wal', '-shm']) await rm(`${file}${suffix}`, { force: true });
+      await link(copy, file);
+    });
+  } finally {
+    await rm(copy, { force: true });
+  }
+}
+
+/** One process at a time; a lock that stays for too long was left by a dead one. */
+async function alone(lock: string, work: () => Promise<void>): Promise<void> {
+  const { signal } = new AbortController();
+  await poll(async () => ((await taken(lock)) ? true : undefined), {
+    clock: systemClock,
+    signal,
+    timeoutSeconds: OTHER_LIMIT_SECONDS,
+    everySeconds: 0.02,
+  });
+  try {
+    await work();
+  } finally {
+    await rm(lock, { force: true });
+  }
+}
+
+async function taken(lock: string): Promise<boolean> {
+  try {
+    await (await open(lock, 'wx', 0o600)).close();
+    return true;
+  } catch (failure) {
+    if (failure instanceof Error && 'code' in failure && failure.code === 'EEXIST') return false;
+    throw failure;
+  }
+}
