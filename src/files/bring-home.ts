@@ -33,7 +33,9 @@ export async function bringHome(
     const again = round === 0 ? await makeManifest(pod, wanted) : current;
     const known = new Map(current.files.map((file) => [file.path, file.sha256]));
     const changed = again.files.filter((file) => known.get(file.path) !== file.sha256);
-    if (changed.length === 0) {
+    const kept = new Set(again.files.map((file) => file.path));
+    const vanished = current.files.some((file) => !kept.has(file.path));
+    if (changed.length === 0 && !vanished) {
       if (outcome.bad.length > 0) {
         const folder = await quarantine(folders.destination, folders.partialFolder, outcome.bad);
         throw mismatch(outcome.bad, folder);

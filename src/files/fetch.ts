@@ -152,13 +152,13 @@ async function whatIsWanted(deps: FilesDeps, pod: Pod, request: FetchRequest): P
 function wholePatterns(
   { exclude, jobId }: FetchRequest,
   patterns: readonly string[],
-  { odd, refusedNames, missing }: Manifest,
+  { odd, refusedNames, missing, unsettled }: Manifest,
 ): readonly string[] {
   if (jobId === undefined || exclude.length > 0 || refusedNames > 0) return [];
-  const left = odd.filter((entry) => holdsData(entry, patterns));
+  const held = odd.filter((entry) => holdsData(entry, patterns)).map((entry) => entry.path);
+  const left = [...held, ...unsettled];
   return patterns.filter(
-    (pattern) =>
-      !missing.includes(pattern) && !left.some(({ path: name }) => selects(pattern)(name)),
+    (pattern) => !missing.includes(pattern) && !left.some((name) => selects(pattern)(name)),
   );
 }
 

@@ -10,7 +10,7 @@ import { type Manifest, makeManifest } from './manifest.ts';
 import { relativePattern, selects } from './patterns.ts';
 import { openPod } from './pod.ts';
 import { prove } from './prove.ts';
-import { holdsData, namesRefused, whyRefused } from './refused.ts';
+import { holdsData, namesRefused, UNSETTLED, whyRefused } from './refused.ts';
 import { isBelow } from './remote-target.ts';
 
 /** See `Files.gates`. Reads the pod, the records and the files on this machine afresh; trusts none of them alone. */
@@ -80,6 +80,8 @@ async function gatesSeen(
       path: entry.path,
       why: whyRefused(entry, [pattern]),
     }));
+  for (const name of pod.unsettled)
+    gates.push({ gate: 'artifact_changed', jobId, path: name, why: UNSETTLED });
   if (pod.refusedNames > 0)
     gates.push({
       gate: 'artifact_not_fetched',

@@ -1,6 +1,6 @@
 import { RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
-import { type Selection, select, startsOf } from './patterns.ts';
+import { missingAmong, type Selection, select, startsOf } from './patterns.ts';
 import { hashSeconds, type Pod } from './pod.ts';
 import { followLinks } from './pod-links.ts';
 import { type Listing, listScript, NO_FOLDER, NOT_ALL, parseListing } from './pod-listing.ts';
@@ -17,6 +17,8 @@ export interface ManifestFile {
 export interface Manifest extends Omit<Selection, 'files'> {
   readonly files: readonly ManifestFile[];
   readonly refusedNames: number;
+  /** Matched, but changing while they are read: half of a file being written is worth nothing (AR-08). */
+  readonly unsettled: readonly string[];
 }
 export interface Wanted {
   /** Absolute, on the pod. */
@@ -62,8 +64,8 @@ export async function listPod(
 }
 
 /**
- * The manifest made on the pod: list, hash, list again. Files that changed in between are looked at once more; still
- * changing is `checksum_mismatch`, since half of a file being written is worth nothing (AR-08).
+ * The manifest made on the pod: list, hash, list again. Files that changed in between are looked at once more; those that
+ * still change are named apart. Nothing but such files is `checksum_mismatch`.
  */
 export async function makeManifest(pod: Pod, wanted: Wanted): Promise<Manifest> {
   for (let round = 0; ; round += 1) {
@@ -85,7 +87,8 @@ export async function makeManifest(pod: Pod, wanted: Wanted): Promise<Manifest> 
         unsure.push(path);
       else files.push({ path, bytes, sha256, ...(source === undefined ? {} : { source }) });
     }
-    if (unsure.length === 0) return { ...before, files };
+    if (unsure.length === 0 || (round === 1 && files.length > 0))
+      return { ...before, files, unsettled: unsure, missing: missingOf(files, before, wanted) };
     if (round === 1)
       throw new RemoteError(
         'checksum_mismatch',
@@ -101,4 +104,15 @@ export async function makeManifest(pod: Pod, wanted: Wanted): Promise<Manifest> 
 /** Where the bytes of a file are, relative to the root. */
 export function sourceOf({ path, source }: Pick<ManifestFile, 'path' | 'source'>): string {
   return source ?? path;
+}
+
+/** What an unsettled file alone would answer is missing for now. */
+function missingOf(
+  files: readonly ManifestFile[],
+  before: Selection,
+  wanted: Wanted,
+): readonly string[] {
+  return files.length === before.files.length
+    ? before.missing
+    : missingAmong(files, wanted.patterns);
 }

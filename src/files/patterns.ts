@@ -60,10 +60,21 @@ export function select(
   return {
     files,
     odd: chosen.filter(({ kind }) => kind !== 'file'),
-    missing: wanted
-      .filter(({ matches }) => !files.some((file) => matches(file.path)))
-      .map(({ pattern }) => (pattern === '' ? '.' : pattern)),
+    missing: missingAmong(files, patterns),
   };
+}
+
+/** The patterns that none of the files answers. */
+export function missingAmong(
+  files: readonly { readonly path: string }[],
+  patterns: readonly string[],
+): readonly string[] {
+  return patterns
+    .filter((pattern) => {
+      const matches = selects(pattern);
+      return !files.some((file) => matches(file.path));
+    })
+    .map((pattern) => (pattern === '' ? '.' : pattern));
 }
 
 function outside(pattern: string): InputError {

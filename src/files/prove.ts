@@ -15,7 +15,10 @@ import { proveTorch } from './proof/torch.ts';
 import { proveZip } from './proof/zip.ts';
 
 /** Reads one file and answers how far it opens. Throws `Broken` for what its type forbids. Never runs anything. */
-type Prover = (bytes: Bytes) => Promise<Extract<Proof, 'hash' | 'structure' | 'loaded'>>;
+type Prover = (
+  bytes: Bytes,
+  limit: Proof,
+) => Promise<Extract<Proof, 'hash' | 'structure' | 'loaded'>>;
 
 const BY_EXTENSION: Readonly<Record<string, Prover>> = {
   '.safetensors': proveSafetensors,
@@ -64,7 +67,7 @@ export async function prove(
   await using bytes = await openBytes(file, options.signal);
   try {
     if (bytes.size === 0 && !/\.(?:txt|log|md)$/.test(name)) throw broken('the file is empty');
-    const reached = await prover(bytes);
+    const reached = await prover(bytes, options.limit);
     return { proof: options.limit === 'structure' && reached === 'loaded' ? 'structure' : reached };
   } catch (thrown) {
     options.signal.throwIfAborted();

@@ -2,6 +2,9 @@ import type { FetchResult } from '../core/files.ts';
 import { selects } from './patterns.ts';
 import type { RemoteEntry } from './pod-listing.ts';
 
+export const UNSETTLED =
+  'It changes while it is read: something still writes it. Fetch again when the job has ended.';
+
 /** A link to a folder whose files the patterns take anyway, under their own names. */
 export function isCovered(entry: RemoteEntry, patterns: readonly string[]): boolean {
   const { folder } = entry;
@@ -27,13 +30,18 @@ export function holdsData(entry: RemoteEntry, patterns: readonly string[]): bool
 }
 
 export function refusedOf(
-  found: { readonly odd: readonly RemoteEntry[]; readonly refusedNames: number },
+  found: {
+    readonly odd: readonly RemoteEntry[];
+    readonly refusedNames: number;
+    readonly unsettled?: readonly string[];
+  },
   patterns: readonly string[],
   maxListed: number,
 ): Pick<FetchResult, 'refused'> {
-  const refused = found.odd
-    .slice(0, maxListed)
-    .map((entry) => ({ path: entry.path, why: whyRefused(entry, patterns) }));
+  const refused = [
+    ...(found.unsettled ?? []).map((path) => ({ path, why: UNSETTLED })),
+    ...found.odd.map((entry) => ({ path: entry.path, why: whyRefused(entry, patterns) })),
+  ].slice(0, maxListed);
   if (found.refusedNames > 0) refused.push({ path: '', why: namesRefused(found.refusedNames) });
   return refused.length === 0 ? {} : { refused };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Proof } from '../../core/files.ts';
 import { type Bytes, broken } from './bytes.ts';
 import { allFinite } from './floats.ts';
 
@@ -33,7 +34,10 @@ const tensorSchema = z.object({
 const headerSchema = z.record(z.string(), z.unknown());
 
 /** Header, spans that meet without gap or overlap up to the last byte, at least one tensor, every float finite. */
-export async function proveSafetensors(bytes: Bytes): Promise<'loaded'> {
+export async function proveSafetensors(
+  bytes: Bytes,
+  limit: Proof = 'loaded',
+): Promise<'structure' | 'loaded'> {
   const length = (await bytes.at(0, 8)).readBigUInt64LE();
   if (length < 2n || length > BigInt(MAX_HEADER_BYTES) || length + 8n > BigInt(bytes.size))
     throw broken('its header is longer than the file or than is allowed');
@@ -56,18 +60,29 @@ export async function proveSafetensors(bytes: Bytes): Promise<'loaded'> {
     throw broken(
       base + expected > bytes.size ? 'the file is cut short' : 'bytes follow the last tensor',
     );
-  for (const { dtype, data_offsets } of tensors)
+  if (limit === 'structure') return 'structure';
+  for (const [index, { name, dtype, data_offsets }] of tensors.entries())
     for await (const chunk of bytes.chunks(base + data_offsets[0], base + data_offsets[1]))
-      if (!allFinite(dtype, chunk)) throw broken('a tensor holds NaN or infinity');
+      if (!allFinite(dtype, chunk))
+        throw broken(
+          `tensor ${wordOf(name, index)} holds NaN or infinity. If it may (a mask), fetch again with verify "structure"`,
+        );
   return 'loaded';
 }
 
-function readHeader(text: string): readonly z.output<typeof tensorSchema>[] {
+/** A name out of the file only when it cannot be taken for words; else its place in the header. */
+function wordOf(name: string, index: number): string {
+  return /^[\w.-]{1,100}$/.test(name) ? name : `number ${index + 1}`;
+}
+
+function readHeader(
+  text: string,
+): readonly (z.output<typeof tensorSchema> & { readonly name: string })[] {
   try {
     const entries = Object.entries(headerSchema.parse(JSON.parse(text)));
     return entries
       .filter(([name]) => name !== '__metadata__')
-      .map(([, tensor]) => tensorSchema.parse(tensor));
+      .map(([name, tensor]) => ({ name, ...tensorSchema.parse(tensor) }));
   } catch {
     throw broken('its header is not what safetensors says');
   }

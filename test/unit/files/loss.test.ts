@@ -1,6 +1,16 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  chown,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { RemoteError } from '../../../src/core/errors.ts';
@@ -335,6 +345,50 @@ describe('landing', () => {
     expect(await readdir(world.workspace)).toEqual(['project', 'results']);
     expect(pulled).toBeGreaterThan(0);
     expect(pulled).toBeLessThan(big.length);
+  });
+
+  it('a log that grows does not keep the finished checkpoint away, and is no success', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/out/best.xyz': 'weights', 'project/out/m.log': 'start\n' });
+    world.jobs = [world.job({ artifacts: ['out/best.xyz', 'out/m.log'] })];
+    let lines = 0;
+    const training: Remote = {
+      ...world.remote,
+      exec: async (pod, script, options) => {
+        const answer = await world.remote.exec(pod, script, options);
+        if (String(options.stdin).includes('h() {'))
+          await appendFile(world.pod('project/out/m.log'), `step ${++lines}\n`);
+        return answer;
+      },
+    };
+    const files = world.over(training);
+    const result = await files.fetch(fetchRequest({ jobId, paths: [] }), call);
+    expect(result.manifest.files.map((file) => file.path)).toEqual(['out/best.xyz']);
+    expect(result.missing).toEqual(['out/m.log']);
+    expect(result.refused).toMatchObject([
+      { path: 'out/m.log', why: expect.stringContaining('still writes') as string },
+    ]);
+    expect((await files.gates(fetchRequest().podId, call)).map(({ gate }) => gate)).toEqual([
+      'artifact_changed',
+    ]);
+    await expect(
+      files.fetch(fetchRequest({ jobId, paths: [], strict: true }), call),
+    ).rejects.toMatchObject({ code: 'path_missing' });
+  });
+
+  it('a checkpoint that the job removes meanwhile does not keep the others away', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'out/step1.xyz': 'one', 'out/step2.xyz': 'two' });
+    const rotating: Remote = {
+      ...world.remote,
+      stream: async (...parameters) => {
+        await rm(world.pod('out/step1.xyz'), { force: true });
+        return world.remote.stream(...parameters);
+      },
+    };
+    const result = await world.over(rotating).fetch(fetchRequest(), call);
+    expect(result.manifest.files.map((file) => file.path)).toEqual(['out/step2.xyz']);
+    expect(await treeOf(world.local('results'))).toEqual({ 'out/step2.xyz': sha('two') });
   });
 
   it('holds names of 255 bytes and an empty file, and a hard link twice', async () => {
