@@ -64,6 +64,8 @@ export const sessionOpenedSchema = z.object({
 export const sessionWrittenSchema = z.object({
   sessionId: sessionIdSchema,
   state: sessionStateSchema,
+  /** `program`: no new command was started; `done` and `exitCode` speak of the one that was typed to. */
+  typedTo: z.enum(['shell', 'program']),
   commandId: z.string().exactOptional(),
   done: z.boolean(),
   exitCode: z.int().exactOptional(),

@@ -6,7 +6,7 @@ const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\
 
 /** Drops escape sequences, control and bidi characters; a carriage return keeps what was written last on the line. */
 export function cleanTerminalText(text: string): string {
-  const plain = text.replace(ESCAPES, '').replace(/\r+\n/g, '\n');
+  const plain = text.replace(ESCAPES, '').replace(/(?<!\r)\r+\n/g, '\n');
   return plain
     .split('\n')
     .map((line) => lastOverwrite(line).replace(CONTROLS, ''))

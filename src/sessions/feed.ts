@@ -12,6 +12,8 @@ export type Listener = (chunk: Buffer | undefined, offset: number) => void;
 /** New bytes of one transcript, pushed by the pod as they are written. */
 export interface Feed {
   readonly alive: boolean;
+  /** Every byte before this was seen. */
+  readonly end: number;
   /** Whether a listener that starts at `offset` would get every byte. */
   covers(offset: number): boolean;
   /** Replays from `offset`, then goes on. The result ends it. */
@@ -64,6 +66,9 @@ export async function createFeed(
   return {
     get alive() {
       return alive;
+    },
+    get end() {
+      return end;
     },
     covers: (offset) => alive && offset >= keptStart && offset <= end + KEPT_BYTES,
     listen(offset, listener) {

@@ -107,10 +107,15 @@ export function cleanOutput(bytes: Buffer): string {
     .replace(/\x1b\]7770;[TEX];[^\x07]{1,120}\x07/g, '')
     .replace(/([^\n])(\x1b\]7770;S;)/g, '$1\n$2')
     // The line that starts a command, where a program switched the echo on again.
-    .replace(/\x15? \. [^\r\n]*\/c\/cmd_[a-z0-9]{16}'?\r?\n/g, '')
-    // The shell names the file that holds the command in its messages.
-    .replace(/[^\s:]*\/\.gpu-lease\/sessions\/ses_[a-z0-9]+\/c\/cmd_[a-z0-9]{16}\.sh: /g, '');
-  return cleanTerminalText(text);
+    .replace(/\x15? \. [^\r\n]{0,1024}\/c\/cmd_[a-z0-9]{16}'?\r?\n/g, '');
+  // The shell names the file that holds the command in its messages. Bounded, since a line may be as long as a page.
+  const named = text.includes('/.gpu-lease/sessions/')
+    ? text.replace(
+        /[^\s:]{0,256}\/\.gpu-lease\/sessions\/ses_[a-z0-9]{1,40}\/c\/cmd_[a-z0-9]{16}\.sh: /g,
+        '',
+      )
+    : text;
+  return cleanTerminalText(named);
 }
 
 /** Only what programs printed, without the command lines between: what a reader waits for is not the order to print it. */

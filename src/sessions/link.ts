@@ -58,6 +58,8 @@ export interface Link {
     listener: Listener,
     options: CallOptions,
   ): Promise<() => void>;
+  /** End of the transcript as far as it was followed; undefined where nobody follows. */
+  seenTo(sessionId: string): number | undefined;
   stop(sessionId: string): void;
   stopAll(): void;
 }
@@ -70,6 +72,7 @@ export function createLink({
   readonly pool: Pool;
 }): Link {
   const feeds = new Map<string, Promise<Feed>>();
+  const followed = new Map<string, Feed>();
 
   const making = new KeyedLock();
   const feedOf = async (
@@ -83,6 +86,7 @@ export function createLink({
       known?.retire();
       const made = makeFeed(podId, folder, offset);
       feeds.set(sessionId, made);
+      followed.set(sessionId, await made);
       return made;
     });
   const makeFeed = async (podId: PodId, folder: string, offset: number): Promise<Feed> =>
@@ -119,6 +123,10 @@ export function createLink({
     async listen(record, offset, listener) {
       return (await feedOf(record, offset)).listen(offset, listener);
     },
+    seenTo(sessionId) {
+      const feed = followed.get(sessionId);
+      return feed?.alive === true ? feed.end : undefined;
+    },
     stop(sessionId) {
       void feeds.get(sessionId)?.then(
         (feed) => {
@@ -127,6 +135,7 @@ export function createLink({
         () => undefined,
       );
       feeds.delete(sessionId);
+      followed.delete(sessionId);
     },
     stopAll() {
       for (const sessionId of [...feeds.keys()]) this.stop(sessionId);

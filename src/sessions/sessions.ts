@@ -9,11 +9,18 @@ import { openSession } from './open.ts';
 import type { Pool } from './pool.ts';
 import { readSession } from './read.ts';
 import { checkWrite, type WriteDeps, writeSession } from './write.ts';
+import { createWriters } from './writer.ts';
 
 /** Shells on pods. All truth is on the pod and in the store: any number of servers may hold the same session. */
-export function createSessions(given: Omit<WriteDeps, 'link'> & { readonly pool: Pool }): Sessions {
+export function createSessions(
+  given: Omit<WriteDeps, 'link' | 'writers'> & {
+    readonly pool: Pool;
+    readonly idleSeconds?: number | undefined;
+  },
+): Sessions {
   const link = createLink(given);
-  const deps = { ...given, link };
+  const writers = createWriters(given);
+  const deps = { ...given, link, writers };
   const { store, clock } = given;
   const opening = new KeyedLock();
   const cursors = new Map<SessionId, number>();
@@ -97,6 +104,7 @@ export function createSessions(given: Omit<WriteDeps, 'link'> & { readonly pool:
 
     async [Symbol.asyncDispose]() {
       link.stopAll();
+      writers.stopAll();
       return Promise.resolve();
     },
   };

@@ -8,9 +8,10 @@ import { type EndedDeps, fileEnd } from './ended.ts';
 import { cleanOutput, nonceOf, pageLength } from './framing.ts';
 import { KEY_BYTES, KEY_SIGNALS } from './keys.ts';
 import { again } from './link.ts';
+import { DELIVER_LIBRARY, deliverCall } from './pod-script/deliver.ts';
 import { commandWrapper } from './pod-script/shell.ts';
-import { deliverScript } from './pod-script/talk.ts';
 import { type Watched, watch } from './watch.ts';
+import type { Writers } from './writer.ts';
 
 export const MAX_INPUT_BYTES = 256 * 1024;
 /** Up to here the input travels inside the script, which saves a round of copying on the pod. */
@@ -21,7 +22,7 @@ const SHOWN_CHARS = 2000;
 const DELIVER_SECONDS = 30;
 const QUIET_SECONDS = 0.5;
 
-export type WriteDeps = EndedDeps & { readonly redactor: Redactor };
+export type WriteDeps = EndedDeps & { readonly redactor: Redactor; readonly writers: Writers };
 
 /** Throws `invalid_input` and `too_large`. */
 export function checkWrite({ input, key, newline }: SessionWrite): void {
@@ -66,6 +67,10 @@ export async function writeSession(
       throw new InputError('too_large', 'The running program reads lines of at most 4,000 bytes.', {
         hint: 'Break the input into shorter lines, or give the program a file made with sync_files.',
       });
+    case 'unread':
+      throw new RemoteError('session_busy', 'A command is running and reads no input.', {
+        hint: 'Nothing was typed. Wait for its end with session_read and waitSeconds, or press key "ctrl-c".',
+      });
     case 'locked':
       throw new RemoteError('session_busy', 'Another write to this session is still being typed.');
     default:
@@ -94,7 +99,12 @@ export async function writeSession(
     deps,
     record,
     watched,
-    { offset, running, isCommand: answer === 'command' },
+    {
+      offset,
+      running,
+      isCommand: answer === 'command',
+      typedTo: words[1] === 'program' ? 'program' : 'shell',
+    },
     options,
   );
 }
@@ -106,8 +116,8 @@ function waitSeconds(request: SessionWrite, running: string | undefined): number
 }
 
 async function deliver(
-  { remote }: WriteDeps,
-  { podId, folder, terminal }: SessionRecord,
+  { remote, writers, link }: WriteDeps,
+  { sessionId, podId, folder, terminal }: SessionRecord,
   request: SessionWrite,
   key: string,
   writeId: string,
@@ -126,7 +136,7 @@ async function deliver(
         hint: 'Send key "ctrl-c", or give the input with a here-document.',
       },
     );
-  const script = deliverScript({
+  const call = deliverCall({
     folder,
     writeId,
     // Only a whole line can be a command; keys and half lines go to the terminal as they are.
@@ -142,22 +152,35 @@ async function deliver(
       : {}),
     inputBytes,
     ...(inline ? { input: text } : {}),
+    seenTo: link.seenTo(sessionId),
+    isText: input !== undefined,
     newline: newline && input !== undefined,
     secret,
     signal,
     isLongLine: text.split('\n').some((line) => Buffer.byteLength(line) > MAX_LINE_BYTES),
     isInterrupt: request.key === 'ctrl-c' || request.key === 'ctrl-\\',
   });
+  // The same id both ways: what the writer carried out without telling is not typed again.
+  const answer = inline ? await writers.ask(podId, writeId, call, options) : undefined;
+  if (answer !== undefined && !isFull(answer)) return lastWords(answer);
   const { stdout, stderr } = await again(async () =>
-    remote.exec(podId, script, {
+    remote.exec(podId, `${DELIVER_LIBRARY}${call}`, {
       ...options,
       timeoutSeconds: DELIVER_SECONDS,
       ...(inline ? {} : { stdin: text }),
     }),
   );
-  if (/No space left|Disk quota/.test(stderr.toString('utf8')))
+  if (isFull(stderr.toString('utf8')))
     throw new RemoteError('disk_full', 'The pod has no space left for the command.');
-  return stdout.toString('utf8').trim().split(' ');
+  return lastWords(stdout.toString('utf8'));
+}
+
+function isFull(text: string): boolean {
+  return /No space left|Disk quota/.test(text);
+}
+
+function lastWords(text: string): readonly string[] {
+  return text.trim().split('\n').at(-1)?.split(' ') ?? [];
 }
 
 function shown(input: string, secret: boolean): string {
@@ -175,10 +198,12 @@ async function answerOf(
     offset,
     running,
     isCommand,
+    typedTo,
   }: {
     readonly offset: number;
     readonly running: string | undefined;
     readonly isCommand: boolean;
+    readonly typedTo: SessionWritten['typedTo'];
   },
   options: CallOptions,
 ): Promise<SessionWritten> {
@@ -204,6 +229,7 @@ async function answerOf(
         : ended === undefined && running !== undefined
           ? 'busy'
           : 'idle'),
+    typedTo,
     ...(running === undefined ? {} : { commandId: running }),
     done: running === undefined || ended !== undefined || over !== undefined,
     ...(exitCode === undefined ? {} : { exitCode }),

@@ -37,11 +37,22 @@ export const sessionWrite = defineTool({
   },
 });
 
-function summaryOf({ commandId, done, exitCode, state }: SessionWritten): string {
+function summaryOf(written: SessionWritten): string {
+  const { typedTo, commandId, done, exitCode, state } = written;
+  if (typedTo === 'program')
+    return `Typed into the running program; this is not a new command. ${aboutRunning(written)}`;
   if (done && exitCode !== undefined) return `The command ended with exit code ${exitCode}.`;
   if (done) return `Done; the session is ${state}.`;
   if (commandId !== undefined) return 'The command is still running.';
   return `Typed; the session is ${state}.`;
+}
+
+function aboutRunning({ commandId, done, exitCode, state }: SessionWritten): string {
+  if (commandId === undefined) return `The session is ${state}.`;
+  if (!done) return 'It is still running.';
+  return exitCode === undefined
+    ? `It ended; the session is ${state}.`
+    : `It ended with exit code ${exitCode}.`;
 }
 
 function nextOf(sessionId: SessionId, { done, nextOffset, hasMore }: SessionWritten): Next {

@@ -112,6 +112,68 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
     expect(told.output).toBe('got:to be read $x\n');
   });
 
+  it('text for a busy shell is refused while nothing reads it, so it never runs later as a command', async () => {
+    const on = await fresh();
+    for (const input of ['while :; do :; done', 'sleep 100', 'sh -c "sleep 100; :" | cat']) {
+      await write(input, { on, waitSeconds: 0 });
+      await expect(write('echo wrong > ~/typed-ahead', { on })).rejects.toMatchObject({
+        code: 'session_busy',
+        retryable: true,
+        hint: expect.stringContaining('Nothing was typed') as string,
+      });
+      expect(await key('ctrl-c', on)).toMatchObject({ done: true });
+      expect(await write('echo clean', { on })).toMatchObject({
+        output: 'clean\n',
+        typedTo: 'shell',
+      });
+    }
+    expect(await onPod('ls "$HOME/typed-ahead" 2>/dev/null; true')).toBe('');
+  });
+
+  it('text goes to a program that waits for it, and the answer says whose end it tells', async () => {
+    const on = await fresh();
+    for (const [input, text, shown] of [
+      ['read -r x; echo "a:$x"; (exit 3)', 'one', 'a:one\n'],
+      ['sh -c \'read x; echo "b:$x"; exit 3\'', 'two', 'b:two\n'],
+      ['head -n 1; (exit 3)', 'three', 'three\n'],
+      [`python3 -c 'import sys; x = input(); print("c:" + x); sys.exit(3)'`, 'four', 'c:four\n'],
+    ] as const) {
+      const asked = await write(input, { on, waitSeconds: 0.2 });
+      expect(asked.typedTo).toBe('shell');
+      const told = await write(text, { on });
+      expect(told).toMatchObject({
+        typedTo: 'program',
+        done: true,
+        exitCode: 3,
+        commandId: asked.commandId,
+      });
+      expect(told.output.endsWith(shown)).toBe(true);
+    }
+  });
+
+  it('what a program left unread is dropped and said, and never run as a command', async () => {
+    const on = await fresh();
+    await write('read -r x; echo "got:$x"; (exit 4)', { on, waitSeconds: 0 });
+    const told = await write('first\ntouch ~/left-over', { on });
+    expect(told).toMatchObject({ typedTo: 'program', done: true, exitCode: 4 });
+    expect(told.output).toContain('got:first');
+    expect(told.output).toContain('18 bytes that were typed; they were dropped');
+    expect(await write('ls ~/left-over', { on })).toMatchObject({ exitCode: 2, typedTo: 'shell' });
+  });
+
+  it('any character passes through the long-lived writer as it is', async () => {
+    const on = await fresh();
+    await write('true', { on });
+    for (let from = 0x80; from < 0x800; from += 0x180) {
+      const text = String.fromCodePoint(...Array.from({ length: 0x180 }, (_, i) => from + i));
+      const { output } = await write(`printf %s '${text}' | od -An -v -tx1 | tr -d ' \\n'`, { on });
+      expect(output).toBe(Buffer.from(text).toString('hex'));
+    }
+    expect(
+      (await write(`printf '%s|' "'" '"' '\\' '!' '$x' '  a  b ' '\t'\necho`, { on })).output,
+    ).toBe(`'|"|\\|!|$x|  a  b |\t|\n`);
+  });
+
   it('a program that reads all of its input eats no mark of ours', async () => {
     const asked = await write('cat; echo done', { waitSeconds: 0.2 });
     expect((await write('line one', { waitSeconds: 5 })).output).toBe('line one\n');
@@ -334,15 +396,15 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
     const count = 8;
     const each = async (from: Shells, name: string): Promise<void> => {
       for (let i = 0; i < count; i += 1) {
-        for (;;) {
-          const { state } = await from.read(
-            on,
-            { maxBytes: 1, waitSeconds: 0, format: 'raw', offset: 0 },
-            options,
+        // Refused as busy means that nothing was typed: asked again until it is this one's turn.
+        for (let typed = false; !typed; )
+          typed = await write(`echo ${name}${i} >> both`, { on, from }).then(
+            () => true,
+            (failure: unknown) => {
+              expect(failure).toMatchObject({ code: 'session_busy' });
+              return false;
+            },
           );
-          if (state === 'idle') break;
-        }
-        await write(`echo ${name}${i} >> both`, { on, from });
       }
     };
     await Promise.all([each(shells(), 'a'), each(second, 'b')]);

@@ -88,6 +88,7 @@ describe('secrets', () => {
               return Promise.resolve({
                 sessionId,
                 state: 'idle',
+                typedTo: 'shell',
                 done: true,
                 exitCode: 0,
                 output: `export TOKEN=${SECRET}\n`,
@@ -180,6 +181,7 @@ describe('hostile text from a pod', () => {
             Promise.resolve({
               sessionId,
               state: 'idle',
+              typedTo: 'shell',
               done: true,
               exitCode: 1,
               ...evilPage,

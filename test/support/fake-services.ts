@@ -185,6 +185,7 @@ export function fakeServices(overrides: Overrides = {}): Services {
         Promise.resolve({
           sessionId,
           state: 'idle',
+          typedTo: 'shell',
           commandId: 'c1',
           done: true,
           exitCode: 0,

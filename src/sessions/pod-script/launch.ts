@@ -71,7 +71,7 @@ else
 fi
 terminal=pty
 if script --version 2>/dev/null | grep -q util-linux; then
-  how='script -qfe -c "exec sh \\"$d/run\\"" /dev/null <>"$d/in" >>"$d/out" 2>&1'
+  how=${shellQuote(`script -qfe -c ${shellQuote(`exec sh ${shellQuote(`${folder}/run`)}`)} /dev/null <>"$d/in" >>"$d/out" 2>&1`)}
 elif python3 -c 'import pty' 2>/dev/null; then
   printf %s ${shellQuote(PYTHON_TERMINAL)} > "$d/terminal.py"
   how='python3 "$d/terminal.py" "$d" </dev/null >>"$d/out" 2>&1'
@@ -81,10 +81,10 @@ else
 fi
 printf %s "$terminal" > "$d/terminal"
 {
-  echo ${shellQuote(`d=${shellQuote(folder)}`)}
+  printf '%s\\n' ${shellQuote(`d=${shellQuote(folder)}`)}
   # Without a terminal an interrupt goes to the whole group. Caught here, it is still the default below.
   echo 'trap : INT QUIT'
-  echo "$how"
+  printf '%s\\n' "$how"
   echo 'code=$?'
   echo 'printf %s "$code" > "$d/exit"'
   echo ${shellQuote(exitMark)}

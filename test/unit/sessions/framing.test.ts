@@ -140,6 +140,17 @@ describe('cleanOutput', () => {
     );
   });
 
+  it('takes no longer for hostile output than for any other: a server that is stuck here serves nobody', () => {
+    const parts = ['x', '/', ' . ', '\r', '\x1b', '\x1b]7770;', '\x1b[1;', '/.gpu-lease/sessions/'];
+    for (const part of parts) {
+      const bytes = Buffer.from(part.repeat(64 * 1024).slice(0, 64 * 1024));
+      const started = performance.now();
+      cleanOutput(bytes);
+      // Quadratic work takes 2 to 18 s here, linear work a few milliseconds.
+      expect(performance.now() - started, JSON.stringify(part)).toBeLessThan(1000);
+    }
+  });
+
   it('leaves nothing that moves a cursor, for any bytes [SA-07]', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 500 }), (raw) => {

@@ -1,0 +1,139 @@
+import type { CallOptions } from '../core/call.ts';
+import type { PodId } from '../core/ids.ts';
+import { WRITER_SCRIPT } from './pod-script/deliver.ts';
+import { type Pool, untilAborted } from './pool.ts';
+import { type Run, startRun } from './run.ts';
+
+/** Longer requests cost more in the byte-wise reading of a shell than a channel of their own. */
+const MAX_REQUEST_BYTES = 6000;
+const ANSWER_SECONDS = 30;
+/** An unused channel is given back: a machine allows only so many. */
+const IDLE_SECONDS = 120;
+
+/** A shell on each pod that waits for requests, so that a write pays neither for a channel nor for starting a shell. */
+export interface Writers {
+  /**
+   * What `call` printed. Undefined: the caller must go another way, and ask again with the same id, since it may have
+   * been carried out all the same.
+   */
+  ask(podId: PodId, id: string, call: string, options: CallOptions): Promise<string | undefined>;
+  stopAll(): void;
+}
+
+interface Writer {
+  readonly run: Run;
+  readonly ask: (id: string, call: string) => Promise<string | undefined>;
+  busy: boolean;
+  uses: number;
+}
+
+export function createWriters({
+  pool,
+  idleSeconds = IDLE_SECONDS,
+}: {
+  readonly pool: Pool;
+  readonly idleSeconds?: number | undefined;
+}): Writers {
+  const ready = new Map<PodId, Writer>();
+  const starting = new Set<PodId>();
+
+  async function start(podId: PodId): Promise<void> {
+    const { signal } = new AbortController();
+    const run = await startRun(pool, podId, WRITER_SCRIPT, { signal });
+    const writer = writerOn(run);
+    void run.ended.then(() => {
+      if (ready.get(podId) === writer) ready.delete(podId);
+    });
+    // Its first line shows that it reads requests.
+    if ((await writer.ask('', '')) === undefined) return;
+    ready.set(podId, writer);
+    dropWhenIdle(podId, writer);
+  }
+
+  function dropWhenIdle(podId: PodId, writer: Writer): void {
+    const before = writer.uses;
+    AbortSignal.timeout(idleSeconds * 1000).addEventListener(
+      'abort',
+      () => {
+        if (ready.get(podId) !== writer) return;
+        if (writer.busy || writer.uses !== before) {
+          dropWhenIdle(podId, writer);
+          return;
+        }
+        ready.delete(podId);
+        writer.run.channel.end();
+      },
+      { once: true },
+    );
+  }
+
+  return {
+    async ask(podId, id, call, { signal }) {
+      if (Buffer.byteLength(call) > MAX_REQUEST_BYTES) return undefined;
+      const writer = ready.get(podId);
+      if (writer === undefined) {
+        // Made for the writes to come; this one does not wait for it.
+        if (!starting.has(podId)) {
+          starting.add(podId);
+          start(podId)
+            .catch(() => undefined)
+            .finally(() => starting.delete(podId));
+        }
+        return undefined;
+      }
+      if (writer.busy) return undefined;
+      return untilAborted(writer.ask(id, call), signal);
+    },
+    stopAll() {
+      for (const { run } of ready.values()) run.channel.destroy();
+      ready.clear();
+    },
+  };
+}
+
+function writerOn(run: Run): Writer {
+  let text = '';
+  let wake: (() => void) | undefined;
+  let over = false;
+  run.stderr.resume();
+  run.stdout.setEncoding('latin1');
+  run.stdout.on('data', (chunk: string) => {
+    text += chunk;
+    wake?.();
+  });
+  void run.ended.then(() => {
+    over = true;
+    wake?.();
+  });
+  const writer: Writer = {
+    run,
+    busy: false,
+    uses: 0,
+    async ask(id, call) {
+      writer.busy = true;
+      writer.uses += 1;
+      const late = AbortSignal.timeout(ANSWER_SECONDS * 1000);
+      const giveUp = (): void => {
+        run.channel.destroy();
+        over = true;
+        wake?.();
+      };
+      late.addEventListener('abort', giveUp, { once: true });
+      try {
+        text = '';
+        run.channel.write(`=${id} ${call}\n`);
+        const end = `\n==${id}\n`;
+        while (!over && !text.includes(end))
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        const at = text.indexOf(end);
+        return at < 0 ? undefined : text.slice(0, at);
+      } finally {
+        late.removeEventListener('abort', giveUp);
+        writer.busy = false;
+      }
+    },
+  };
+  return writer;
+}
