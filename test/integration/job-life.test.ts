@@ -445,6 +445,38 @@ describe('a job on a pod', () => {
     expect(more.offset).toBe(5);
   });
 
+  it('brings logs home once, and never trades a copy for nothing', async () => {
+    const { job } = await jobs.start(request('echo kept; echo err >&2'), options);
+    await finish(job.jobId);
+    let calls = 0;
+    const counted = open({
+      remote: {
+        ...remote,
+        exec: async (...parameters) => {
+          calls += 1;
+          return remote.exec(...parameters);
+        },
+        stream: async (...parameters) => {
+          calls += 1;
+          return remote.stream(...parameters);
+        },
+      },
+    });
+    await counted.collectLogs(podId, options);
+    expect(calls).toBeLessThanOrEqual(4);
+    calls = 0;
+    await counted.collectLogs(podId, options);
+    expect(calls).toBe(1);
+    const copy = join(home, 'jobs', job.jobId, 'stdout.log');
+    expect(await readFile(copy, 'utf8')).toBe('kept\n');
+    // The folder is lost on the pod: what is here stays.
+    await rm(job.folder, { recursive: true });
+    await counted.collectLogs(podId, options);
+    expect(await readFile(copy, 'utf8')).toBe('kept\n');
+    const page = await jobs.logs(job.jobId, { stream: 'stdout', maxBytes: 100 }, options);
+    expect(page.output).toBe('kept\n');
+  });
+
   it('searches and tails logs, and keeps them when the pod is gone', async () => {
     const { job } = await jobs.start(
       request('for i in 1 2 3 4 5; do echo "line $i"; done; echo "Loss nan" >&2'),
