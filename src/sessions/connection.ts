@@ -30,6 +30,7 @@ export interface ConnectDeps {
   readonly hostKeys: HostKeys;
   /** Socket of the person's SSH agent, used where the endpoint names no key. */
   readonly agentSocket?: string | undefined;
+  readonly keepaliveSeconds?: number | undefined;
 }
 
 /** Why the socket never opened, so that a caller can tell a moved port from a machine that says no. */
@@ -72,7 +73,7 @@ export async function connect(endpoint: SshEndpoint, deps: ConnectDeps): Promise
       username: endpoint.user,
       ...auth,
       readyTimeout: CONNECT_SECONDS * 1000,
-      keepaliveInterval: KEEPALIVE_SECONDS * 1000,
+      keepaliveInterval: (deps.keepaliveSeconds ?? KEEPALIVE_SECONDS) * 1000,
       keepaliveCountMax: KEEPALIVE_MISSES,
       algorithms: {
         cipher: {

@@ -1,5 +1,6 @@
 import type { CallOptions } from '../core/call.ts';
 import type { PodId } from '../core/ids.ts';
+import { whenIdle } from './idle.ts';
 import { followScript } from './pod-script/talk.ts';
 import type { Pool } from './pool.ts';
 import { startRun } from './run.ts';
@@ -29,6 +30,7 @@ export async function createFeed(
   podId: PodId,
   folder: string,
   start: number,
+  idleSeconds: number,
   options: CallOptions,
 ): Promise<Feed> {
   const run = await startRun(pool, podId, followScript(folder, start), options);
@@ -41,6 +43,7 @@ export async function createFeed(
   let unheard = 0;
   let alive = true;
   let retired = false;
+  let uses = 0;
   const stop = (): void => {
     alive = false;
     for (const listener of [...listeners]) listener(undefined, end);
@@ -63,6 +66,7 @@ export async function createFeed(
     kept = [];
   });
 
+  whenIdle(idleSeconds, () => (alive ? (listeners.size > 0 ? -1 : uses) : undefined), stop);
   return {
     get alive() {
       return alive;
@@ -79,6 +83,7 @@ export async function createFeed(
         else if (at + chunk.length > offset) listener(chunk.subarray(offset - at), offset);
       };
       listeners.add(from);
+      uses += 1;
       unheard = 0;
       run.stdout.resume();
       if (!alive) listener(undefined, end);

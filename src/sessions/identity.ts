@@ -3,6 +3,7 @@ import path from 'node:path';
 import { ConfigError } from '../core/errors.ts';
 import { randomToken } from '../core/ids.ts';
 import type { SshIdentity } from '../core/machine.ts';
+import { makePrivateFolder } from '../core/private-folder.ts';
 
 /**
  * Our key pair: `keyPath` where the person named one, else `<home>/ssh/id_ed25519`, made on first use (0600, one winner
@@ -51,7 +52,7 @@ async function makePair(file: string): Promise<void> {
   const pair = await newPair();
   const draft = `${file}.${randomToken(8)}`;
   try {
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    await makePrivateFolder(path.dirname(file));
     await writeFile(draft, pair.private, { mode: 0o600, flag: 'wx' });
     try {
       // link() fails where the name exists: of several processes exactly one key wins, and it is never half written.

@@ -5,6 +5,7 @@ import { KeyedLock } from '../core/keyed-lock.ts';
 import type { Remote } from '../core/remote.ts';
 import type { SessionRecord, SessionState } from '../core/session.ts';
 import { createFeed, type Feed, type Listener } from './feed.ts';
+import { IDLE_SECONDS } from './idle.ts';
 import { lookScript } from './pod-script/talk.ts';
 import type { Pool } from './pool.ts';
 
@@ -67,9 +68,11 @@ export interface Link {
 export function createLink({
   remote,
   pool,
+  idleSeconds = IDLE_SECONDS,
 }: {
   readonly remote: Remote;
   readonly pool: Pool;
+  readonly idleSeconds?: number | undefined;
 }): Link {
   const feeds = new Map<string, Promise<Feed>>();
   const followed = new Map<string, Feed>();
@@ -91,7 +94,9 @@ export function createLink({
     });
   const makeFeed = async (podId: PodId, folder: string, offset: number): Promise<Feed> =>
     again(async () =>
-      createFeed(pool, podId, folder, offset, { signal: new AbortController().signal }),
+      createFeed(pool, podId, folder, offset, idleSeconds, {
+        signal: new AbortController().signal,
+      }),
     );
 
   return {

@@ -19,6 +19,7 @@ export interface PoolDeps {
   readonly machines: Machines;
   readonly hostKeys: HostKeys;
   readonly agentSocket?: string | undefined;
+  readonly keepaliveSeconds?: number | undefined;
 }
 
 interface Slot {
@@ -26,9 +27,9 @@ interface Slot {
   connecting: Promise<Connection> | undefined;
 }
 
-export function createPool({ machines, hostKeys, agentSocket }: PoolDeps): Pool {
+export function createPool({ machines, hostKeys, agentSocket, keepaliveSeconds }: PoolDeps): Pool {
   const slots = new Map<PodId, Slot>();
-  const deps = { hostKeys, agentSocket };
+  const deps = { hostKeys, agentSocket, keepaliveSeconds };
 
   const slotOf = (podId: PodId): Slot => {
     const slot = slots.get(podId) ?? { connections: [], connecting: undefined };

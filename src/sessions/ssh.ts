@@ -19,6 +19,10 @@ export interface SshDeps {
   readonly redactor: Redactor;
   /** SSH_AUTH_SOCK of the person, for machines without a key of ours. */
   readonly agentSocket?: string | undefined;
+  /** A connection that does not answer three times in a row, this far apart, is dead. Default 10. */
+  readonly keepaliveSeconds?: number | undefined;
+  /** Channels that were kept open and went unused this long are given back. Default 120. */
+  readonly idleSeconds?: number | undefined;
 }
 
 /** Everything that talks SSH, over one pool of connections. */
@@ -30,6 +34,7 @@ export function createSsh(
     machines: deps.machines,
     hostKeys: createHostKeys(deps),
     agentSocket: deps.agentSocket,
+    keepaliveSeconds: deps.keepaliveSeconds,
   });
   const remote = disposer.use(createRemote({ pool, machines: deps.machines }));
   const sessions = disposer.use(createSessions({ ...deps, remote, pool }));

@@ -1,5 +1,6 @@
 import type { CallOptions } from '../core/call.ts';
 import type { PodId } from '../core/ids.ts';
+import { IDLE_SECONDS, whenIdle } from './idle.ts';
 import { WRITER_SCRIPT } from './pod-script/deliver.ts';
 import { type Pool, untilAborted } from './pool.ts';
 import { type Run, startRun } from './run.ts';
@@ -7,8 +8,6 @@ import { type Run, startRun } from './run.ts';
 /** Longer requests cost more in the byte-wise reading of a shell than a channel of their own. */
 const MAX_REQUEST_BYTES = 6000;
 const ANSWER_SECONDS = 30;
-/** An unused channel is given back: a machine allows only so many. */
-const IDLE_SECONDS = 120;
 
 /** A shell on each pod that waits for requests, so that a write pays neither for a channel nor for starting a shell. */
 export interface Writers {
@@ -47,23 +46,13 @@ export function createWriters({
     // Its first line shows that it reads requests.
     if ((await writer.ask('', '')) === undefined) return;
     ready.set(podId, writer);
-    dropWhenIdle(podId, writer);
-  }
-
-  function dropWhenIdle(podId: PodId, writer: Writer): void {
-    const before = writer.uses;
-    AbortSignal.timeout(idleSeconds * 1000).addEventListener(
-      'abort',
+    whenIdle(
+      idleSeconds,
+      () => (run.channel.destroyed ? undefined : writer.busy ? -1 : writer.uses),
       () => {
-        if (ready.get(podId) !== writer) return;
-        if (writer.busy || writer.uses !== before) {
-          dropWhenIdle(podId, writer);
-          return;
-        }
-        ready.delete(podId);
-        writer.run.channel.end();
+        if (ready.get(podId) === writer) ready.delete(podId);
+        run.channel.end();
       },
-      { once: true },
     );
   }
 

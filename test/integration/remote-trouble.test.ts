@@ -224,3 +224,77 @@ it('the transcript at home is the one on the pod, byte for byte', async () => {
   expect(home.length).toBeGreaterThanOrEqual(onPod.length);
   expect(home.subarray(0, onPod.length).equals(onPod)).toBe(true);
 });
+
+it('a link that dies without a word ends by keepalive, and work goes on over a new one', async () => {
+  const sshd = await startSshd();
+  closers.push(async () => sshd[Symbol.asyncDispose]());
+  const proxy = await startTcpProxy(() => sshd.endpoint.port);
+  closers.push(async () => proxy[Symbol.asyncDispose]());
+  const endpoint = { ...sshd.endpoint, port: proxy.port };
+  const ssh = createSsh({
+    machines: { endpoint: async () => Promise.resolve(endpoint) },
+    store: createMemoryStore(),
+    clock: systemClock,
+    home: sshd.folder,
+    redactor: new Redactor(),
+    keepaliveSeconds: 0.3,
+  });
+  closers.push(async () => ssh[Symbol.asyncDispose]());
+  const { podId } = endpoint;
+  const { sessionId } = await ssh.sessions.open(podId, { reuse: false }, options);
+  const write = async (input: string): Promise<{ output: string; done: boolean }> =>
+    ssh.sessions.write(
+      sessionId,
+      { input, newline: true, secret: false, waitSeconds: 20 },
+      options,
+    );
+  for (const round of [1, 2, 3]) expect((await write(`echo ${round}`)).output).toBe(`${round}\n`);
+  proxy.freeze();
+  const started = performance.now();
+  const typed = write('echo once >> "$HOME/frozen"; echo shown');
+  await expect(
+    ssh.remote.exec(podId, 'echo never', { signal, timeoutSeconds: 30 }),
+  ).rejects.toMatchObject({ code: 'link_lost' });
+  expect(performance.now() - started).toBeLessThan(10_000);
+  proxy.thaw();
+  expect(await typed).toMatchObject({ done: true, exitCode: 0, output: 'shown\n' });
+  expect(await readFile(path.join(sshd.home, 'frozen'), 'utf8')).toBe('once\n');
+  expect((await write('echo back')).output).toBe('back\n');
+});
+
+it('channels kept for the next call are given back when nobody calls, and made again', async () => {
+  const sshd = await startSshd({ config: ['MaxSessions 3'] });
+  closers.push(async () => sshd[Symbol.asyncDispose]());
+  const ssh = createSsh({
+    machines: { endpoint: async () => Promise.resolve(sshd.endpoint) },
+    store: createMemoryStore(),
+    clock: systemClock,
+    home: sshd.folder,
+    redactor: new Redactor(),
+    idleSeconds: 1,
+  });
+  closers.push(async () => ssh[Symbol.asyncDispose]());
+  const { podId } = sshd.endpoint;
+  const { sessionId } = await ssh.sessions.open(podId, { reuse: false }, options);
+  const write = async (input: string): Promise<{ output: string }> =>
+    ssh.sessions.write(
+      sessionId,
+      { input, newline: true, secret: false, waitSeconds: 20 },
+      options,
+    );
+  const kept = async (): Promise<number> => {
+    const { stdout } = await ssh.remote.exec(
+      podId,
+      `n=0; for f in $(grep -lsaF "HOME=${sshd.home}" /proc/[0-9]*/environ); do
+        l=$(tr '\\0' ' ' < "\${f%/environ}/cmdline"); case $l in tail\\ -*|*"read -r k"[\\ ]q*) n=$((n+1));; esac; done; echo $n`,
+      { signal, timeoutSeconds: 20 },
+    );
+    return Number(stdout.toString());
+  };
+  for (const turn of ['first', 'second']) {
+    for (const word of ['a', 'b', 'c'])
+      expect((await write(`echo ${turn} ${word}`)).output).toBe(`${turn} ${word}\n`);
+    expect(await kept()).toBeGreaterThanOrEqual(1);
+    await expect.poll(kept, { timeout: 15_000, interval: 300 }).toBe(0);
+  }
+});
