@@ -52,7 +52,9 @@ export function createManagedMachines({
         throw new RemoteError('pod_not_ready', 'The provider has not named this pod yet.');
       const now = clock.now().getTime();
       const last = known.get(lease.leaseId);
-      if (last !== undefined && now - last.at < FRESH_SECONDS * 1000) return last.endpoint;
+      // A clock that was set back makes no place fresh.
+      if (last !== undefined && Math.abs(now - last.at) < FRESH_SECONDS * 1000)
+        return last.endpoint;
       try {
         const found = await lookUp(lease.podId, options);
         const endpoint = { ...found, keyPath: found.keyPath ?? identity.keyPath };

@@ -24,6 +24,7 @@ export function priceOf(offer: Offer, { bidUsdPerHour }: Terms): number {
 /** Binds offers, price, disk, deadline and budget for five minutes. Throws `budget_exceeded` when the budget buys nothing. */
 export function quoteFor(terms: Terms, offers: readonly Offer[], clock: Clock): Quote {
   const now = clock.now();
+  checkTtl(terms.ttlMinutes);
   const usdPerHour = Math.max(...offers.map((offer) => priceOf(offer, terms)));
   const most = offers.map((offer) => {
     const price = priceOf(offer, terms);
@@ -43,6 +44,12 @@ export function quoteFor(terms: Terms, offers: readonly Offer[], clock: Clock): 
     createdAt: now.toISOString(),
     expiresAt: minutesAfter(now, QUOTE_MINUTES),
   };
+}
+
+/** Throws `invalid_input` for a time in which no pod could be of use. */
+export function checkTtl(ttlMinutes: number | undefined): void {
+  if (ttlMinutes !== undefined && !(ttlMinutes >= 1))
+    throw new InputError('invalid_input', 'ttlMinutes must be at least 1.');
 }
 
 /** Keeps a quote until it is used; forgets unused ones of days before. */

@@ -11,6 +11,7 @@ import type { Store } from '../core/store.ts';
 import { handleOf, type Ledger, without } from './ledger.ts';
 import { checkLimits, type Limits } from './limits.ts';
 import { accrued, bindingMinutes, minutesAfter, reservedUsd, spentUsd, usd } from './money.ts';
+import { checkTtl } from './quotes.ts';
 import { stopped } from './reconcile.ts';
 import { readableLeases } from './rent.ts';
 import { checkPodName } from './terms.ts';
@@ -37,6 +38,7 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
   const { ledger, providers, clock } = deps;
   return async (podId, change, options) => {
     const { action, ttlMinutes, budgetUsd, name, adopt } = change;
+    checkTtl(ttlMinutes);
     let lease = await ledger.find(podId);
     const isMine = lease !== undefined && lease.state !== 'closed';
     if (adopt === true && !isMine)

@@ -47,6 +47,8 @@ async function endHolder(folder: PodFolder, clock: Clock): Promise<void> {
     return;
   }
   sendSignal(holder.pid, 'SIGTERM');
+  // A frozen one would never see it.
+  sendSignal(holder.pid, 'SIGCONT');
   if (await poll(gone, { ...wait, timeoutSeconds: SERVER_LIMIT_SECONDS })) return;
   sendSignal(holder.pid, 'SIGKILL');
   await poll(gone, { ...wait, timeoutSeconds: 5 });

@@ -154,3 +154,29 @@ it('a pod that failed says that it may go on costing money', async () => {
   expect(pod).toMatchObject({ status: 'failed' });
   expect(pod.problem).toContain('may go on costing money');
 });
+
+it('two servers that enforce one deadline at once: one end, one receipt, one waiver [CO-05]', async () => {
+  const clock = new ManualClock();
+  const store = createMemoryStore();
+  const cloud = createFakeProvider({ clock, canHoldDeadlines: false });
+  const open = (processId: string) =>
+    createLeaseBench({ provider: cloud, store, clock, limits, processId });
+  const [one, two] = [open('one'), open('two')];
+  const outcome = await one.create({ ttlMinutes: 60 });
+  if (outcome.status !== 'ready') throw new Error(outcome.status);
+  for (const machine of cloud.machines) machine.deadlineAt = '2999-01-01T00:00:00.000Z';
+  clock.advance(3600);
+  await Promise.all([one.pods.enforce(one.options), two.pods.enforce(two.options)]);
+  expect(cloud.alive()).toEqual([]);
+  expect(await store.receipts.list()).toHaveLength(1);
+  expect((await store.log.list()).filter(({ kind }) => kind === 'closed')).toHaveLength(1);
+});
+
+it.each([0.5, 1e-9])('a pod for %d minutes is refused in words that fit', async (ttlMinutes) => {
+  const bench = createLeaseBench({ limits });
+  await expect(bench.create({ ttlMinutes })).rejects.toMatchObject({
+    code: 'invalid_input',
+    message: expect.stringContaining('ttlMinutes') as string,
+  });
+  expect(await bench.store.leases.list()).toEqual([]);
+});
