@@ -129,7 +129,12 @@ export class RemoteError extends AppError<
 > {}
 /** A rule of ours said no. */
 export class PolicyError extends AppError<
-  'budget_exceeded' | 'price_changed' | 'quote_invalid' | 'not_owned' | 'job_running'
+  | 'budget_exceeded'
+  | 'price_changed'
+  | 'quote_invalid'
+  | 'not_owned'
+  | 'job_running'
+  | 'rate_limited'
 > {}
 export class CancelledError extends AppError<'cancelled'> {}
 export class InternalError extends AppError<'internal'> {}

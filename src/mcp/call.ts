@@ -9,7 +9,8 @@ import type { ProgressSink } from '../core/progress.ts';
 import type { Redactor } from '../core/redact.ts';
 import type { Services, Tool } from '../tools/tool.ts';
 import { readArguments } from './arguments.ts';
-import type { Asker } from './ask.ts';
+import { type Asker, PersonNeeded } from './ask.ts';
+import { failed, finished, needsInput, progressed, started } from './events.ts';
 import { startProgress } from './progress.ts';
 import { failure, success } from './result.ts';
 
@@ -22,6 +23,8 @@ export interface CallDeps {
   /** Gets every failure with its cause, for the log. */
   readonly onFailure: (tool: string, error: AppError) => void;
   readonly onProgress?: ProgressSink | undefined;
+  /** Throws `rate_limited` when calls come too fast. */
+  readonly admit?: (() => void) | undefined;
 }
 
 /** Runs one tool call from raw arguments to a result. Never throws: what goes wrong is a result with a code. */
@@ -30,14 +33,16 @@ export async function callTool(
   given: unknown,
   context: ServerContext,
   initialCapabilities: () => unknown,
-  { services, clock, redactor, asker, onFailure, onProgress }: CallDeps,
+  { services, clock, redactor, asker, onFailure, onProgress, admit }: CallDeps,
 ): Promise<CallToolResult | InputRequiredResult> {
   const { signal } = context.mcpReq;
   const asking = asker.forCall({ tool: tool.name, args: given }, context, initialCapabilities);
   const progress = startProgress(context, clock, tool.title, (message) =>
-    onProgress?.({ kind: 'progress', message, stage: tool.name, slot: tool.name }),
+    onProgress?.(progressed(tool, message)),
   );
   try {
+    admit?.();
+    onProgress?.(started(tool));
     const input = readArguments(tool, given);
     const output = await tool.handle(input, {
       ...(await services()),
@@ -45,15 +50,27 @@ export async function callTool(
       progress: (message) => {
         progress.report(redactor.redact(message));
       },
-      ask: async ({ message, field }) =>
-        asking.ask({ message: redactor.redact(message), field: redactor.redact(field) }),
+      ask: async ({ message, field }) => {
+        const question = { message: redactor.redact(message), field: redactor.redact(field) };
+        try {
+          return await asking.ask(question);
+        } catch (thrown) {
+          if (thrown instanceof PersonNeeded) onProgress?.(needsInput(tool, question.message));
+          throw thrown;
+        }
+      },
     });
-    return (await asking.pending()) ?? success(tool, output, redactor);
+    const question = await asking.pending();
+    if (question !== undefined) return question;
+    const result = success(tool, output, redactor);
+    for (const event of finished(tool, output)) onProgress?.(event);
+    return result;
   } catch (thrown) {
     const question = await asking.pending();
     if (question !== undefined && !signal.aborted) return question;
     const error = toAppError(thrown, signal);
     onFailure(tool.name, error);
+    onProgress?.(failed(tool, error));
     return failure(error, redactor);
   } finally {
     progress.end();

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import {
   createServer as createHttpServer,
+  type Server as HttpServer,
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http';
@@ -40,7 +41,8 @@ export interface HttpServing {
 
 /**
  * Streamable HTTP at one endpoint for both eras: 2025 clients get a session each, 2026-07-28 requests stand alone.
- * Throws `config_missing` for an address beyond loopback without allowed hosts, and for a token that is too short.
+ * Throws `config_missing` for an address beyond loopback without allowed hosts, a token that is too short, and an
+ * address that cannot be had.
  */
 export async function serveHttp(deps: HttpDeps): Promise<HttpServing> {
   const { createServer, clock, host, port, token, allowedHosts, onError } = deps;
@@ -75,8 +77,7 @@ export async function serveHttp(deps: HttpDeps): Promise<HttpServing> {
       else refuse(response, 500, 'Internal error.');
     });
   });
-  http.listen(port, host);
-  await once(http, 'listening');
+  await listen(http, host, port);
 
   const stop = new AbortController();
   const expire = async (): Promise<void> => {
@@ -111,6 +112,25 @@ export async function serveHttp(deps: HttpDeps): Promise<HttpServing> {
       late.abort();
     },
   };
+}
+
+async function listen(http: HttpServer, host: string, port: number): Promise<void> {
+  try {
+    http.listen(port, host);
+    await once(http, 'listening');
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    throw new ConfigError(
+      'config_missing',
+      code === 'EADDRINUSE'
+        ? `Port ${port} of ${host} is taken, perhaps by another gpu-lease.`
+        : `Cannot listen on port ${port} of ${host}.`,
+      {
+        hint: 'Use the server that runs there, or choose another with GPU_LEASE_HTTP_PORT or --port (0: any free one), GPU_LEASE_HTTP_HOST or --host.',
+        cause,
+      },
+    );
+  }
 }
 
 function checkExposure(host: string, token: string, allowedHosts: readonly string[]): void {

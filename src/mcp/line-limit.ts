@@ -1,4 +1,5 @@
 import { Transform } from 'node:stream';
+import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { Redactor } from '../core/redact.ts';
 import { failure } from './result.ts';
@@ -10,7 +11,8 @@ const KEPT_BYTES = 4096;
 
 /**
  * Passes JSON-RPC lines through and drops those over 8 MiB, answering each with an error of ours: the transport behind
- * it would close on them, and one big argument must not end the connection of a host. Memory stays bounded.
+ * it would close on them, and one big argument must not end the connection of a host. Memory stays bounded. A byte
+ * order mark and batches are taken apart here too, since the transport would drop both without an answer.
  */
 export function limitLines(answer: (line: string) => void): Transform {
   let held: Buffer[] = [];
@@ -42,7 +44,7 @@ export function limitLines(answer: (line: string) => void): Transform {
       for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
         take(chunk.subarray(from, end + 1));
         from = end + 1;
-        if (dropped === undefined) this.push(Buffer.concat(held));
+        if (dropped === undefined) this.push(plainLine(Buffer.concat(held)));
         else {
           const reply = refusal(dropped);
           if (reply !== undefined) answer(reply);
@@ -55,6 +57,21 @@ export function limitLines(answer: (line: string) => void): Transform {
       done();
     },
   });
+}
+
+const MARK = Buffer.from('\uFEFF');
+const BRACKET = 0x5b;
+const batchSchema = z.array(z.unknown());
+/** The messages of a batch, one a line: each is answered by itself. Everything else stays as it is. */
+function plainLine(line: Buffer): Buffer {
+  const bare = line.subarray(0, MARK.length).equals(MARK) ? line.subarray(MARK.length) : line;
+  if (bare[0] !== BRACKET) return bare;
+  try {
+    const batch = batchSchema.parse(JSON.parse(bare.toString('utf8')));
+    return Buffer.from(batch.map((message) => `${JSON.stringify(message)}\n`).join(''));
+  } catch {
+    return bare;
+  }
 }
 
 /** The answer to a dropped message, or `undefined` when its id cannot be told (then it was no request). */

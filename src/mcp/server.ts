@@ -29,6 +29,7 @@ export interface McpDeps {
   readonly skillsFolder: string;
   readonly onFailure: (tool: string, error: AppError) => void;
   readonly onProgress?: ProgressSink | undefined;
+  readonly admit?: (() => void) | undefined;
 }
 
 /** Peers of the 2025 era say what they can once, in `initialize`. */

@@ -14,6 +14,8 @@ export interface StdioDeps {
  * SIGTERM, SIGINT or SIGHUP, so that the caller disposes what it opened. Calls that still run are aborted.
  */
 export async function serveStdio({ createServer, onError }: StdioDeps): Promise<void> {
+  // Every answer that a slow host has not read yet waits for the pipe.
+  process.stdout.setMaxListeners(0);
   const ended = new AbortController();
   const { signal } = ended;
   const ends = [

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
+import type { Doctor } from '../core/health.ts';
 import { providerNameSchema } from '../core/ids.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { count, list, type Next, oneLine, renderResult, usd } from './words.ts';
@@ -63,7 +64,7 @@ export const doctor = defineTool({
       tools: { ...found.tools },
       missing: [...found.missing],
       fixed: [...found.fixed],
-      summary: `Usable: ${usable.map((each) => each.provider).join(', ') || 'nothing'}. ${found.missing.length === 0 ? 'Nothing is missing.' : `${count(found.missing.length, 'thing')} missing, see missing.`}${found.fixed.length > 0 ? ` ${count(found.fixed.length, 'thing')} fixed.` : ''}`,
+      summary: summaryOf(found, usable),
       next,
     };
   },
@@ -96,3 +97,24 @@ export const doctor = defineTool({
     );
   },
 });
+
+type Found = Awaited<ReturnType<Doctor['check']>>;
+/** A cloud without a key is a choice, and a key is made when the first pod needs it: neither is a fault. */
+function summaryOf(
+  { providers, missing, fixed, sshKey }: Found,
+  usable: Found['providers'],
+): string {
+  const names = (some: Found['providers']): string =>
+    some.map(({ provider }) => provider).join(', ');
+  const off = providers.filter(({ configured }) => !configured);
+  const faults = missing.length - off.length - (sshKey.exists ? 0 : 1);
+  return [
+    `Usable: ${names(usable) || 'nothing'}.`,
+    off.length > 0 && `Off for want of an API key: ${names(off)}.`,
+    !sshKey.exists && 'The first pod makes our SSH key.',
+    faults > 0 ? `${count(faults, 'problem')}, see missing.` : 'No problems.',
+    fixed.length > 0 && `${count(fixed.length, 'thing')} fixed.`,
+  ]
+    .filter((part) => part !== false)
+    .join(' ');
+}

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { type FetchResult, fetchResultSchema, PROOF_LEVELS } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
+import { isTerminal, type Job } from '../core/job.ts';
 import { exactlyOne, jobIdParam, names, pathParam, podIdParam } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { bytes, count, list, type Next, renderResult } from './words.ts';
@@ -30,13 +31,14 @@ export const fetchArtifacts = defineTool({
     exactlyOne({ podId, jobId });
     if (jobId === undefined && request.paths.length === 0)
       throw new InputError('invalid_input', 'podId needs paths: what to bring home.');
-    const machine = podId ?? (jobId === undefined ? undefined : (await jobs.get(jobId)).podId);
+    const job = jobId === undefined ? undefined : await jobs.get(jobId);
+    const machine = podId ?? job?.podId;
     if (machine === undefined) throw new InputError('invalid_input', 'Give podId or jobId.');
     const result = await files.fetch(
       { podId: machine, ...(jobId === undefined ? {} : { jobId }), ...request },
       { signal, progress },
     );
-    return { ...result, summary: summaryOf(result), next: nextOf(machine, result) };
+    return { ...result, summary: summaryOf(result), next: nextOf(machine, result, job) };
   },
   render(result) {
     const { manifest, missing, leftOnPod } = result;
@@ -70,8 +72,20 @@ function summaryOf({ manifest, missing, leftOnPod, dryRun }: FetchResult): strin
     .join(' ');
 }
 
-function nextOf(podId: PodId, { manifest, missing, dryRun }: FetchResult): Next {
+function nextOf(
+  podId: PodId,
+  { manifest, missing, dryRun }: FetchResult,
+  job: Job | undefined,
+): Next {
   if (dryRun) return [];
+  if (job !== undefined && !isTerminal(job.status))
+    return [
+      {
+        tool: 'job_wait',
+        why: 'It may still write: wait for its end, then bring the rest home.',
+        arguments: { jobId: job.jobId },
+      },
+    ];
   const clean =
     missing.length === 0 && manifest.files.every(({ problem }) => problem === undefined);
   if (!clean)

@@ -73,7 +73,7 @@ export const findOffer = defineTool({
         ...(error === undefined ? {} : { error }),
       })),
       summary,
-      next: nextCalls(best?.offerId, failed.length > 0),
+      next: nextCalls(best?.offerId, found.relaxations[0]?.drop, failed.length > 0),
     };
   },
   render(result) {
@@ -110,7 +110,11 @@ export const findOffer = defineTool({
   },
 });
 
-function nextCalls(offerId: string | undefined, someFailed: boolean): Next {
+function nextCalls(
+  offerId: string | undefined,
+  drop: string | undefined,
+  someFailed: boolean,
+): Next {
   if (offerId !== undefined)
     return [
       {
@@ -120,7 +124,13 @@ function nextCalls(offerId: string | undefined, someFailed: boolean): Next {
       },
     ];
   return [
-    { tool: 'find_offer', why: 'Search again with one filter relaxed.' },
+    {
+      tool: 'find_offer',
+      why:
+        drop === undefined
+          ? 'Search again with fewer filters.'
+          : `Search again without ${oneLine(drop, 80)}, if the user agrees.`,
+    },
     ...(someFailed
       ? [{ tool: 'doctor', why: 'See why a provider did not answer.', arguments: {} }]
       : []),

@@ -7,11 +7,13 @@ interface PageRequest {
   readonly offset?: number | undefined;
   readonly maxBytes: number;
   readonly waitSeconds?: number;
+  readonly tailLines?: number | undefined;
 }
 
 /**
  * Reads a page whose JSON fits into a result. Escaping makes text longer (a raw terminal page up to six times), and
- * cutting a page afterwards would make `nextOffset` a lie: so the same offset is read again with fewer bytes.
+ * cutting a page afterwards would make `nextOffset` a lie: so the same offset is read again with fewer bytes. Last
+ * lines are counted from the end again, which keeps the end.
  */
 export async function fitPage<Request extends PageRequest, P extends Page>(
   request: Request,
@@ -25,7 +27,7 @@ export async function fitPage<Request extends PageRequest, P extends Page>(
     maxBytes = Math.max(1, Math.floor((maxBytes * MAX_OUTPUT_CHARS) / chars / 1.1));
     page = await read({
       ...request,
-      offset: page.offset,
+      ...(request.tailLines === undefined ? { offset: page.offset } : {}),
       maxBytes,
       ...(request.waitSeconds === undefined ? {} : { waitSeconds: 0 }),
     });

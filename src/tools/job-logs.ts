@@ -32,12 +32,10 @@ export const jobLogs = defineTool({
   async handle({ jobId, ...request }, { jobs, signal, progress }) {
     if (request.offset !== undefined && request.tailLines !== undefined)
       throw new InputError('invalid_input', 'Give at most one of offset, tailLines.');
-    const { tailLines, ...forward } = request;
-    const page =
-      tailLines === undefined
-        ? await fitPage(forward, async (wanted) => jobs.logs(jobId, wanted, { signal, progress }))
-        : await jobs.logs(jobId, request, { signal, progress });
-    const { stream } = request;
+    const page = await fitPage(request, async (wanted) =>
+      jobs.logs(jobId, wanted, { signal, progress }),
+    );
+    const { stream, grep, maxBytes } = request;
     return {
       jobId,
       stream,
@@ -48,7 +46,13 @@ export const jobLogs = defineTool({
             {
               tool: 'job_logs',
               why: 'Read the next page.',
-              arguments: { jobId, stream, offset: page.nextOffset },
+              arguments: {
+                jobId,
+                stream,
+                offset: page.nextOffset,
+                maxBytes,
+                ...(grep === undefined ? {} : { grep }),
+              },
             },
           ]
         : isTerminal(page.status)

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { isTerminal } from '../core/job.ts';
 import { type Report, reportSchema } from '../core/report.ts';
 import { exactlyOne, jobIdParam, podIdParam } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { duration, list, oneLine, renderResult, usd } from './words.ts';
+import { duration, list, type Next, oneLine, renderResult, usd } from './words.ts';
 
 export const report = defineTool({
   name: 'report',
@@ -21,16 +22,7 @@ export const report = defineTool({
     return {
       ...result,
       summary: summaryOf(result),
-      next:
-        result.mode === 'managed' && result.destroyed === undefined && result.status !== 'gone'
-          ? [
-              {
-                tool: 'destroy',
-                why: 'The pod is still charged.',
-                arguments: { podId: result.podId },
-              },
-            ]
-          : [],
+      next: nextOf(result),
     };
   },
   render(result) {
@@ -57,6 +49,37 @@ export const report = defineTool({
     );
   },
 });
+
+/** First the work, then its results, then the meter: `destroy` is offered only when nothing else is open. */
+function nextOf({ podId, mode, status, destroyed, jobs, filesMissing, usdPerHour }: Report): Next {
+  if (destroyed !== undefined || status === 'gone') return [];
+  const running = jobs.find((job) => !isTerminal(job.status));
+  if (running !== undefined)
+    return [
+      {
+        tool: 'job_wait',
+        why: 'A job has not ended yet.',
+        arguments: { jobId: running.jobId },
+      },
+    ];
+  if (filesMissing.length > 0)
+    return jobs.slice(0, 3).map(({ jobId }) => ({
+      tool: 'fetch_artifacts',
+      why: 'Declared results are not home.',
+      arguments: { jobId },
+    }));
+  if (mode !== 'managed') return [];
+  return [
+    {
+      tool: 'destroy',
+      why:
+        usdPerHour === 0
+          ? 'End the pod if the user no longer needs it.'
+          : 'The pod is still charged: end it if the user no longer needs it.',
+      arguments: { podId },
+    },
+  ];
+}
 
 function summaryOf({ podId, status, success, costUsd, runtimeSeconds, destroyed }: Report): string {
   const cost = costUsd === undefined ? '' : `, about ${usd(costUsd)}`;

@@ -15,7 +15,7 @@ export const syncFiles = defineTool({
     profileId: profileIdParam.exactOptional(),
     localPath: pathParam.describe('Folder or file here.'),
     remotePath: pathParam.default('.').describe('Default: the work folder.'),
-    include: names(500).default([]).describe('Globs that beat .gitignore.'),
+    include: names(500).default([]).describe('Only these globs; beats .gitignore.'),
     exclude: names(500).default([]),
     delete: z.boolean().default(false).describe('Also delete there what is gone here.'),
     dryRun: z.boolean().default(false),

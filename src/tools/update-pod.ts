@@ -32,7 +32,10 @@ export const updatePod = defineTool({
         'Nothing to change: give action, ttlMinutes, budgetUsd, name or adopt.',
       );
     const { pod, stillCharged } = await pods.update(podId, request, { signal, progress, ask });
-    const done = Object.keys(request).join(', ');
+    const done = Object.entries(request)
+      .filter(([, value]) => value !== false)
+      .map(([name, value]) => (name === 'action' ? String(value) : name))
+      .join(', ');
     const deadline = pod.deadlineAt === undefined ? '' : ` Deadline ${pod.deadlineAt}.`;
     return {
       pod,

@@ -4,6 +4,7 @@ import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprot
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/call.ts';
 import { type HttpDeps, type HttpServing, serveHttp } from '../../src/mcp/http.ts';
+import { createRateLimiter } from '../../src/mcp/rate-limit.ts';
 import { POD, SESSION } from '../support/fake-services.ts';
 import {
   connectPeer,
@@ -288,4 +289,54 @@ it('closes at once although a client holds a stream open', async () => {
   serving.length = 0;
   expect(Date.now() - before).toBeLessThan(5_000);
   await client[Symbol.asyncDispose]();
+});
+
+it('a taken port is an error that names the way out', async () => {
+  const { url } = await open();
+  const refused = open({ port: Number(new URL(url).port) });
+  await expect(refused).rejects.toThrow(/is taken/);
+  await expect(refused).rejects.toMatchObject({ code: 'config_missing' });
+});
+
+it.each(PEERS)('a %s client that calls too fast is told how long to wait', async (peer) => {
+  let now = Date.now();
+  const clock = { ...systemClock, now: () => new Date(now) };
+  const admit = createRateLimiter({ burst: 2, perSecond: 0.1 }, clock);
+  const { url } = await open({}, { admit });
+  await using client = await peerOn(url, peer);
+  const call = async () => client.call('get_pod', { podId: POD });
+  expect([(await call()).isError, (await call()).isError]).toEqual([false, false]);
+  const refused = await call();
+  expect(refused.isError).toBe(true);
+  expect(refused.data).toMatchObject({
+    code: 'rate_limited',
+    retryable: true,
+    retryAfterSeconds: 10,
+  });
+  now += 10_000;
+  expect((await call()).isError).toBe(false);
+});
+
+it.each(PEERS)('progress of a call reaches a %s client before its result', async (peer) => {
+  const { url } = await open(
+    {},
+    {
+      overrides: {
+        sessions: {
+          close: async (sessionId, _request, { progress }) => {
+            progress?.('halfway');
+            return Promise.resolve({ sessionId, state: 'closed', processesGone: 'yes' });
+          },
+        },
+      },
+    },
+  );
+  await using client = await peerOn(url, peer);
+  const heard: string[] = [];
+  await client.call(
+    'session_close',
+    { sessionId: SESSION },
+    { onProgress: ({ message = '' }) => heard.push(message) },
+  );
+  expect(heard).toContain('halfway');
 });

@@ -15,6 +15,20 @@ async function through(chunks: readonly Buffer[]): Promise<{ passed: string; ans
   return { passed: Buffer.concat(passed).toString(), answers };
 }
 
+it('leaves a byte order mark out, on the first line and on any other', async () => {
+  const bytes = Buffer.from('\uFEFF{"id":1}\n\uFEFF{"id":2}\r\n');
+  for (const cut of [1, 2, 5, bytes.length])
+    expect(await through([bytes.subarray(0, cut), bytes.subarray(cut)])).toEqual({
+      passed: '{"id":1}\n{"id":2}\r\n',
+      answers: [],
+    });
+});
+
+it('takes a batch apart, so that each of its messages is answered', async () => {
+  const { passed } = await through([Buffer.from('[{"id":1},{"id":"[2]"}]\r\n[]\n[nonsense\n')]);
+  expect(passed).toBe('{"id":1}\n{"id":"[2]"}\n[nonsense\n');
+});
+
 const large = 'x'.repeat(MAX_LINE_BYTES);
 
 describe('the limit on one line of stdin', () => {

@@ -42,3 +42,24 @@ it('waits only once', async () => {
   expect(waits[0]).toBe(45);
   expect(new Set(waits.slice(1))).toEqual(new Set([0]));
 });
+
+it('last lines stay the last lines when escaping makes them too long', async () => {
+  const log = '\x1b'.repeat(100_000) + 'the end';
+  const page = await fitPage(
+    { maxBytes: 40_000, tailLines: 10 },
+    async ({ offset, maxBytes }: { offset?: number; maxBytes: number; tailLines: number }) => {
+      const from = offset ?? log.length - maxBytes;
+      const output = log.slice(from, from + maxBytes);
+      const nextOffset = from + output.length;
+      return Promise.resolve({
+        output,
+        offset: from,
+        nextOffset,
+        hasMore: nextOffset < log.length,
+      });
+    },
+  );
+  expect(JSON.stringify(page.output).length).toBeLessThanOrEqual(36_000);
+  expect(page.output).toMatch(/the end$/);
+  expect(page.hasMore).toBe(false);
+});

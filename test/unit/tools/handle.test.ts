@@ -339,6 +339,7 @@ it('fetch_artifacts never calls a broken or incomplete fetch done', async () => 
     'fetch_artifacts',
     { jobId: JOB, localPath: 'out' },
     context({
+      jobs: { get: async () => Promise.resolve(aJob({ status: 'completed' })) },
       files: {
         fetch: async (request, options) => ({
           ...(await base.files.fetch(request, options)),
@@ -361,4 +362,119 @@ it('report keeps the three successes apart and asks for the end of what is still
   );
   expect(answer.summary).toContain('Command success: yes; artifacts: yes; scientific: unknown.');
   expect(answer.next.map(({ tool }) => tool)).toEqual(['destroy']);
+});
+
+describe('what is suggested next never costs work', () => {
+  const reported = async (changes: Parameters<typeof aReport>[0]): Promise<Answer> => {
+    const open = aReport({ status: 'ready', ...changes });
+    delete open.destroyed;
+    return run(
+      'report',
+      { podId: POD },
+      context({ reports: { report: async () => Promise.resolve(open) } }),
+    );
+  };
+  const job = (status: 'running' | 'completed') => ({
+    jobId: JOB,
+    name: 'train',
+    command: 'python train.py',
+    status,
+  });
+
+  it('report: a running job is waited for, results come home, and only then the pod ends', async () => {
+    const tools = async (changes: Parameters<typeof aReport>[0]) =>
+      (await reported(changes)).next.map(({ tool }) => tool);
+    expect(await tools({ jobs: [job('running')], filesMissing: ['last.pt'] })).toEqual([
+      'job_wait',
+    ]);
+    expect(await tools({ jobs: [job('completed')], filesMissing: ['last.pt'] })).toEqual([
+      'fetch_artifacts',
+    ]);
+    expect(await tools({ jobs: [job('completed')] })).toEqual(['destroy']);
+    expect(await tools({ mode: 'user_managed' })).toEqual([]);
+  });
+
+  it('fetch_artifacts: of a job that still runs, the end is waited for before any destroy', async () => {
+    const answer = await run(
+      'fetch_artifacts',
+      { jobId: JOB, localPath: 'out' },
+      context({ jobs: { get: async () => Promise.resolve(aJob({ status: 'running' })) } }),
+    );
+    expect(answer.next.map(({ tool }) => tool)).toEqual(['job_wait']);
+  });
+
+  it('job_logs: the next page has the same filter and size', async () => {
+    const answer = await run(
+      'job_logs',
+      { jobId: JOB, grep: 'loss', maxBytes: 200 },
+      context({
+        jobs: {
+          logs: async () =>
+            Promise.resolve({
+              output: 'loss 1\n',
+              offset: 0,
+              nextOffset: 50,
+              hasMore: true,
+              status: 'running',
+            }),
+        },
+      }),
+    );
+    expect(answer.next[0]?.arguments).toEqual({
+      jobId: JOB,
+      stream: 'stdout',
+      offset: 50,
+      maxBytes: 200,
+      grep: 'loss',
+    });
+  });
+
+  it('find_offer: names the filter that stands in the way', async () => {
+    const base = context();
+    const answer = await run(
+      'find_offer',
+      {},
+      context({
+        offers: {
+          find: async (query, options) => ({
+            ...(await base.offers.find(query, options)),
+            offers: [],
+            relaxations: [{ drop: 'minReliability', wouldMatch: 3 }],
+          }),
+        },
+      }),
+    );
+    expect(JSON.stringify(answer.next)).toContain('without minReliability');
+  });
+});
+
+it('doctor calls a cloud without a key off, not missing, and counts only what is wrong', async () => {
+  const base = context();
+  const found = await base.doctor.check({}, base);
+  const check = async (missing: string[], reachable: boolean) =>
+    run(
+      'doctor',
+      {},
+      context({
+        doctor: {
+          check: async () =>
+            Promise.resolve({
+              ...found,
+              sshKey: { path: '/k', exists: false },
+              providers: [
+                { provider: 'local', configured: true, reachable },
+                { provider: 'vast', configured: false },
+              ],
+              missing: ['No SSH key yet', 'vast is off', ...missing],
+              fixed: [],
+            }),
+        },
+      }),
+    );
+  expect((await check([], true)).summary).toBe(
+    'Usable: local. Off for want of an API key: vast. The first pod makes our SSH key. No problems.',
+  );
+  expect((await check(['local cannot be used'], false)).summary).toContain(
+    '1 problem, see missing',
+  );
 });
