@@ -151,14 +151,14 @@ export function readConfig(
   environment: Environment = process.env,
   flags: Readonly<Record<string, string | undefined>> = {},
 ): Config {
-  const given = Object.fromEntries(
+  const wanted = Object.fromEntries(
     SETTINGS.map((setting) => {
       const flag = 'flag' in setting ? flags[setting.flag.slice(2)] : undefined;
-      return [setting.variable, (flag ?? environment[setting.variable]) || undefined];
+      return [setting.variable, given(flag ?? environment[setting.variable])];
     }),
   );
-  given['GPU_LEASE_PROGRESS_FILE'] ??= environment['OPENCOLAB_PROGRESS_FILE'] || undefined;
-  const parsed = schema.safeParse(given);
+  wanted['GPU_LEASE_PROGRESS_FILE'] ??= given(environment['OPENCOLAB_PROGRESS_FILE']);
+  const parsed = schema.safeParse(wanted);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw new ConfigError(
@@ -170,9 +170,9 @@ export function readConfig(
   const values = parsed.data;
   const copy: Environment = { ...environment };
   return Object.freeze({
-    home: path.resolve(values.GPU_LEASE_HOME ?? defaultHome(environment)),
-    workspace: path.resolve(values.GPU_LEASE_WORKSPACE ?? '.'),
-    sshKey: values.GPU_LEASE_SSH_KEY,
+    home: absolute('GPU_LEASE_HOME', values.GPU_LEASE_HOME ?? defaultHome(environment)),
+    workspace: path.resolve(expandHome(values.GPU_LEASE_WORKSPACE ?? '.')),
+    sshKey: values.GPU_LEASE_SSH_KEY && path.resolve(expandHome(values.GPU_LEASE_SSH_KEY)),
     sshAgent: environment['SSH_AUTH_SOCK'],
     limits: {
       maxUsdPerHour: values.GPU_LEASE_MAX_USD_PER_HOUR,
@@ -181,7 +181,7 @@ export function readConfig(
       maxPods: values.GPU_LEASE_MAX_PODS,
       autoApproveUsd: values.GPU_LEASE_AUTO_APPROVE_USD,
     },
-    progressFile: values.GPU_LEASE_PROGRESS_FILE,
+    progressFile: values.GPU_LEASE_PROGRESS_FILE && expandHome(values.GPU_LEASE_PROGRESS_FILE),
     logLevel: values.GPU_LEASE_LOG_LEVEL,
     http: {
       host: values.GPU_LEASE_HTTP_HOST,
@@ -194,16 +194,30 @@ export function readConfig(
   });
 }
 
+/** An empty value counts as unset. */
+function given(value: string | undefined): string | undefined {
+  return value === '' ? undefined : value;
+}
+
+/** Settings files of clients hold plain text: nobody expands `~` before us. */
+function expandHome(value: string): string {
+  return value === '~' || value.startsWith('~/') ? path.join(homedir(), value.slice(1)) : value;
+}
+
+/** State must not depend on the folder a client happens to start us in. */
+function absolute(variable: string, value: string): string {
+  const expanded = expandHome(value);
+  if (path.isAbsolute(expanded)) return path.resolve(expanded);
+  throw new ConfigError('config_missing', `${variable} must be an absolute path.`, {
+    hint: `Set ${variable} to a path that starts with "/" or "~/".`,
+  });
+}
+
 function defaultHome(environment: Environment): string {
-  switch (platform()) {
-    case 'darwin':
-      return path.join(homedir(), 'Library', 'Application Support', 'gpu-lease');
-    case 'win32':
-      return path.join(environment['LOCALAPPDATA'] ?? homedir(), 'gpu-lease');
-    default:
-      return path.join(
-        environment['XDG_DATA_HOME'] ?? path.join(homedir(), '.local', 'share'),
-        'gpu-lease',
-      );
-  }
+  const system = platform();
+  if (system === 'darwin')
+    return path.join(homedir(), 'Library', 'Application Support', 'gpu-lease');
+  if (system === 'win32') return path.join(environment['LOCALAPPDATA'] ?? homedir(), 'gpu-lease');
+  const data = environment['XDG_DATA_HOME'] ?? path.join(homedir(), '.local', 'share');
+  return path.join(data, 'gpu-lease');
 }

@@ -24,7 +24,7 @@ export function createLog(level: string, redact: (text: string) => string): Log 
 
 /** Message, code and the chain of causes, redacted. */
 function describe(error: unknown, redact: (text: string) => string): unknown {
-  if (!(error instanceof Error)) return error === undefined ? undefined : redact(String(error));
+  if (!(error instanceof Error)) return typeof error === 'string' ? redact(error) : undefined;
   return {
     name: error.name,
     message: redact(error.message),

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { readConfig, SETTINGS } from './config.ts';
+import { readConfig } from './config.ts';
 import { isAppError } from './core/errors.ts';
+import { splitFlags } from './flags.ts';
 
 declare const GPU_LEASE_VERSION: string | undefined;
 /** Set by the build. */
@@ -25,30 +25,14 @@ process.exitCode = await run(process.argv.slice(2)).catch((thrown: unknown) => {
 setTimeout(() => process.exit(), 1000).unref();
 
 async function run(argv: readonly string[]): Promise<number> {
-  const [command] = argv;
-  const stdio = command === undefined || (command.startsWith('--') && isConfigFlag(command));
-  const http = command === 'http' && !argv.includes('--help');
-  if (stdio || http) {
+  const { flags, words } = splitFlags(argv);
+  const [command, ...rest] = words;
+  const isHttp = command === 'http' && rest.length === 0;
+  if (command === undefined || isHttp) {
     const { serve } = await import('./serve.ts');
-    const config = readConfig(process.env, configFlags(stdio ? argv : argv.slice(1)));
-    return serve({ transport: stdio ? 'stdio' : 'http', config, version, files });
+    const config = readConfig(process.env, flags);
+    return serve({ transport: isHttp ? 'http' : 'stdio', config, version, files });
   }
   const { runCommand } = await import('./commands.ts');
-  return runCommand(argv, { version, files, environment: process.env });
-}
-
-function isConfigFlag(word: string): boolean {
-  return SETTINGS.some(
-    (setting) =>
-      'flag' in setting && (word === setting.flag || word.startsWith(`${setting.flag}=`)),
-  );
-}
-
-function configFlags(args: readonly string[]): Record<string, string | undefined> {
-  const options = Object.fromEntries(
-    SETTINGS.flatMap((setting) =>
-      'flag' in setting ? [[setting.flag.slice(2), { type: 'string' as const }]] : [],
-    ),
-  );
-  return parseArgs({ args: [...args], options, strict: true }).values;
+  return runCommand(words, { version, files, environment: process.env, flags });
 }

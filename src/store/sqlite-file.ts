@@ -1,10 +1,11 @@
-import { chmod, mkdir, open } from 'node:fs/promises';
+import { chmod, open } from 'node:fs/promises';
 import path from 'node:path';
 import type { Kysely } from 'kysely';
 import type Database from 'libsql';
 import { z } from 'zod';
 import { systemClock } from '../core/call.ts';
 import { ConfigError, isAppError } from '../core/errors.ts';
+import { makePrivateFolder } from '../core/private-folder.ts';
 import { identityOf, putBack } from './rescue.ts';
 
 export interface Tables {
@@ -48,7 +49,7 @@ const LOCK_RETRY_SECONDS = 0.005;
  */
 export async function openSqlite(file: string, onBroken: () => void): Promise<Connection> {
   try {
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    await makePrivateFolder(path.dirname(file));
     const handle = await open(file, 'a', 0o600);
     await handle.close();
     await chmod(file, 0o600);

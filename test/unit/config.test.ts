@@ -1,7 +1,9 @@
+import { homedir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readConfig, SETTINGS } from '../../src/config.ts';
 import { isAppError } from '../../src/core/errors.ts';
+import { splitFlags } from '../../src/flags.ts';
 
 describe('configuration', () => {
   it('has safe defaults', () => {
@@ -46,5 +48,33 @@ describe('configuration', () => {
 
   it('describes every setting once', () => {
     expect(new Set(SETTINGS.map(({ variable }) => variable)).size).toBe(SETTINGS.length);
+  });
+});
+
+describe('paths of the configuration', () => {
+  it('expand the home and never depend on the folder we are started in', () => {
+    expect(readConfig({ GPU_LEASE_HOME: '~/state' }).home).toBe(path.join(homedir(), 'state'));
+    expect(readConfig({ GPU_LEASE_SSH_KEY: '~/.ssh/id' }).sshKey).toBe(
+      path.join(homedir(), '.ssh/id'),
+    );
+    expect(readConfig({ GPU_LEASE_WORKSPACE: '~' }).workspace).toBe(homedir());
+    expect(() => readConfig({ GPU_LEASE_HOME: 'state' })).toThrow('GPU_LEASE_HOME');
+  });
+});
+
+describe('flags', () => {
+  it('may stand before and after the command, with = or a space', () => {
+    expect(splitFlags(['--home', '/x', 'pods', '--json', '--max-pods=2'])).toEqual({
+      flags: { home: '/x', 'max-pods': '2' },
+      words: ['pods', '--json'],
+    });
+    expect(splitFlags(['destroy', '--', '--home'])).toEqual({
+      flags: {},
+      words: ['destroy', '--', '--home'],
+    });
+  });
+
+  it.each([[['--home']], [['--home=']], [['pods', '--port']]])('refuses %j', (argv) => {
+    expect(() => splitFlags(argv)).toThrow('needs a value');
   });
 });
