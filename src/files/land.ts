@@ -1,16 +1,27 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, readFileSync } from 'node:fs';
 import { copyFile, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { InputError, RemoteError } from '../core/errors.ts';
 import { randomToken } from '../core/ids.ts';
 import { quoteForeign } from '../core/untrusted.ts';
+import { SMALL_BYTES } from './local-hash.ts';
 import type { ManifestFile } from './manifest.ts';
 import { refuseLinksBelow } from './workspace.ts';
 
-export async function hashLocalFile(file: string, signal: AbortSignal): Promise<string> {
+export async function hashLocalFile(
+  file: string,
+  bytes: number,
+  signal: AbortSignal,
+): Promise<string> {
   const hash = createHash('sha256');
+  if (bytes <= SMALL_BYTES) {
+    // Lets others run between files.
+    await new Promise((resolve) => setImmediate(resolve));
+    signal.throwIfAborted();
+    return hash.update(readFileSync(file)).digest('hex');
+  }
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20, signal }))
     if (Buffer.isBuffer(chunk)) hash.update(chunk);
   return hash.digest('hex');
@@ -24,7 +35,7 @@ export async function isHome(
 ): Promise<boolean> {
   const stats = await lstat(file).catch(() => undefined);
   if (stats?.isFile() !== true || stats.size !== bytes) return false;
-  return (await hashLocalFile(file, signal)) === sha256;
+  return (await hashLocalFile(file, bytes, signal)) === sha256;
 }
 
 /**
