@@ -49,6 +49,8 @@ export const sessionRecordSchema = z.object({
   exitCode: z.int().exactOptional(),
   /** Local copy of the transcript, made when the session or its pod ended. */
   archivePath: z.string().exactOptional(),
+  /** Bytes of the transcript before this offset were dropped; absent: none were. */
+  keptFrom: z.int().nonnegative().exactOptional(),
 });
 export type SessionRecord = Readonly<z.output<typeof sessionRecordSchema>>;
 

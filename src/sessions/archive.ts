@@ -11,17 +11,21 @@ import { shellQuote } from '../core/shell-quote.ts';
 const MAX_ARCHIVE_BYTES = 50 * 1024 * 1024;
 const COPY_SECONDS = 120;
 
-/** Copies a transcript home (0600), whole or not at all. Answers where it is. */
+/** The first byte that comes home. */
+export function archiveStart({ size, keptFrom }: { size: number; keptFrom: number }): number {
+  return Math.max(keptFrom, size - MAX_ARCHIVE_BYTES);
+}
+
+/** Copies a transcript home (0600) from byte `start` on, whole or not at all. Answers where it is. */
 export async function archiveTranscript(
   remote: Remote,
   home: string,
   { sessionId, podId, folder }: SessionRecord,
-  size: number,
+  start: number,
   options: CallOptions,
 ): Promise<string> {
   const target = path.join(home, 'transcripts', `${sessionId}.log`);
   const draft = `${target}.${randomToken(8)}`;
-  const start = Math.max(0, size - MAX_ARCHIVE_BYTES);
   await mkdir(path.dirname(target), { recursive: true, mode: 0o700 });
   try {
     const { exitCode } = await remote.stream(

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
-import type { ClientChannel, ConnectConfig, ServerHostKeyAlgorithm } from 'ssh2';
+import type { ConnectConfig, ServerHostKeyAlgorithm } from 'ssh2';
 import { type AppError, ConfigError, InputError, RemoteError } from '../core/errors.ts';
 import type { SshEndpoint } from '../core/machine.ts';
 import type { HostKeys } from './host-keys.ts';
+import { type OpenChannel, openChannel } from './open-channel.ts';
 
 const CONNECT_SECONDS = 20;
 const KEEPALIVE_SECONDS = 10;
@@ -11,7 +12,7 @@ const KEEPALIVE_MISSES = 3;
 
 /** What asking for a channel came to. Only after `full` and `gone` is it certain that nothing ran. */
 export type Opened =
-  | { readonly kind: 'opened'; readonly channel: ClientChannel }
+  | ({ readonly kind: 'opened' } & OpenChannel)
   | { readonly kind: 'full' }
   | { readonly kind: 'gone' }
   | { readonly kind: 'refused' }
@@ -131,7 +132,7 @@ export async function connect(endpoint: SshEndpoint, deps: ConnectDeps): Promise
             channel.once('close', () => {
               channels -= 1;
             });
-            resolve({ kind: 'opened', channel });
+            resolve({ kind: 'opened', ...openChannel(channel) });
           });
         } catch {
           // ssh2 throws when the connection is known to be over: nothing was sent.

@@ -2,7 +2,7 @@ import type { CallOptions, Clock } from '../core/call.ts';
 import type { Remote } from '../core/remote.ts';
 import type { SessionRecord } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
-import { archiveTranscript } from './archive.ts';
+import { archiveStart, archiveTranscript } from './archive.ts';
 import type { Link, Look } from './link.ts';
 import { removeScript } from './pod-script/talk.ts';
 
@@ -14,6 +14,8 @@ export interface EndedDeps {
   readonly link: Link;
   readonly clock: Clock;
   readonly home: string;
+  /** Kept of a transcript on the pod. */
+  readonly transcriptBytes?: number | undefined;
 }
 
 /**
@@ -23,15 +25,16 @@ export interface EndedDeps {
 export async function fileEnd(
   { store, remote, link, clock, home }: EndedDeps,
   record: SessionRecord,
-  look: Pick<Look, 'state' | 'folderGone' | 'size' | 'exitCode'>,
+  look: Pick<Look, 'state' | 'folderGone' | 'size' | 'keptFrom' | 'exitCode'>,
   options: CallOptions,
 ): Promise<SessionRecord> {
   link.stop(record.sessionId);
+  const keptFrom = archiveStart(look);
   const archivePath =
     record.archivePath ??
     (look.folderGone
       ? undefined
-      : await archiveTranscript(remote, home, record, look.size, options));
+      : await archiveTranscript(remote, home, record, keptFrom, options));
   const ended = await store.transaction(async (tx) => {
     const now = (await tx.sessions.get(record.sessionId)) ?? record;
     // Another server may have filed it, and removed the folder that we miss.
@@ -40,7 +43,9 @@ export async function fileEnd(
       ...now,
       state: look.state === 'lost' ? 'lost' : 'closed',
       closedAt: clock.now().toISOString(),
-      ...(archivePath === undefined ? {} : { archivePath }),
+      ...(archivePath === undefined
+        ? {}
+        : { archivePath, ...(keptFrom === 0 ? {} : { keptFrom }) }),
       ...(look.exitCode === undefined ? {} : { exitCode: look.exitCode }),
     };
     await tx.sessions.put(record.sessionId, next);

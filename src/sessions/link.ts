@@ -19,6 +19,8 @@ export interface Look {
   readonly exitCode: number | undefined;
   /** Bytes of the transcript so far. */
   readonly size: number;
+  /** Bytes before this are no longer kept; `bytes` starts no earlier. */
+  readonly keptFrom: number;
   readonly key: string;
   /** Where the shell is now, where the machine tells. */
   readonly cwd: string | undefined;
@@ -109,7 +111,7 @@ export function createLink({
         }),
       );
       const at = stdout.indexOf(0x0a);
-      const [state = '', run = '-', code = '-', size = '0', key = '-', ...cwd] = stdout
+      const [state = '', run = '-', code = '-', size = '0', key = '-', base = '0', ...cwd] = stdout
         .toString('utf8', 0, Math.max(0, at))
         .split(' ');
       if (at < 0 || !/^(?:idle|busy|closed|lost|gone)$/.test(state))
@@ -120,6 +122,7 @@ export function createLink({
         runningCommandId: run === '-' ? undefined : run,
         exitCode: /^\d+$/.test(code) ? Number(code) : undefined,
         size: Number(size),
+        keptFrom: Number(base),
         key,
         cwd: cwd.length > 0 && cwd[0] !== '' ? cwd.join(' ') : undefined,
         bytes: stdout.subarray(at + 1),

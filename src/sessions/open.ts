@@ -5,6 +5,7 @@ import type { SessionOpened, SessionRecord } from '../core/session.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { type EndedDeps, fileEnd, isOver } from './ended.ts';
+import { TRANSCRIPT_BYTES } from './pod-script/keep.ts';
 import { launchScript, MAX_SESSIONS_PER_POD } from './pod-script/launch.ts';
 
 const LAUNCH_SECONDS = 45;
@@ -70,7 +71,7 @@ async function reusable(
 }
 
 async function launch(
-  { store, remote, clock }: EndedDeps,
+  { store, remote, clock, transcriptBytes = TRANSCRIPT_BYTES }: EndedDeps,
   podId: PodId,
   cwd: string,
   options: CallOptions,
@@ -93,7 +94,13 @@ async function launch(
   await store.sessions.put(sessionId, record);
   const { stdout, stderr } = await remote.exec(
     podId,
-    launchScript({ sessionId, folder: record.folder, cwd, key: randomToken(32) }),
+    launchScript({
+      sessionId,
+      folder: record.folder,
+      cwd,
+      key: randomToken(32),
+      keptBytes: transcriptBytes,
+    }),
     { ...options, timeoutSeconds: LAUNCH_SECONDS },
   );
   const [line = '', ...rest] = stdout.toString('utf8').split('\n');

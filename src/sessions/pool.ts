@@ -1,17 +1,17 @@
-import type { ClientChannel } from 'ssh2';
 import type { CallOptions } from '../core/call.ts';
 import { CancelledError, RemoteError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
 import type { Machines, SshEndpoint } from '../core/machine.ts';
 import { ConnectFailure, type Connection, connect, execRefused } from './connection.ts';
 import type { HostKeys } from './host-keys.ts';
+import type { OpenChannel } from './open-channel.ts';
 
 /** sshd allows ten sessions a connection by default; past that the overflow gets connections of its own. */
 const MAX_CONNECTIONS = 8;
 
 export interface Pool extends AsyncDisposable {
   /** Starts `command` on a channel to the pod, connecting where there is no connection. Retries only what never started. */
-  open(podId: PodId, command: string, options: CallOptions): Promise<ClientChannel>;
+  open(podId: PodId, command: string, options: CallOptions): Promise<OpenChannel>;
   disconnect(podId: PodId): Promise<void>;
 }
 
@@ -83,7 +83,7 @@ export function createPool({ machines, hostKeys, agentSocket, keepaliveSeconds }
         const opened = await connection.exec(command);
         switch (opened.kind) {
           case 'opened':
-            return opened.channel;
+            return opened;
           case 'refused':
             throw execRefused();
           case 'unknown':

@@ -87,8 +87,9 @@ async function glance(
   if (isOver(now)) {
     if (now.archivePath === undefined)
       return { state: now.state, offset: 0, size: 0, key, bytes: Buffer.alloc(0) };
-    const { size, bytes } = await readArchive(now.archivePath, wanted, maxBytes + MARGIN_BYTES);
-    return { state: now.state, offset: Math.min(wanted, size), size, key, bytes };
+    const from = Math.max(wanted, now.keptFrom ?? 0);
+    const { size, bytes } = await readArchive(now.archivePath, from, maxBytes + MARGIN_BYTES);
+    return { state: now.state, offset: Math.min(from, size), size, key, bytes };
   }
   const look = await deps.link.look(now, wanted, maxBytes + MARGIN_BYTES, options);
   if (look.key !== '-') keys.set(record.sessionId, look.key);
@@ -97,13 +98,14 @@ async function glance(
     if (ended.archivePath !== undefined)
       return glance(deps, ended, wanted, maxBytes, keys, options);
   }
+  const from = Math.max(wanted, look.keptFrom);
   return {
     state: look.state,
-    offset: Math.min(wanted, look.size),
+    offset: Math.min(from, look.size),
     // The transcript may have grown between its size and its bytes.
-    size: look.bytes.length === 0 ? look.size : Math.max(look.size, wanted + look.bytes.length),
+    size: look.bytes.length === 0 ? look.size : Math.max(look.size, from + look.bytes.length),
     key: look.key,
-    bytes: wanted > look.size ? Buffer.alloc(0) : look.bytes,
+    bytes: from > look.size ? Buffer.alloc(0) : look.bytes,
   };
 }
 

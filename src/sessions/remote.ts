@@ -6,10 +6,11 @@ import type { PodId } from '../core/ids.ts';
 import type { Machines } from '../core/machine.ts';
 import type { Remote } from '../core/remote.ts';
 import { killProcesses } from './kill.ts';
+import type { RunEnd } from './open-channel.ts';
 import { EXEC_VARIABLE } from './pod-script/exec.ts';
 import type { Pool } from './pool.ts';
 import { createBoundedBuffer } from './preamble.ts';
-import { type Run, type RunEnd, startRun } from './run.ts';
+import { type Run, startRun } from './run.ts';
 
 const DEFAULT_MAX_BYTES = 1024 * 1024;
 const MAX_STDERR_BYTES = 256 * 1024;

@@ -1,17 +1,13 @@
-import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { Transform } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import type { CallOptions } from '../core/call.ts';
 import { InputError } from '../core/errors.ts';
 import { type PodId, randomToken } from '../core/ids.ts';
+import type { RunEnd } from './open-channel.ts';
 import { execCommand, MAX_SCRIPT_BYTES } from './pod-script/exec.ts';
 import type { Pool } from './pool.ts';
 import { createPreamble } from './preamble.ts';
-
-export type RunEnd =
-  | { readonly kind: 'exited'; readonly exitCode: number }
-  | { readonly kind: 'lost' };
 
 /** A script that was started on a pod. Both outputs are free of login noise and must be consumed. */
 export interface Run {
@@ -38,9 +34,8 @@ export async function startRun(
     throw new InputError('too_large', 'The command is longer than a machine accepts in one piece.');
   const token = randomToken(20);
   const { command, stdinPrefix } = execCommand(script, token);
-  const channel = await pool.open(podId, command, options);
+  const { channel, ended } = await pool.open(podId, command, options);
   if (stdinPrefix !== undefined) channel.write(stdinPrefix);
-  const ended = endOf(channel);
   const out = createPreamble(token);
   const err = createPreamble(token);
   const stdout = strip(out);
@@ -72,21 +67,4 @@ export async function startRun(
       },
     });
   }
-}
-
-async function endOf(channel: ClientChannel): Promise<RunEnd> {
-  return new Promise((resolve) => {
-    let end: RunEnd = { kind: 'lost' };
-    channel.on('exit', (code: number | null, signal?: string) => {
-      end = { kind: 'exited', exitCode: code ?? 128 + signalNumber(signal) };
-    });
-    channel.once('close', () => {
-      resolve(end);
-    });
-  });
-}
-
-function signalNumber(name = ''): number {
-  const wanted = name.startsWith('SIG') ? name : `SIG${name}`;
-  return Object.entries(constants.signals).find(([signal]) => signal === wanted)?.[1] ?? 0;
 }

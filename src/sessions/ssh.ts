@@ -23,6 +23,8 @@ export interface SshDeps {
   readonly keepaliveSeconds?: number | undefined;
   /** Channels that were kept open and went unused this long are given back. Default 120. */
   readonly idleSeconds?: number | undefined;
+  /** Kept of each transcript on a pod: the last so many bytes. Default 50 MiB. */
+  readonly transcriptBytes?: number | undefined;
 }
 
 /** Everything that talks SSH, over one pool of connections. */

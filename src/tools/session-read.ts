@@ -37,9 +37,13 @@ export const sessionRead = defineTool({
         : page.matched
           ? ' `until` was seen.'
           : ' `until` was not seen.';
+    const dropped =
+      request.offset !== undefined && page.offset > request.offset
+        ? ` Bytes before ${page.offset} are no longer kept.`
+        : '';
     return {
       ...page,
-      summary: `Session ${sessionId} is ${page.state}; bytes ${page.offset} to ${page.nextOffset}.${command}${seen}`,
+      summary: `Session ${sessionId} is ${page.state}; bytes ${page.offset} to ${page.nextOffset}.${command}${seen}${dropped}`,
       next: page.hasMore
         ? [
             {

@@ -142,6 +142,14 @@ it('many at once share one handshake', async () => {
   expect(setup.asked).toBe(1);
 });
 
+it('the end of a very short command is never missed, however many end in one packet', async () => {
+  const { text } = await setUp();
+  for (let round = 0; round < 10; round += 1)
+    expect(await Promise.all(Array.from({ length: 8 }, async () => text('echo x')))).toEqual(
+      Array.from({ length: 8 }, () => 'x\n'),
+    );
+});
+
 it('one session a connection is enough for many commands [SE-23]', async () => {
   const setup = await setUp({ config: ['MaxSessions 2'] });
   const all = await Promise.all(
@@ -297,4 +305,63 @@ it('channels kept for the next call are given back when nobody calls, and made a
     expect(await kept()).toBeGreaterThanOrEqual(1);
     await expect.poll(kept, { timeout: 15_000, interval: 300 }).toBe(0);
   }
+});
+
+it('a program that never stops printing does not fill the disk, and no offset changes its meaning', async () => {
+  const sshd = await startSshd();
+  closers.push(async () => sshd[Symbol.asyncDispose]());
+  const store = createMemoryStore();
+  const ssh = createSsh({
+    machines: { endpoint: async () => Promise.resolve(sshd.endpoint) },
+    store,
+    clock: systemClock,
+    home: sshd.folder,
+    redactor: new Redactor(),
+    transcriptBytes: 1_000_000,
+  });
+  closers.push(async () => ssh[Symbol.asyncDispose]());
+  const { podId } = sshd.endpoint;
+  const { sessionId } = await ssh.sessions.open(podId, { reuse: false }, options);
+  const read = async (offset: number): ReturnType<typeof ssh.sessions.read> =>
+    ssh.sessions.read(
+      sessionId,
+      { offset, maxBytes: 1000, waitSeconds: 0, format: 'raw' },
+      options,
+    );
+  await ssh.sessions.write(
+    sessionId,
+    {
+      input:
+        'i=0; while [ $i -lt 400 ]; do i=$((i+1)); seq -w 10000000 10002000; sleep 0.01; done; echo end',
+      newline: true,
+      secret: false,
+      waitSeconds: 0,
+    },
+    options,
+  );
+  await expect
+    .poll(async () => (await read(0)).offset, { timeout: 30_000, interval: 300 })
+    .toBeGreaterThan(2_000_000);
+  const page = await read(0);
+  // Every line is 10 bytes: lines end at the same remainder as long as no offset moves.
+  const lineEnd = (one: { offset: number; output: string }): number =>
+    (one.offset + one.output.indexOf('\n')) % 10;
+  expect(page.output).toMatch(/^[\d\r\n]{900}/);
+  const again = await read(page.nextOffset);
+  expect(again.offset).toBe(page.nextOffset);
+  expect(lineEnd(again)).toBe(lineEnd(page));
+  const folder = (await store.sessions.get(sessionId))?.folder ?? '';
+  const { stdout } = await ssh.remote.exec(
+    podId,
+    `echo $(($(du -k ${folder}/out | cut -f1))) $(($(wc -c < ${folder}/out)))`,
+    { signal, timeoutSeconds: 20 },
+  );
+  const [diskKilobytes = 0, bytes = 0] = stdout.toString().split(' ').map(Number);
+  expect(diskKilobytes * 1024).toBeLessThan(bytes);
+  await ssh.sessions.close(sessionId, { force: true }, options);
+  const after = await read(0);
+  expect(after.state).toBe('closed');
+  expect(after.offset).toBeGreaterThan(page.offset - 1);
+  expect(after.output).toMatch(/^[\d\r\n]{900}/);
+  expect(lineEnd(after)).toBe(lineEnd(page));
 });

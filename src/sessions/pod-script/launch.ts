@@ -1,5 +1,6 @@
 import { shellQuote } from '../../core/shell-quote.ts';
 import { MARK, nonceOf } from '../framing.ts';
+import { keepScript } from './keep.ts';
 import { shellStartup, terminalScript } from './shell.ts';
 
 export const MAX_SESSIONS_PER_POD = 20;
@@ -43,11 +44,13 @@ export function launchScript({
   folder,
   cwd,
   key,
+  keptBytes,
 }: {
   readonly sessionId: string;
   readonly folder: string;
   readonly cwd: string;
   readonly key: string;
+  readonly keptBytes: number;
 }): string {
   const exitMark = `printf '\\033]${MARK};X;exit;${nonceOf(key, 'exit')};%s\\007' "$code" >> "$d/out"`;
   return `umask 077
@@ -69,6 +72,7 @@ else
   printf %s ${shellQuote(shellStartup(folder, 'sh'))} > "$d/rc"
   printf %s ${shellQuote(terminalScript({ folder, cwd, sessionId, home: 'sh' }))} > "$d/run"
 fi
+printf %s ${shellQuote(keepScript(keptBytes))} > "$d/keep"
 terminal=pty
 if script --version 2>/dev/null | grep -q util-linux; then
   how=${shellQuote(`script -qfe -c ${shellQuote(`exec sh ${shellQuote(`${folder}/run`)}`)} /dev/null <>"$d/in" >>"$d/out" 2>&1`)}
@@ -84,6 +88,7 @@ printf %s "$terminal" > "$d/terminal"
   printf '%s\\n' ${shellQuote(`d=${shellQuote(folder)}`)}
   # Without a terminal an interrupt goes to the whole group. Caught here, it is still the default below.
   echo 'trap : INT QUIT'
+  echo 'sh "$d/keep" $$ "$d" </dev/null >/dev/null 2>&1 &'
   printf '%s\\n' "$how"
   echo 'code=$?'
   echo 'printf %s "$code" > "$d/exit"'

@@ -28,7 +28,10 @@ else st=idle; fi
 fi
 `;
 
-/** First line: \`<state> <running command or -> <exit code or -> <size> <key or -> <cwd, to the end>\`; then bytes from \`offset\`. */
+/**
+ * First line: \`<state> <running command or -> <exit code or -> <size> <key or -> <first kept byte> <cwd, to the end>\`; then
+ * bytes from \`offset\`, or from the first one that is kept.
+ */
 export function lookScript(folder: string, offset: number, maxBytes: number): string {
   return `${header(folder)}${STATE}
 run=-; [ "$typed" != "$ended" ] && [ -n "$typed" ] && run=$typed
@@ -36,8 +39,10 @@ run=-; [ "$typed" != "$ended" ] && [ -n "$typed" ] && run=$typed
 size=0; [ -f "$d/out" ] && size=$(wc -c < "$d/out")
 key=-; { read -r key < "$d/key"; } 2>/dev/null
 at=$(readlink "/proc/$pid/cwd" 2>/dev/null)
-echo $st $run \${code:--} $((size)) \${key:--} "$at"
-[ ${maxBytes} -gt 0 ] && [ ${offset} -lt $((size)) ] && tail -c +${offset + 1} "$d/out" 2>/dev/null | head -c ${maxBytes}
+base=0; { read -r base < "$d/base"; } 2>/dev/null
+from=${offset}; [ $from -lt $base ] && from=$base
+echo $st $run \${code:--} $((size)) \${key:--} $base "$at"
+[ ${maxBytes} -gt 0 ] && [ $from -lt $((size)) ] && tail -c +$((from + 1)) "$d/out" 2>/dev/null | head -c ${maxBytes}
 exit 0
 `;
 }
