@@ -49,6 +49,7 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
   const disposer = new Disposer();
   redactor.add(config.http.token);
   const { home, workspace, limits } = config;
+  redactor.remember(path.join(home, 'secret-prints'));
 
   const store = disposer.use(createSqliteStore({ file: path.join(home, 'state.db') }));
   const providers = createProviders({ home, podProgram: files.podProgram, clock });
@@ -86,7 +87,7 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
       return value;
     },
   };
-  const jobs = createJobs({ remote, store, clock, home, secrets, diagnose: diagnoseJob });
+  const jobs = createJobs({ remote, store, clock, home, secrets, redactor, diagnose: diagnoseJob });
   const transfer = createFiles({ remote, store, jobs, clock, home, workspace });
   const pods = createPods({
     store,

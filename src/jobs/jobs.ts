@@ -4,6 +4,7 @@ import type { JobId } from '../core/ids.ts';
 import { type Finding, isTerminal, type Job, type Jobs } from '../core/job.ts';
 import type { Secrets } from '../core/machine.ts';
 import type { Page } from '../core/page.ts';
+import { Redactor } from '../core/redact.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Store } from '../core/store.ts';
 import { CANCEL_LIMIT_SECONDS, cancelledFrom, cancelScript } from './cancel.ts';
@@ -19,6 +20,8 @@ export interface JobsDeps {
   readonly clock: Clock;
   readonly home: string;
   readonly secrets: Secrets;
+  /** Masks what logs at home would tell. Default: nothing is known. */
+  readonly redactor?: Redactor;
   readonly diagnose: (evidence: JobEvidence) => readonly Finding[];
   /** A job is ended when its disk has less than this left. Default 64 MiB. */
   readonly diskFloorBytes?: number;
@@ -35,7 +38,7 @@ const WINDOW_BYTES = 1024 * 1024;
 /** Jobs whose life is on the pod. The record here is a memory of it; every look brings it up to date. */
 export function createJobs(deps: JobsDeps): Jobs {
   const observer = createObserver(deps);
-  const copies = createLogCopies(deps);
+  const copies = createLogCopies({ redactor: new Redactor(), ...deps });
   const graceSeconds = deps.graceSeconds ?? 10;
   /** Where the next `wait` without an offset goes on, per job. */
   const cursors = new Map<JobId, number>();

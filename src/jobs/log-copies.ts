@@ -1,11 +1,12 @@
 import { Buffer } from 'node:buffer';
-import { createWriteStream } from 'node:fs';
 import { access, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { CallOptions } from '../core/call.ts';
 import type { Job, LogRequest } from '../core/job.ts';
 import { LOG_STREAMS } from '../core/job.ts';
+import { maskedFile } from '../core/masked-file.ts';
+import type { Redactor } from '../core/redact.ts';
 import { POD_FOLDER, type Remote } from '../core/remote.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import type { LogCut } from './log-page.ts';
@@ -26,10 +27,11 @@ export interface LogCopies {
   read(job: Job, request: LogRequest, windowBytes: number): Promise<LogCut | undefined>;
 }
 
-/** Copies of job logs under `<home>/jobs/<jobId>/`, readable by their owner alone. */
+/** Copies of job logs under `<home>/jobs/<jobId>/`, readable by their owner alone, known secrets masked in their place. */
 export function createLogCopies(deps: {
   readonly remote: Remote;
   readonly home: string;
+  readonly redactor: Redactor;
 }): LogCopies {
   const folderOf = (job: Job): string => join(deps.home, 'jobs', job.jobId);
   const fileOf = (job: Job, stream: LogRequest['stream']): string =>
@@ -67,7 +69,7 @@ export function createLogCopies(deps: {
         {
           ...options,
           timeoutSeconds: COPY_LIMIT_SECONDS,
-          stdout: createWriteStream(partial, { mode: 0o600 }),
+          stdout: maskedFile(partial, deps.redactor),
         },
       );
       if (exitCode !== 0) return `${stream}: could not be read on the pod`;

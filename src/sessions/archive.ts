@@ -1,8 +1,9 @@
-import { createWriteStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
 import { randomToken } from '../core/ids.ts';
+import { maskedFile } from '../core/masked-file.ts';
+import type { Redactor } from '../core/redact.ts';
 import type { Remote } from '../core/remote.ts';
 import type { SessionRecord } from '../core/session.ts';
 import { shellQuote } from '../core/shell-quote.ts';
@@ -11,15 +12,23 @@ import { shellQuote } from '../core/shell-quote.ts';
 const MAX_ARCHIVE_BYTES = 50 * 1024 * 1024;
 const COPY_SECONDS = 120;
 
+export interface ArchiveDeps {
+  readonly remote: Remote;
+  readonly home: string;
+  readonly redactor: Redactor;
+}
+
 /** The first byte that comes home. */
 export function archiveStart({ size, keptFrom }: { size: number; keptFrom: number }): number {
   return Math.max(keptFrom, size - MAX_ARCHIVE_BYTES);
 }
 
-/** Copies a transcript home (0600) from byte `start` on, whole or not at all. Answers where it is. */
+/**
+ * Copies a transcript home (0600) from byte `start` on, whole or not at all, known secrets masked in their place. Answers
+ * where it is.
+ */
 export async function archiveTranscript(
-  remote: Remote,
-  home: string,
+  { remote, home, redactor }: ArchiveDeps,
   { sessionId, podId, folder }: SessionRecord,
   start: number,
   options: CallOptions,
@@ -34,7 +43,7 @@ export async function archiveTranscript(
       {
         ...options,
         timeoutSeconds: COPY_SECONDS,
-        stdout: createWriteStream(draft, { mode: 0o600, start }),
+        stdout: maskedFile(draft, redactor, start),
       },
     );
     if (exitCode !== 0) throw new Error('The transcript could not be read.');

@@ -1,19 +1,16 @@
 import type { CallOptions, Clock } from '../core/call.ts';
-import type { Remote } from '../core/remote.ts';
 import type { SessionRecord } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
-import { archiveStart, archiveTranscript } from './archive.ts';
+import { type ArchiveDeps, archiveStart, archiveTranscript } from './archive.ts';
 import type { Link, Look } from './link.ts';
 import { removeScript } from './pod-script/talk.ts';
 
 const REMOVE_SECONDS = 20;
 
-export interface EndedDeps {
+export interface EndedDeps extends ArchiveDeps {
   readonly store: Store;
-  readonly remote: Remote;
   readonly link: Link;
   readonly clock: Clock;
-  readonly home: string;
   /** Kept of a transcript on the pod. */
   readonly transcriptBytes?: number | undefined;
 }
@@ -23,18 +20,17 @@ export interface EndedDeps {
  * that a crash between any two loses nothing.
  */
 export async function fileEnd(
-  { store, remote, link, clock, home }: EndedDeps,
+  deps: EndedDeps,
   record: SessionRecord,
   look: Pick<Look, 'state' | 'folderGone' | 'size' | 'keptFrom' | 'exitCode'>,
   options: CallOptions,
 ): Promise<SessionRecord> {
+  const { store, remote, link, clock } = deps;
   link.stop(record.sessionId);
   const keptFrom = archiveStart(look);
   const archivePath =
     record.archivePath ??
-    (look.folderGone
-      ? undefined
-      : await archiveTranscript(remote, home, record, keptFrom, options));
+    (look.folderGone ? undefined : await archiveTranscript(deps, record, keptFrom, options));
   const ended = await store.transaction(async (tx) => {
     const now = (await tx.sessions.get(record.sessionId)) ?? record;
     // Another server may have filed it, and removed the folder that we miss.

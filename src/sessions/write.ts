@@ -49,8 +49,7 @@ export async function writeSession(
 ): Promise<SessionWritten> {
   const writeId = `cmd_${randomToken(16)}`;
   if (request.secret && request.input !== undefined) {
-    deps.redactor.add(request.input);
-    deps.redactor.add(request.input.trim());
+    for (const value of secretsIn(request.input)) deps.redactor.add(value);
   }
   const [answer = '', ...words] = await deliver(deps, record, request, key, writeId, options);
   const offset = Number(words.at(-1) ?? 0);
@@ -107,6 +106,16 @@ export async function writeSession(
     },
     options,
   );
+}
+
+/** The whole input, and what it gives to variables: their values come back alone. */
+function secretsIn(input: string): readonly string[] {
+  const given = input.matchAll(/(?:^|[\s;&])[A-Za-z_]\w*=(?:'([^']*)'|"([^"]*)"|([^\s;&'"]+))/g);
+  return [
+    input,
+    input.trim(),
+    ...Array.from(given, ([, single, double, plain]) => single ?? double ?? plain ?? ''),
+  ];
 }
 
 /** With no command running there is no end to wait for, only an echo. */

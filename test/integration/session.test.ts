@@ -317,6 +317,9 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
     await write(`export T=${secret}-2`, { on, secret: true });
     expect((await write('echo "$T" | tr a-z A-Z', { on })).output).toBe('SUP3R-SECRET-VALUE-2\n');
     expect((await write('echo "$token"', { on })).output).toBe('[redacted]\n');
+    // What a typed command gives to a variable comes back without the rest of the command.
+    await write(`export T='other-Secret 7'`, { on, secret: true });
+    expect((await write('echo "<$T>"', { on })).output).toBe('<[redacted]>\n');
     const folder = (await machine.store.sessions.get(on))?.folder ?? '';
     const { stdout } = await machine.ssh.remote.exec(
       machine.podId,
