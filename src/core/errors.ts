@@ -22,8 +22,9 @@ const HINTS = {
   teardown_unconfirmed: 'Billing may go on. Call destroy again.',
   price_changed: 'Call find_offer again and show the user the new price.',
   pod_not_ready: 'Call get_pod with waitFor "ready", then call again.',
-  pod_gone: 'This pod is gone. Call report for what happened, or find_offer for another.',
-  ssh_unreachable: 'The pod may still be starting, or the link is down. Call get_pod, then retry.',
+  pod_gone: 'Call report for what happened, or find_offer for another.',
+  ssh_unreachable:
+    'It may be starting, be off, or have another address or port. Call get_pod, then retry.',
   ssh_refused: 'The pod does not accept our key. Check its user, image and start command.',
   host_key_changed: 'The machine behind this address is not the one we knew. Ask the user.',
   link_lost: 'The link broke and the outcome is unknown. Look at the pod before repeating.',

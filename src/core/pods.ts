@@ -160,7 +160,12 @@ export interface Pods {
       readonly adopt?: boolean | undefined;
     },
     options: CallOptions & { readonly ask: Ask },
-  ): Promise<{ readonly pod: Pod; readonly stillCharged: string }>;
+  ): Promise<{
+    readonly pod: Pod;
+    readonly stillCharged: string;
+    /** The deadline before the call, when the call gave another one. */
+    readonly deadlineBefore?: string | undefined;
+  }>;
   destroy(
     podId: PodId,
     request: {

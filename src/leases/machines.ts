@@ -15,6 +15,9 @@ export interface ManagedMachinesDeps {
   readonly clock?: Clock;
 }
 
+const STOPPED = 'This pod is stopped.';
+const START_IT = { hint: 'Start it with update_pod action "start", then call again.' };
+
 /**
  * Where the pods of our leases are reached now. A look holds for a few seconds; when the provider does not answer, the
  * last known place goes on being used, since the pod may well be fine.
@@ -38,7 +41,7 @@ export function createManagedMachines({
         'pod_not_ready',
         'The provider does not say yet how to reach this pod.',
       );
-    if (pod.status === 'stopped') throw new RemoteError('pod_not_ready', 'This pod is stopped.');
+    if (pod.status === 'stopped') throw new RemoteError('pod_not_ready', STOPPED, START_IT);
     return pod.endpoint;
   }
 
@@ -50,6 +53,7 @@ export function createManagedMachines({
       if (lease.state === 'closed') throw new RemoteError('pod_gone', 'This pod is gone.');
       if (lease.podId === undefined)
         throw new RemoteError('pod_not_ready', 'The provider has not named this pod yet.');
+      if (lease.stoppedAt !== undefined) throw new RemoteError('pod_not_ready', STOPPED, START_IT);
       const now = clock.now().getTime();
       const last = known.get(lease.leaseId);
       // A clock that was set back makes no place fresh.

@@ -87,9 +87,14 @@ export function hasCloud(providers: Providers): boolean {
   return [...providers.keys()].some((name) => name !== 'local' && name !== 'ssh');
 }
 
+/** A cloud that this version has no way to rent on. */
+export function cannotRentOn(name: ProviderName): string {
+  return `This version cannot rent on ${name}. What works: pods of this machine (local), and machines that the user already has (ssh_profile).`;
+}
+
 function notConfigured(name: ProviderName): string {
   return PROVIDER_NAMES.includes(name) && name !== 'local' && name !== 'ssh'
-    ? `config_missing: ${name} has no API key. Set ${name.toUpperCase()}_API_KEY and restart.`
+    ? `unsupported: ${cannotRentOn(name)}`
     : `config_missing: ${name} is not available here.`;
 }
 

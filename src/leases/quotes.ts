@@ -1,6 +1,6 @@
 import type { CallOptions, Clock } from '../core/call.ts';
 import { hasPassed } from '../core/call.ts';
-import { ConfigError, InputError, isAppError, PolicyError } from '../core/errors.ts';
+import { InputError, isAppError, PolicyError } from '../core/errors.ts';
 import { newQuoteId, type OfferId, providerOf, type QuoteId } from '../core/ids.ts';
 import type { Quote, Terms } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
@@ -8,6 +8,7 @@ import type { Provider, Providers } from '../core/provider.ts';
 import type { Collections, Store } from '../core/store.ts';
 import { bindingMinutes, minutesAfter, usdFor } from './money.ts';
 import { EVERYTHING } from './offer-filter.ts';
+import { cannotRentOn } from './offers.ts';
 
 export const QUOTE_MINUTES = 5;
 const DAY_MS = 86_400_000;
@@ -78,7 +79,7 @@ export async function validQuote(
 }
 
 /**
- * The offer as it is sold now, `undefined` when it is gone. Throws `config_missing` for a cloud that is not configured and
+ * The offer as it is sold now, `undefined` when it is gone. Throws `unsupported` for a cloud that is not there and
  * what the provider throws.
  */
 export async function freshOffer(
@@ -89,7 +90,9 @@ export async function freshOffer(
 ): Promise<Offer | undefined> {
   const provider = providers.get(providerOf(offerId));
   if (provider === undefined || provider.name === 'ssh')
-    throw new ConfigError('config_missing', `${providerOf(offerId)} cannot rent pods here.`);
+    throw new InputError('unsupported', cannotRentOn(providerOf(offerId)), {
+      hint: 'Use an offerId that find_offer answers with; for a machine of the user use ssh_profile.',
+    });
   const query = { diskGb: terms.diskGb, interruptible: terms.bidUsdPerHour !== undefined };
   return provider.getOffer === undefined
     ? (await widely(provider, query, options)).find((offer) => offer.offerId === offerId)

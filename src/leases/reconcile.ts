@@ -11,6 +11,14 @@ import type { Teardown } from './teardown.ts';
 
 const TEARDOWN_WAIT_SECONDS = 20;
 const BUDGET_WARNING = 0.8;
+/**
+ * A pod ends itself at its deadline, with every log and transcript on it. The end by us comes this long before, or a
+ * sixth of a short life: twice the pause between two rounds, so that one of them falls into it.
+ */
+const FAREWELL_SECONDS = 20;
+const GATES_SECONDS = 60;
+/** There is no time to hash everything: what could not be checked is put on record as such. */
+const GATES_BEFORE_DEADLINE_SECONDS = 6;
 
 export interface CareDeps {
   readonly ledger: Ledger;
@@ -71,6 +79,8 @@ export function createEnforce(deps: CareDeps): Pods['enforce'] {
     const spent = spentUsd(lease, now);
     const { budgetUsd } = lease;
     if (deadline <= now.getTime()) return expire(lease, 'its deadline has come', deps);
+    if (deadline - farewellMilliseconds(lease) <= now.getTime())
+      return expire(lease, 'its deadline is near', deps, GATES_BEFORE_DEADLINE_SECONDS);
     if (budgetUsd !== undefined && spent >= budgetUsd)
       return expire(lease, `its budget of ${usd(budgetUsd)} is spent`, deps);
     if (
@@ -85,7 +95,19 @@ export function createEnforce(deps: CareDeps): Pods['enforce'] {
   }
 }
 
-async function expire(lease: Lease, why: string, deps: CareDeps): Promise<readonly string[]> {
+/** Nothing for a pod that only stops: what is on it stays. */
+function farewellMilliseconds({ podId, terms, createdAt, deadlineAt }: Lease): number {
+  if (podId === undefined || terms.onExpiry === 'stop') return 0;
+  const life = Date.parse(deadlineAt) - Date.parse(createdAt);
+  return Number.isNaN(life) ? 0 : Math.min(FAREWELL_SECONDS * 1000, life / 6);
+}
+
+async function expire(
+  lease: Lease,
+  why: string,
+  deps: CareDeps,
+  gatesSeconds = GATES_SECONDS,
+): Promise<readonly string[]> {
   const { ledger, observer, teardown, providers, clock } = deps;
   const id = handleOf(lease);
   const power = providers.get(lease.provider)?.power;
@@ -103,7 +125,7 @@ async function expire(lease: Lease, why: string, deps: CareDeps): Promise<readon
     await ledger.note('expired', lease, `Stopped: ${why}.`);
     return [`${id}: stopped, ${why}.`];
   }
-  const gates = await teardown.gates(lease, { signal: limitOf(60) });
+  const gates = await teardown.gates(lease, { signal: limitOf(gatesSeconds) });
   const waiver = {
     reason: `Ended without asking: ${why}.`,
     by: 'expiry' as const,

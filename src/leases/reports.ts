@@ -1,13 +1,14 @@
 import type { CallOptions, Clock } from '../core/call.ts';
 import { InputError, isAppError } from '../core/errors.ts';
 import type { ArtifactRecord, Files, Gate } from '../core/files.ts';
-import type { PodId } from '../core/ids.ts';
+import type { JobId, PodId } from '../core/ids.ts';
 import { isTerminal, type Job, type Jobs } from '../core/job.ts';
 import type { Lease, Receipt } from '../core/lease.ts';
 import type { Pod, Pods } from '../core/pods.ts';
 import type { Report, Reports } from '../core/report.ts';
 import type { Store } from '../core/store.ts';
 import { createLedger } from './ledger.ts';
+import { missingFiles, outdatedPaths } from './report-files.ts';
 
 export interface ReportsDeps {
   readonly store: Store;
@@ -25,10 +26,16 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
     return (await pods.get(podId, { waitSeconds: 0 }, options)).pod;
   }
 
-  async function gatesOf(pod: Pod, options: CallOptions): Promise<readonly Gate[]> {
+  /** Of the pod, or of the one job that was asked for. */
+  async function gatesOf(
+    pod: Pod,
+    options: CallOptions,
+    jobId: JobId | undefined,
+  ): Promise<readonly Gate[]> {
     if (pod.status === 'gone' || pod.mode === 'unmanaged') return [];
     try {
-      return await files.gates(pod.podId, options);
+      const gates = await files.gates(pod.podId, options);
+      return gates.filter((gate) => jobId === undefined || (gate.jobId ?? jobId) === jobId);
     } catch (failure) {
       options.signal.throwIfAborted();
       const code = isAppError(failure) ? failure.code : 'internal';
@@ -48,14 +55,15 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
       const [lease, receipt, gates, artifacts, sessions] = await Promise.all([
         ledger.find(podId),
         pods.receipt(podId),
-        gatesOf(pod, options),
+        gatesOf(pod, options, jobId),
         store.artifacts.list(),
         store.sessions.list(),
       ]);
       const home = artifacts.filter(
         (artifact) => artifact.podId === podId && (jobId === undefined || artifact.jobId === jobId),
       );
-      const missing = missingFiles(shown, home, gates, receipt);
+      const missing = missingFiles({ pod, jobs: shown, home, gates, receipt });
+      const outdated = outdatedPaths(shown, gates);
       const parts = { pod, lease, receipt, jobs: shown, home, missing, gates };
       return {
         podId,
@@ -64,13 +72,15 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
         ...moneyOf(parts, clock),
         success: successOf(parts),
         jobs: shown.map(jobRowOf),
-        filesHome: home.map(({ remotePath, localPath, bytes, sha256, proof }) => ({
-          path: remotePath,
-          localPath,
-          bytes,
-          sha256,
-          proof,
-        })),
+        filesHome: home
+          .filter(({ remotePath }) => !outdated.has(remotePath))
+          .map(({ remotePath, localPath, bytes, sha256, proof }) => ({
+            path: remotePath,
+            localPath,
+            bytes,
+            sha256,
+            proof,
+          })),
         filesMissing: [...missing],
         sessions: sessions
           .filter((session) => session.podId === podId)
@@ -127,7 +137,9 @@ function jobRowOf(job: Job): Report['jobs'][number] {
 /** A program that ended well proves nothing about its files, and a file nothing about the science (RP-03). */
 function successOf({ jobs, home, missing, gates }: Parts): Report['success'] {
   const declared = jobs.some(({ artifacts }) => artifacts.length > 0);
-  const isUnchecked = gates.some(({ gate }) => gate === 'not_checked');
+  const isUnchecked =
+    gates.some(({ gate }) => gate === 'not_checked') ||
+    jobs.some(({ status, artifacts }) => artifacts.length > 0 && !isTerminal(status));
   return {
     command: commandSuccess(jobs),
     artifacts:
@@ -152,23 +164,6 @@ function commandSuccess(jobs: readonly Job[]): Report['success']['command'] {
   if (completed === jobs.length) return 'yes';
   if (jobs.some(({ status }) => !isTerminal(status) || status === 'lost')) return 'unknown';
   return completed > 0 ? 'partly' : 'no';
-}
-
-/** While the pod is there it is asked; afterwards what its waiver says, or which declared output has no file at home. */
-function missingFiles(
-  jobs: readonly Job[],
-  home: readonly ArtifactRecord[],
-  gates: readonly Gate[],
-  receipt: Receipt | undefined,
-): readonly string[] {
-  const open = [...gates, ...(receipt?.waiver?.gates ?? [])].filter(
-    ({ gate }) => gate !== 'job_running' && gate !== 'not_checked',
-  );
-  const named = open.flatMap(({ path }) => path ?? []);
-  const neverFetched = jobs
-    .filter(({ jobId, artifacts }) => artifacts.length > 0 && !home.some((a) => a.jobId === jobId))
-    .flatMap(({ artifacts }) => artifacts);
-  return [...new Set([...named, ...neverFetched])];
 }
 
 function errorsOf({ pod, lease, jobs }: Parts): string[] {

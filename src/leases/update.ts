@@ -50,12 +50,14 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
         'teardown_unconfirmed',
         'This pod was ordered to end and has not been seen gone yet.',
       );
+    const deadlineBefore = adopt === true && !isMine ? undefined : lease.deadlineAt;
     if (name !== undefined) lease = await rename(lease, name, ledger);
     if ((ttlMinutes !== undefined && adopt !== true) || budgetUsd !== undefined)
       lease = await prolong(lease, change, options, deps);
     if (action !== undefined) lease = await power(lease, action, options, deps);
     await ledger.note('updated', lease, describe(change, clock));
-    return deps.view(lease);
+    const isMoved = deadlineBefore !== undefined && deadlineBefore !== lease.deadlineAt;
+    return { ...(await deps.view(lease)), ...(isMoved ? { deadlineBefore } : {}) };
   };
 }
 

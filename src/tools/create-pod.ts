@@ -4,7 +4,7 @@ import { offerIdSchema, quoteIdSchema } from '../core/ids.ts';
 import { attemptSchema, quoteSchema } from '../core/lease.ts';
 import { type CreateOutcome, podSchema } from '../core/pods.ts';
 import { envParam, names, secretEnvParam, text, waitParam } from './params.ts';
-import { podNext, renderPod } from './pod-text.ts';
+import { briefPod, podNext, renderPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { count, duration, lines, list, type Next, oneLine, renderResult, usd } from './words.ts';
 
@@ -116,7 +116,7 @@ function resultOf(outcome: CreateOutcome) {
     return { status, quote, attempts: [], ...(declined === undefined ? {} : { declined }) };
   }
   const { status, pod, attempts } = outcome;
-  return { status, attempts: [...attempts], ...(pod === undefined ? {} : { pod }) };
+  return { status, attempts: [...attempts], ...(pod === undefined ? {} : { pod: briefPod(pod) }) };
 }
 
 function wordsOf(outcome: CreateOutcome): { summary: string; next: Next } {

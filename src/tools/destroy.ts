@@ -5,8 +5,21 @@ import type { PodId } from '../core/ids.ts';
 import { receiptSchema } from '../core/lease.ts';
 import { type DestroyOutcome, podSchema } from '../core/pods.ts';
 import { podIdParam, text, waitParam } from './params.ts';
+import { briefPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { count, duration, lines, list, type Next, oneLine, renderResult, usd } from './words.ts';
+import {
+  count,
+  duration,
+  fetchCall,
+  GIVE_UP,
+  inSentence,
+  lines,
+  list,
+  type Next,
+  oneLine,
+  renderResult,
+  usd,
+} from './words.ts';
 
 export const destroy = defineTool({
   name: 'destroy',
@@ -42,7 +55,7 @@ export const destroy = defineTool({
       receipt !== undefined &&
         lines(
           `Receipt: ${usd(receipt.estimatedUsd)} estimated, ${duration(receipt.runtimeSeconds)} at ${usd(receipt.usdPerHour)}/h, ${receipt.createdAt} to ${receipt.endedAt}.`,
-          `Proof: ${oneLine(receipt.proof.how)} at ${receipt.proof.readAt}.`,
+          `Proof: ${inSentence(receipt.proof.how)}, read at ${receipt.proof.readAt}.`,
           receipt.artifacts.length > 0 &&
             `Files home:\n${list(receipt.artifacts.map(({ localPath, proof }) => `${localPath} (${proof})`))}`,
           receipt.waiver !== undefined &&
@@ -62,12 +75,12 @@ function resultOf(outcome: DestroyOutcome) {
       };
     case 'present':
     case 'unknown':
-      return { outcome: outcome.outcome, missing: [], pod: outcome.pod };
+      return { outcome: outcome.outcome, missing: [], pod: briefPod(outcome.pod) };
     case 'blocked':
       return {
         outcome: outcome.outcome,
         missing: [...outcome.missing],
-        pod: outcome.pod,
+        pod: briefPod(outcome.pod),
         ...(outcome.declined === undefined ? {} : { declined: outcome.declined }),
       };
   }
@@ -100,8 +113,10 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
     case 'blocked': {
       const kinds = [...new Set(outcome.missing.map(({ gate }) => gate))].join(', ');
       const said = outcome.declined === true ? ' The user declined to give them up.' : '';
+      const holdsFiles = outcome.missing.some(({ gate }) => gate !== 'job_running');
+      const wayOut = holdsFiles ? ` ${GIVE_UP}` : '';
       return {
-        summary: `Pod ${podId} is kept: ${count(outcome.missing.length, 'open gate')} (${kinds}). Nothing was stopped.${said}`,
+        summary: `Pod ${podId} is kept: ${count(outcome.missing.length, 'open gate')} (${kinds}). Nothing was stopped.${said}${wayOut}`,
         next: gateCalls(podId, outcome.missing),
       };
     }
@@ -126,11 +141,7 @@ function gateCalls(podId: PodId, missing: readonly Gate[]): Next {
             arguments: { jobId: running },
           },
         ]),
-    ...[...jobs].map((jobId) => ({
-      tool: 'fetch_artifacts',
-      why: 'Bring its results home, proven.',
-      arguments: { jobId },
-    })),
+    ...[...jobs].map((jobId) => fetchCall(jobId, 'Bring its results home, proven.')),
     ...(missing.some(({ gate }) => gate === 'not_checked')
       ? [{ tool: 'get_pod', why: 'See why the pod cannot be looked at.', arguments: { podId } }]
       : []),

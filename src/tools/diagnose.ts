@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import type { JobId } from '../core/ids.ts';
 import { findingSchema } from '../core/job.ts';
 import { exactlyOne, jobIdParam, podIdParam, text } from './params.ts';
 import { factsOf } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { count, fence, lines, type Next, renderResult } from './words.ts';
+import { count, fence, fetchCall, lines, type Next, renderResult } from './words.ts';
 
 const VERDICTS = {
   ok: 'Nothing wrong was found.',
@@ -57,13 +58,11 @@ export const diagnose = defineTool({
 function nextOf(
   verdict: keyof typeof VERDICTS,
   podId: string | undefined,
-  jobId: string | undefined,
+  jobId: JobId | undefined,
 ): Next {
   if (verdict === 'rerent')
     return [
-      ...(jobId === undefined
-        ? []
-        : [{ tool: 'fetch_artifacts', why: 'Save what there is first.', arguments: { jobId } }]),
+      ...(jobId === undefined ? [] : [fetchCall(jobId, 'Save what there is first.')]),
       { tool: 'find_offer', why: 'Look for another machine.' },
     ];
   if (verdict === 'unknown' && podId !== undefined)

@@ -5,7 +5,7 @@ import type { PodId } from '../core/ids.ts';
 import { isTerminal, type Job } from '../core/job.ts';
 import { exactlyOne, jobIdParam, names, pathParam, podIdParam } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { bytes, count, list, type Next, renderResult } from './words.ts';
+import { bytes, count, GIVE_UP, list, type Next, renderResult } from './words.ts';
 
 export const fetchArtifacts = defineTool({
   name: 'fetch_artifacts',
@@ -58,14 +58,16 @@ export const fetchArtifacts = defineTool({
   },
 });
 
-function summaryOf({ manifest, missing, leftOnPod, dryRun }: FetchResult): string {
+function summaryOf({ podId, manifest, missing, leftOnPod, dryRun }: FetchResult): string {
+  const isOwn = podId.startsWith('ssh:');
   const broken = manifest.files.filter(({ problem }) => problem !== undefined).length;
   const lowest = PROOF_LEVELS.find((level) => manifest.files.some(({ proof }) => proof === level));
   const proven = dryRun || lowest === undefined ? '' : `, each proven at least "${lowest}"`;
   return [
     `${count(manifest.totalFiles, 'file')} (${bytes(manifest.totalBytes)}) ${dryRun ? 'would come' : 'came'} home${proven}.`,
     broken > 0 && `${count(broken, 'file')} with a problem.`,
-    missing.length > 0 && `${count(missing.length, 'declared path')} missing.`,
+    missing.length > 0 &&
+      `${count(missing.length, 'declared path')} missing. ${isOwn ? '' : GIVE_UP}`.trimEnd(),
     leftOnPod.length > 0 && `${count(leftOnPod.length, 'file')} left on the pod.`,
   ]
     .filter((part) => part !== false)

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { providerNameSchema } from '../core/ids.ts';
-import { offerSchema } from '../core/offer.ts';
+import { type Offer, offerSchema } from '../core/offer.ts';
 import { names, text } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { count, list, type Next, oneLine, renderResult, usd } from './words.ts';
@@ -56,7 +56,9 @@ export const findOffer = defineTool({
     const summary =
       best === undefined
         ? `No offer matches.${found.relaxations.length > 0 ? ' See relaxations for the filter to drop.' : ''}${gap}`
-        : `${count(found.offers.length, 'offer')}; the cheapest is ${best.offerId} at ${usd(best.usdPerHour)}/h${best.rehearsal === true ? ' (rehearsal)' : ''}. A reading at ${found.snapshotAt}, not a reservation.${gap}`;
+        : best.rehearsal === true
+          ? `No GPU offer matches. What is left is a rehearsal without a GPU: ${best.offerId} on this machine, free, for trying the steps only. Tell the user.${gap}`
+          : `${count(found.offers.length, 'offer')}; the cheapest is ${best.offerId} at ${usd(best.usdPerHour)}/h. A reading at ${found.snapshotAt}, not a reservation.${gap}`;
     return {
       ...found,
       offers: [...found.offers],
@@ -73,7 +75,7 @@ export const findOffer = defineTool({
         ...(error === undefined ? {} : { error }),
       })),
       summary,
-      next: nextCalls(best?.offerId, found.relaxations[0]?.drop, failed.length > 0),
+      next: nextCalls(best, found.relaxations[0]?.drop, failed.length > 0),
     };
   },
   render(result) {
@@ -88,7 +90,7 @@ export const findOffer = defineTool({
             offer.region,
             offer.reliability !== undefined && `reliability ${offer.reliability.toFixed(3)}`,
             offer.downloadMbps !== undefined && `${offer.downloadMbps} Mbps`,
-            offer.rehearsal === true && 'rehearsal',
+            offer.rehearsal === true && offer.why === undefined && 'rehearsal',
             offer.why,
           ]
             .filter((part) => part !== false && part !== undefined)
@@ -110,18 +112,26 @@ export const findOffer = defineTool({
   },
 });
 
-function nextCalls(
-  offerId: string | undefined,
-  drop: string | undefined,
-  someFailed: boolean,
-): Next {
-  if (offerId !== undefined)
+function nextCalls(best: Offer | undefined, drop: string | undefined, someFailed: boolean): Next {
+  if (best !== undefined)
     return [
       {
         tool: 'create_pod',
-        why: 'Rent an offer after the user has seen the price.',
-        arguments: { offerId },
+        why:
+          best.rehearsal === true
+            ? 'Only to rehearse on this machine: it has no GPU.'
+            : 'Rent an offer after the user has seen the price.',
+        arguments: { offerId: best.offerId },
       },
+      ...(best.rehearsal === true
+        ? [
+            {
+              tool: 'ssh_profile',
+              why: 'A GPU machine that the user already has can be used.',
+              arguments: { action: 'list' },
+            },
+          ]
+        : []),
     ];
   return [
     {

@@ -1,6 +1,6 @@
 import { isTerminal } from '../core/job.ts';
 import type { PodWithWork } from './list-pods.ts';
-import type { Next } from './words.ts';
+import { fetchCall, type Next } from './words.ts';
 
 /** What to do first when coming back: save results, watch what runs, stop paying for what nobody uses. */
 export function firstThings(pods: readonly PodWithWork[]): Next {
@@ -10,11 +10,7 @@ export function firstThings(pods: readonly PodWithWork[]): Next {
       jobs.some((job) => job.jobId === jobId && isTerminal(job.status)),
     );
     if (ended !== undefined)
-      calls.push({
-        tool: 'fetch_artifacts',
-        why: 'The job ended and its results are not home.',
-        arguments: { jobId: ended.jobId },
-      });
+      calls.push(fetchCall(ended.jobId, 'The job ended and its results are not home.'));
   }
   for (const { jobs } of pods) {
     const running = jobs.find(({ status }) => !isTerminal(status));
@@ -26,65 +22,61 @@ export function firstThings(pods: readonly PodWithWork[]): Next {
       });
   }
   for (const pod of pods) {
-    const call = firstCall(pod);
-    if (call !== undefined) calls.push(call);
+    calls.push(...firstCalls(pod));
   }
   if (pods.length === 0)
     calls.push({ tool: 'find_offer', why: 'Nothing is rented: look for a machine.' });
   return calls.slice(0, 3);
 }
 
-function firstCall({
-  podId,
-  status,
-  mode,
-  jobs,
-  unfetched,
-  sessions,
-}: PodWithWork): Next[number] | undefined {
+function firstCalls({ podId, status, mode, jobs, unfetched, sessions }: PodWithWork): Next {
   if (mode === 'unmanaged')
-    return {
-      tool: 'get_pod',
-      why: 'Not rented by us: ask the user whose it is before anything else.',
-      arguments: { podId },
-    };
-  if (mode === 'user_managed') return undefined;
+    return [
+      {
+        tool: 'get_pod',
+        why: 'Not rented by us: ask the user whose it is before anything else.',
+        arguments: { podId },
+      },
+    ];
+  if (mode === 'user_managed') return [];
+  const destroy = (why: string): Next[number] => ({ tool: 'destroy', why, arguments: { podId } });
   switch (status) {
     case 'provisioning':
-      return {
-        tool: 'get_pod',
-        why: 'It is still starting.',
-        arguments: { podId, waitFor: 'ready', waitSeconds: 40 },
-      };
+      return [
+        {
+          tool: 'get_pod',
+          why: 'It is still starting.',
+          arguments: { podId, waitFor: 'ready', waitSeconds: 40 },
+        },
+      ];
     case 'failed':
     case 'cleanup_failed':
     case 'destroying':
-      return {
-        tool: 'destroy',
-        why: 'It may still be charged: end it with proof.',
-        arguments: { podId },
-      };
+      return [destroy('It may still be charged: end it with proof.')];
     case 'unreachable':
     case 'unknown':
-      return { tool: 'diagnose', why: 'It cannot be reached.', arguments: { podId } };
+      return [{ tool: 'diagnose', why: 'It cannot be reached.', arguments: { podId } }];
     case 'ready':
-    case 'stopped':
-      return jobs.length > 0 &&
-        jobs.every((job) => isTerminal(job.status)) &&
-        unfetched.length === 0
-        ? {
-            tool: 'destroy',
-            why: 'Its work is done and home: stop paying.',
-            arguments: { podId },
-          }
-        : jobs.length === 0 && sessions.length === 0
-          ? {
-              tool: 'destroy',
-              why: 'Nothing runs on it. Destroy it if the user no longer needs it.',
-              arguments: { podId },
-            }
-          : undefined;
+    case 'stopped': {
+      if (jobs.length === 0 && sessions.length === 0)
+        return [
+          ...(status === 'ready'
+            ? [
+                {
+                  tool: 'sync_files',
+                  why: 'Nothing was done on it yet: bring the code over (add localPath).',
+                  arguments: { podId },
+                },
+              ]
+            : []),
+          destroy('Nothing runs on it. Destroy it if the user no longer needs it.'),
+        ];
+      const isDone = jobs.length > 0 && jobs.every((job) => isTerminal(job.status));
+      return isDone && unfetched.length === 0
+        ? [destroy('Its work is done and home: stop paying.')]
+        : [];
+    }
     case 'gone':
-      return undefined;
+      return [];
   }
 }

@@ -3,7 +3,7 @@ import { jobIdSchema } from '../core/ids.ts';
 import { jobStatusSchema } from '../core/job.ts';
 import { jobIdParam } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { renderResult } from './words.ts';
+import { fetchCall, renderResult } from './words.ts';
 
 export const jobCancel = defineTool({
   name: 'job_cancel',
@@ -34,11 +34,13 @@ export const jobCancel = defineTool({
         ...(processesGone === 'yes'
           ? []
           : [{ tool: 'job_cancel', why: 'Try again.', arguments: { jobId } }]),
-        {
-          tool: 'fetch_artifacts',
-          why: 'Bring home what it made so far.',
-          arguments: { jobId },
-        },
+        job.status === 'lost'
+          ? {
+              tool: 'get_pod',
+              why: 'See what became of the pod.',
+              arguments: { podId: job.podId },
+            }
+          : fetchCall(jobId, 'Bring home what it made so far.'),
       ],
     };
   },

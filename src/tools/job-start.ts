@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { jobIdSchema, podIdSchema } from '../core/ids.ts';
-import { jobStatusSchema } from '../core/job.ts';
+import { isTerminal, jobStatusSchema } from '../core/job.ts';
 import {
   envParam,
   MAX_COMMAND_CHARS,
@@ -59,6 +59,11 @@ export const jobStart = defineTool({
     const { jobId, status, name, cwd, artifacts } = started.job;
     const declared =
       artifacts.length === 0 ? ' No artifacts are declared: nothing guards its outputs.' : '';
+    const over = isTerminal(status) && status !== 'completed';
+    const smoke =
+      over && request.smokeCommand !== undefined
+        ? ' If smokeCommand failed, command never ran.'
+        : '';
     return {
       jobId,
       podId: machine,
@@ -67,10 +72,22 @@ export const jobStart = defineTool({
       cwd,
       artifacts,
       firstLines: started.firstLines,
-      summary: `Job ${jobId} on ${machine} is ${status}.${declared}`,
+      summary: over
+        ? `Job ${jobId} on ${machine} is ${status} already: nothing runs.${smoke} job_wait tells why.`
+        : `Job ${jobId} on ${machine} is ${status}.${declared}${started.warning === undefined ? '' : ` ${started.warning}`}`,
       next: [
-        { tool: 'job_wait', why: 'See how it does.', arguments: { jobId } },
-        { tool: 'job_cancel', why: 'End it and its processes.', arguments: { jobId } },
+        ...(isTerminal(status)
+          ? [
+              {
+                tool: 'job_wait',
+                why: over ? 'See why it failed.' : 'See how it ended.',
+                arguments: { jobId, waitSeconds: 0, offset: 0 },
+              },
+            ]
+          : [
+              { tool: 'job_wait', why: 'See how it does.', arguments: { jobId } },
+              { tool: 'job_cancel', why: 'End it and its processes.', arguments: { jobId } },
+            ]),
       ],
     };
   },

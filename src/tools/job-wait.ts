@@ -3,7 +3,7 @@ import { isTerminal, type JobReport, jobReportSchema } from '../core/job.ts';
 import { fitPage } from './fit-page.ts';
 import { jobIdParam, maxBytesParam, offsetParam, waitParam } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { duration, list, type Next, renderPage, renderResult } from './words.ts';
+import { duration, fetchCall, list, type Next, renderPage, renderResult } from './words.ts';
 
 export const jobWait = defineTool({
   name: 'job_wait',
@@ -53,7 +53,11 @@ function summaryOf({
     isTerminal(status) ? undefined : `work: ${work.state}`,
     progress?.percent === undefined ? undefined : `${progress.percent.toFixed(1)} % done`,
     progress?.etaSeconds === undefined ? undefined : `about ${duration(progress.etaSeconds)} left`,
-    runtimeSeconds === undefined ? undefined : `${duration(runtimeSeconds)} so far`,
+    runtimeSeconds === undefined
+      ? undefined
+      : isTerminal(status)
+        ? `it ran ${duration(runtimeSeconds)}`
+        : `${duration(runtimeSeconds)} so far`,
   ]
     .filter((part) => part !== undefined)
     .join(', ')
@@ -67,11 +71,7 @@ function nextOf({ jobId, podId, status, work, nextOffset }: JobReport): Next {
     arguments: { jobId, offset: nextOffset },
   };
   const diagnose = { tool: 'diagnose', why: 'Find out why.', arguments: { jobId } };
-  const fetch = {
-    tool: 'fetch_artifacts',
-    why: 'Bring home what it made.',
-    arguments: { jobId },
-  };
+  const fetch = fetchCall(jobId, 'Bring home what it made.');
   switch (status) {
     case 'completed':
       return [fetch];

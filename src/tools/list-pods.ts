@@ -1,13 +1,14 @@
 import { z } from 'zod';
+import type { Clock } from '../core/call.ts';
 import type { ArtifactRecord } from '../core/files.ts';
 import { jobIdSchema, podIdOfProfile, providerNameSchema, sessionIdSchema } from '../core/ids.ts';
 import { isTerminal, type Job, jobStatusSchema } from '../core/job.ts';
 import { type Pod, podSchema } from '../core/pods.ts';
 import { type SessionRecord, sessionStateSchema } from '../core/session.ts';
+import { unfetchedOf } from '../core/unfetched.ts';
 import { firstThings } from './first-things.ts';
-import { renderPod } from './pod-text.ts';
+import { briefPod, renderPod } from './pod-text.ts';
 import { defineTool, resultShape, type ToolContext } from './tool.ts';
-import { unfetchedOf } from './unfetched.ts';
 import { count, lines, list, oneLine, renderResult, usd } from './words.ts';
 
 /** A look at jobs must not hold up the list. */
@@ -69,9 +70,10 @@ export const listPods = defineTool({
             .filter(({ podId }) => !known.has(podId))
         : [];
     const all = await Promise.all(
-      [...listed.pods, ...own].map(async (pod) =>
-        withWork(pod, await jobsOf(pod, context), allSessions, records),
-      ),
+      [...listed.pods, ...own].map(async (pod) => {
+        const jobs = await jobsOf(pod, context);
+        return withWork(seenThrough(pod, jobs, context.clock), jobs, allSessions, records);
+      }),
     );
     const failed = listed.providers.filter(({ ok }) => !ok);
     const alive = all.filter(({ status }) => status !== 'gone');
@@ -105,8 +107,8 @@ export const listPods = defineTool({
           list(pod.sessions.map(({ sessionId, state }) => `session ${sessionId}: ${state}`)),
           list(
             pod.jobs.map(
-              ({ jobId, name, status, exitCode }) =>
-                `job ${jobId} "${oneLine(name, 80)}": ${status}${exitCode === undefined ? '' : `, exit code ${exitCode}`}`,
+              ({ jobId, name, status, exitCode, observedAt }) =>
+                `job ${jobId} "${oneLine(name, 80)}": ${status}${exitCode === undefined ? '' : `, exit code ${exitCode}`}${isTerminal(status) || observedAt === undefined ? '' : `, seen ${observedAt}`}`,
             ),
           ),
           list(pod.unfetched.map(({ jobId, path }) => `not home: ${path} of ${jobId}`)),
@@ -130,11 +132,26 @@ const userPod = (profileId: string, podId: Pod['podId']): Pod => ({
   status: 'unknown',
 });
 
-/** Records of the pod's jobs; unfinished ones of a ready pod are looked at once, for a limited time. */
-async function jobsOf({ podId, status }: Pod, context: ToolContext): Promise<readonly Job[]> {
+/** A machine of the user is not called on without need; when its jobs were just looked at, that says how it is. */
+function seenThrough(pod: Pod, jobs: readonly Job[], clock: Clock): Pod {
+  if (pod.mode !== 'user_managed' || pod.status !== 'unknown') return pod;
+  const isFresh = ({ observedAt }: Job): boolean =>
+    observedAt !== undefined &&
+    Math.abs(clock.now().getTime() - Date.parse(observedAt)) <= REFRESH_LIMIT_MS * 2;
+  const answered = jobs.find((job) => job.status !== 'running_unreachable' && isFresh(job));
+  if (answered?.observedAt !== undefined)
+    return { ...pod, status: 'ready', observedAt: answered.observedAt };
+  return jobs.some(({ status }) => status === 'running_unreachable')
+    ? { ...pod, status: 'unreachable' }
+    : pod;
+}
+
+/** Records of the jobs; unfinished ones of a pod that may answer are looked at once, for a limited time. */
+async function jobsOf({ podId, status, mode }: Pod, context: ToolContext): Promise<readonly Job[]> {
   const { jobs, signal, progress } = context;
   const records = await jobs.list(podId);
-  if (status !== 'ready' || records.every((job) => isTerminal(job.status))) return records;
+  const mayAnswer = status === 'ready' || (mode === 'user_managed' && status === 'unknown');
+  if (!mayAnswer || records.every((job) => isTerminal(job.status))) return records;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(REFRESH_LIMIT_MS)]);
   try {
     const fresh = new Map(
@@ -155,7 +172,7 @@ function withWork(
 ): PodWithWork {
   const ended = pod.status === 'gone';
   return {
-    ...pod,
+    ...briefPod(pod),
     sessions: sessions
       .filter(({ podId, state }) => podId === pod.podId && state !== 'closed')
       .slice(0, MOST_PER_POD)

@@ -1,5 +1,5 @@
 import type { PodId } from '../core/ids.ts';
-import type { Pod } from '../core/pods.ts';
+import { type Pod, podSchema } from '../core/pods.ts';
 import { duration, lines, list, type Next, oneLine, usd } from './words.ts';
 
 /** One pod in a few lines, for people. */
@@ -47,6 +47,12 @@ export function factsOf(facts: Readonly<Record<string, string | number>>): strin
     .join(', ');
 }
 
+/** Without what only `get_pod` tells: how long each stage took, hardware, and what survives where. */
+export function briefPod(pod: Pod): Pod {
+  return briefSchema.parse(pod);
+}
+const briefSchema = podSchema.omit({ stages: true, measured: true, advertised: true, paths: true });
+
 /** What one usually does with a pod in this state. */
 export function podNext({ podId, status, mode }: Pod): Next {
   switch (status) {
@@ -60,9 +66,13 @@ export function podNext({ podId, status, mode }: Pod): Next {
       ];
     case 'ready':
       return [
-        { tool: 'sync_files', why: 'Bring the code over.', arguments: { podId } },
+        { tool: 'sync_files', why: 'Bring the code over: add localPath.', arguments: { podId } },
         { tool: 'session_open', why: 'Open a shell.', arguments: { podId } },
-        { tool: 'job_start', why: 'Start work nobody has to watch.', arguments: { podId } },
+        {
+          tool: 'job_start',
+          why: 'Start work nobody has to watch: add command.',
+          arguments: { podId },
+        },
       ];
     case 'unreachable':
     case 'unknown':

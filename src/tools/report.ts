@@ -1,9 +1,19 @@
 import { z } from 'zod';
+import type { JobId } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
 import { type Report, reportSchema } from '../core/report.ts';
 import { exactlyOne, jobIdParam, podIdParam } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { duration, list, type Next, oneLine, renderResult, usd } from './words.ts';
+import {
+  duration,
+  fetchCall,
+  inSentence,
+  list,
+  type Next,
+  oneLine,
+  renderResult,
+  usd,
+} from './words.ts';
 
 export const report = defineTool({
   name: 'report',
@@ -21,7 +31,7 @@ export const report = defineTool({
     const result = await reports.report(target, { signal, progress });
     return {
       ...result,
-      summary: summaryOf(result),
+      summary: `${jobWords(target.jobId, result)}${summaryOf(result)}`,
       next: nextOf(result),
     };
   },
@@ -44,7 +54,7 @@ export const report = defineTool({
       result.notTracked.length > 0 && `Not tracked: ${result.notTracked.join(', ')}`,
       result.waiver !== undefined && `Waiver: ${oneLine(result.waiver)}`,
       result.destroyed !== undefined &&
-        `Destroyed: ${oneLine(result.destroyed.how)} at ${result.destroyed.readAt}`,
+        `Destroyed: ${inSentence(result.destroyed.how)}, read at ${result.destroyed.readAt}`,
       `Next step: ${oneLine(result.nextStep)}`,
     );
   },
@@ -63,11 +73,7 @@ function nextOf({ podId, mode, status, destroyed, jobs, filesMissing, usdPerHour
       },
     ];
   if (filesMissing.length > 0)
-    return jobs.slice(0, 3).map(({ jobId }) => ({
-      tool: 'fetch_artifacts',
-      why: 'Declared results are not home.',
-      arguments: { jobId },
-    }));
+    return jobs.slice(0, 3).map(({ jobId }) => fetchCall(jobId, 'Declared results are not home.'));
   if (mode !== 'managed') return [];
   return [
     {
@@ -79,6 +85,15 @@ function nextOf({ podId, mode, status, destroyed, jobs, filesMissing, usdPerHour
       arguments: { podId },
     },
   ];
+}
+
+/** A report that was asked for a job opens with the job. */
+function jobWords(jobId: JobId | undefined, { jobs }: Report): string {
+  const job = jobs.find((each) => each.jobId === jobId);
+  if (job === undefined) return '';
+  const exit = job.exitCode === undefined ? '' : ` with exit code ${job.exitCode}`;
+  const ran = job.runtimeSeconds === undefined ? '' : ` after ${duration(job.runtimeSeconds)}`;
+  return `Job ${job.jobId} is ${job.status}${exit}${ran}. `;
 }
 
 function summaryOf({ podId, status, success, costUsd, runtimeSeconds, destroyed }: Report): string {

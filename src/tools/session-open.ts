@@ -25,7 +25,7 @@ export const sessionOpen = defineTool({
       ...opened,
       summary: `Session ${sessionId} on ${machine} is ${opened.state}${opened.reused ? ' (it was open already)' : ''}.`,
       next: [
-        { tool: 'session_write', why: 'Run a command.', arguments: { sessionId } },
+        { tool: 'session_write', why: 'Run a command: add input.', arguments: { sessionId } },
         ...(opened.reused
           ? [
               {

@@ -30,7 +30,11 @@ export const sessionRead = defineTool({
         ? ''
         : last.done
           ? ` Last command ended with exit code ${last.exitCode ?? 'unknown'}.`
-          : ' A command is running.';
+          : page.state === 'closed' || page.state === 'lost'
+            ? ' Its last command ended together with the shell.'
+            : page.state === 'unreachable'
+              ? ' A command was running when the pod last answered.'
+              : ' A command is running.';
     const seen =
       page.matched === undefined
         ? ''

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { type ProfileId, podIdOfProfile, profileIdSchema } from '../core/ids.ts';
 import { type Profile, type ProfileFields, profileSchema } from '../core/profile.ts';
+import { unfetchedOf } from '../core/unfetched.ts';
 import { pathParam, podIdParam, text } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { count, list, type Next, oneLine, renderResult } from './words.ts';
@@ -32,7 +33,8 @@ export const sshProfile = defineTool({
     details: z.array(z.string()).exactOptional(),
     ...resultShape,
   }),
-  async handle({ action, profileId, ...fields }, { profiles, signal, progress }) {
+  async handle({ action, profileId, ...fields }, context) {
+    const { profiles, jobs, artifacts, signal, progress } = context;
     const one = (): ProfileId => named(profileId, action);
     switch (action) {
       case 'save':
@@ -56,9 +58,15 @@ export const sshProfile = defineTool({
         return single(await profiles.get(one()), 'shown', 'use');
       case 'set_default':
         return single(await profiles.setDefault(one()), 'now the default', 'use');
-      case 'remove':
+      case 'remove': {
+        const podId = podIdOfProfile(one());
+        const left = unfetchedOf(await jobs.list(podId), await artifacts.list());
         await profiles.remove(one());
-        return listed(await profiles.list(), `Profile ${one()} is removed. `);
+        return listed(
+          await profiles.list(),
+          `Profile ${one()} is removed. ${left.length === 0 ? '' : leftWords(left.length)}`,
+        );
+      }
       case 'list':
         return listed(await profiles.list(), '');
     }
@@ -82,6 +90,9 @@ function named(profileId: ProfileId | undefined, action: string): ProfileId {
     throw new InputError('invalid_input', `Action "${action}" needs profileId.`);
   return profileId;
 }
+
+const leftWords = (declared: number): string =>
+  `${count(declared, 'declared output')} of its jobs never came home and ${declared === 1 ? 'stays' : 'stay'} on that machine: save the profile again to fetch. `;
 
 const fieldNames = (fields: ProfileFields): string =>
   Object.entries(fields).some(([, value]) => value !== undefined)

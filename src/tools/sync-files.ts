@@ -38,7 +38,7 @@ export const syncFiles = defineTool({
         : [
             {
               tool: 'job_start',
-              why: 'Start the work there.',
+              why: 'Start the work there: add command.',
               arguments: { podId: machine },
             },
           ],

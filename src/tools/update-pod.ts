@@ -2,15 +2,23 @@ import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { podSchema } from '../core/pods.ts';
 import { podIdParam, text } from './params.ts';
-import { podNext, renderPod } from './pod-text.ts';
+import { briefPod, podNext, renderPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { oneLine, renderResult } from './words.ts';
+
+/** A pod that ends earlier than before may end under somebody's work: that is said aloud. */
+function deadlineWords(before: string | undefined, after: string | undefined): string {
+  if (after === undefined) return '';
+  return before !== undefined && Date.parse(after) < Date.parse(before)
+    ? ` Its deadline is now EARLIER: ${after}, was ${before}.`
+    : ` Deadline ${after}.`;
+}
 
 export const updatePod = defineTool({
   name: 'update_pod',
   title: 'Change a pod',
   description:
-    'Start, stop or restart a GPU pod, extend its deadline (ttlMinutes from now) or budget, rename it, or adopt an unmanaged machine. MAY COST MONEY: more time is asked of the user like a new rent; a stopped pod may still be charged for its disk, `stillCharged` says what. Answers when the order is accepted; next get_pod with waitFor.',
+    'Start, stop or restart a GPU pod, move its deadline (ttlMinutes from now) or budget, rename it, or adopt an unmanaged machine. MAY COST MONEY: more time is asked of the user like a new rent; a stopped pod may still be charged for its disk, `stillCharged` says what. Answers when the order is accepted; next get_pod with waitFor.',
   effect: 'spend',
   input: z.strictObject({
     podId: podIdParam,
@@ -31,14 +39,18 @@ export const updatePod = defineTool({
         'invalid_input',
         'Nothing to change: give action, ttlMinutes, budgetUsd, name or adopt.',
       );
-    const { pod, stillCharged } = await pods.update(podId, request, { signal, progress, ask });
+    const { pod, stillCharged, deadlineBefore } = await pods.update(podId, request, {
+      signal,
+      progress,
+      ask,
+    });
     const done = Object.entries(request)
       .filter(([, value]) => value !== false)
       .map(([name, value]) => (name === 'action' ? String(value) : name))
       .join(', ');
-    const deadline = pod.deadlineAt === undefined ? '' : ` Deadline ${pod.deadlineAt}.`;
+    const deadline = deadlineWords(deadlineBefore, pod.deadlineAt);
     return {
-      pod,
+      pod: briefPod(pod),
       stillCharged,
       summary: `Pod ${pod.podId} is ${pod.status} after ${done}.${deadline}`,
       next: podNext(pod),

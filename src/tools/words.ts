@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
+import type { JobId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { nextSchema } from './tool.ts';
 
@@ -62,6 +63,18 @@ export function list(items: readonly string[], limit = 20): string {
 export function oneLine(value: string, maxChars = 300): string {
   const flat = value.replace(/\s+/g, ' ').trim();
   return flat.length <= maxChars ? flat : `${flat.slice(0, maxChars)}…`;
+}
+
+/** The one way past the gate of `destroy`; a person decides. */
+export const GIVE_UP =
+  'A file that will never exist can only be given up: ask the user, then destroy with discardUnfetched and their reason.';
+
+/** Our own sentence, to stand inside another one. */
+export const inSentence = (sentence: string): string => oneLine(sentence).replace(/\.$/, '');
+
+/** The call that brings the results of a job home, complete as it stands. */
+export function fetchCall(jobId: JobId, why: string): Next[number] {
+  return { tool: 'fetch_artifacts', why, arguments: { jobId, localPath: `results/${jobId}` } };
 }
 
 /** `summary`, the body, then the suggested calls: the order of every text. */

@@ -38,7 +38,7 @@ describe('bad input gets a typed error that names the fix', () => {
     ['get_pod', { podId: 'local:nobody', extra: 1 }, 'invalid_input'],
     ['destroy', { podId: 'local:nobody' }, 'not_found'],
     ['create_pod', { offerId: 'local:no-such-offer' }, 'offer_gone'],
-    ['create_pod', { offerId: 'vast:1' }, 'config_missing'],
+    ['create_pod', { offerId: 'vast:1' }, 'unsupported'],
     ['session_read', { sessionId: 'ses_aaaaaaaaaaaaaaaa' }, 'not_found'],
     ['session_open', { profileId: 'nobody' }, 'not_found'],
     ['session_open', {}, 'invalid_input'],

@@ -93,7 +93,8 @@ describe('find', () => {
       {
         provider: 'lambda',
         ok: false,
-        error: 'config_missing: lambda has no API key. Set LAMBDA_API_KEY and restart.',
+        error:
+          'unsupported: This version cannot rent on lambda. What works: pods of this machine (local), and machines that the user already has (ssh_profile).',
       },
     ]);
   });

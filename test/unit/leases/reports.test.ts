@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Files, Gate } from '../../../src/core/files.ts';
-import { podIdSchema } from '../../../src/core/ids.ts';
+import { jobIdSchema, podIdSchema } from '../../../src/core/ids.ts';
 import { type Job, type Jobs, jobSchema } from '../../../src/core/job.ts';
 import { profileSchema } from '../../../src/core/profile.ts';
 import { reportSchema } from '../../../src/core/report.ts';
@@ -115,6 +115,45 @@ describe('report', () => {
     });
     bench.world.jobs = [aJob(podId, { status: 'running' })];
     expect((await report()).nextStep).toContain('job_wait');
+  });
+
+  it('while a job runs it names each declared output of which nothing is home, and calls none whole', async () => {
+    const { bench, podId, report, fetched } = await rented();
+    const artifacts = ['out/model.pt', 'metrics.jsonl', 'ckpt/*.pt'];
+    bench.world.jobs = [aJob(podId, { status: 'running', artifacts })];
+    bench.world.gates = [{ gate: 'job_running', jobId: aJob(podId).jobId, why: 'running' }];
+    await fetched();
+    const seen = await report();
+    expect(seen.filesMissing).toEqual(['metrics.jsonl', 'ckpt/*.pt']);
+    expect(seen.success.artifacts).toBe('partly');
+    bench.world.jobs = [aJob(podId, { status: 'running' })];
+    expect(await report()).toMatchObject({ filesMissing: [], success: { artifacts: 'unknown' } });
+  });
+
+  it('of one job it tells nothing of the other jobs of the pod', async () => {
+    const { bench, podId, report } = await rented();
+    const other = jobIdSchema.parse('job_otherother');
+    bench.world.jobs = [aJob(podId), aJob(podId, { jobId: other, artifacts: ['b.pt'] })];
+    bench.world.gates = [{ ...MISSING, jobId: other, path: 'b.pt' }];
+    const seen = await report({ jobId: aJob(podId).jobId });
+    expect(seen.jobs.map(({ jobId }) => jobId)).toEqual([JOB_ID]);
+    expect(seen.filesMissing).toEqual([]);
+    expect((await report({ jobId: other })).filesMissing).toEqual(['b.pt']);
+  });
+
+  it('a file whose copy at home is older stands in one list only', async () => {
+    const { bench, podId, report, fetched } = await rented();
+    const { jobId } = aJob(podId);
+    bench.world.jobs = [aJob(podId)];
+    await fetched();
+    bench.world.gates = [
+      { gate: 'artifact_changed', jobId, path: 'out/model.pt', why: 'The pod holds a newer one.' },
+    ];
+    expect(await report()).toMatchObject({
+      filesHome: [],
+      filesMissing: ['out/model.pt (what is home is older)'],
+      success: { artifacts: 'partly' },
+    });
   });
 
   it('after the end it has the proof and the waiver [TD-19]', async () => {

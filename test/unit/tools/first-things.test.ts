@@ -36,6 +36,10 @@ describe('what to do first', () => {
       { tool: 'destroy', arguments: { podId: POD } },
     ]);
   });
+  it('a pod that was just made is worked on, not only ended', () => {
+    expect(toolsOf(pod())).toEqual(['sync_files', 'destroy']);
+    expect(toolsOf(pod({ status: 'stopped' }))).toEqual(['destroy']);
+  });
   it('leaves a pod alone whose shell is open', () => {
     expect(toolsOf(pod({ sessions: [{ sessionId: SESSION, state: 'idle' }] }))).toEqual([]);
   });

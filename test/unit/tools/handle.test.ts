@@ -5,8 +5,10 @@ import { TOOLS } from '../../../src/tools/index.ts';
 import type { Tool, ToolContext } from '../../../src/tools/tool.ts';
 import type { Answer } from '../../support/answer.ts';
 import {
+  AT,
   aJob,
   aJobReport,
+  anOffer,
   aPod,
   aQuote,
   aReport,
@@ -32,7 +34,14 @@ async function run(name: string, args: object, context: ToolContext): Promise<An
     await tool.handle(tool.input.parse(args), context),
   );
   expect(tool.render(output)).toContain(output['summary']);
-  return output as unknown as Answer;
+  const answer = output as unknown as Answer;
+  for (const call of answer.next) {
+    const parsed = toolOf(call.tool).input.safeParse(call.arguments ?? {});
+    // A call works as it is written, or says what to add.
+    for (const { path } of parsed.error?.issues ?? [])
+      expect(call.why, `${call.tool} lacks ${path.join('.')}`).toContain(path.join('.'));
+  }
+  return answer;
 }
 const asked: unknown[] = [];
 beforeEach(() => {
@@ -445,6 +454,205 @@ describe('what is suggested next never costs work', () => {
       }),
     );
     expect(JSON.stringify(answer.next)).toContain('without minReliability');
+  });
+});
+
+describe('what a newcomer reads', () => {
+  it('find_offer: a rehearsal is never sold as the GPU that was asked for', async () => {
+    const base = context();
+    const found = await run(
+      'find_offer',
+      { gpu: ['H100'] },
+      context({
+        offers: {
+          find: async (query, options) => ({
+            ...(await base.offers.find(query, options)),
+            offers: [anOffer({ gpuCount: 0, usdPerHour: 0, rehearsal: true, why: 'rehearsal' })],
+          }),
+        },
+      }),
+    );
+    expect(found.summary).toContain('No GPU offer matches.');
+    expect(found.summary).toContain('Tell the user.');
+    expect(found.next[0]?.why).toContain('it has no GPU');
+  });
+
+  it('destroy and fetch_artifacts name the way out when a file will never exist', async () => {
+    const base = context();
+    const blocked = await run(
+      'destroy',
+      { podId: POD },
+      context({
+        pods: {
+          destroy: async () =>
+            Promise.resolve({
+              outcome: 'blocked',
+              pod: aPod(),
+              missing: [{ gate: 'artifact_not_fetched', jobId: JOB, path: 'a', why: 'no file' }],
+            }),
+        },
+      }),
+    );
+    const fetched = await run(
+      'fetch_artifacts',
+      { jobId: JOB, localPath: 'out' },
+      context({
+        jobs: { get: async () => Promise.resolve(aJob({ status: 'completed' })) },
+        files: {
+          fetch: async (request, options) => ({
+            ...(await base.files.fetch(request, options)),
+            missing: ['a'],
+          }),
+        },
+      }),
+    );
+    for (const { summary } of [blocked, fetched])
+      expect(summary).toMatch(/ask the user, then destroy with discardUnfetched and their reason/);
+  });
+
+  it.each([
+    ['failed', undefined, ['job_wait'], /is failed already: nothing runs\. job_wait tells why/],
+    ['failed', 'true', ['job_wait'], /If smokeCommand failed, command never ran/],
+    ['completed', undefined, ['job_wait'], /is completed\./],
+    ['running', undefined, ['job_wait', 'job_cancel'], /is running\./],
+  ] as const)('job_start that is %s (smoke %s): then %j', async (status, smoke, tools, words) => {
+    const answer = await run(
+      'job_start',
+      { podId: POD, command: 'x', ...(smoke === undefined ? {} : { smokeCommand: smoke }) },
+      context({
+        jobs: { start: async () => Promise.resolve({ job: aJob({ status }), firstLines: '' }) },
+      }),
+    );
+    expect(answer.summary).toMatch(words);
+    expect(answer.next.map(({ tool }) => tool)).toEqual(tools);
+  });
+
+  it('update_pod says when the pod now ends earlier', async () => {
+    const update = async (deadlineBefore: string) =>
+      run(
+        'update_pod',
+        { podId: POD, ttlMinutes: 20 },
+        context({
+          pods: {
+            update: async () =>
+              Promise.resolve({ pod: aPod(), stillCharged: 'All.', deadlineBefore }),
+          },
+        }),
+      );
+    expect((await update('2026-01-01T09:00:00.000Z')).summary).toContain(
+      'Its deadline is now EARLIER: 2026-01-01T06:00:00.000Z, was 2026-01-01T09:00:00.000Z.',
+    );
+    expect((await update('2026-01-01T01:00:00.000Z')).summary).not.toContain('EARLIER');
+  });
+
+  it.each(['closed', 'lost', 'idle', 'unreachable'] as const)(
+    'session_read of a session that is %s never says that a command runs when it cannot know',
+    async (state) => {
+      const base = context();
+      const read: ToolContext['sessions']['read'] = async (...args) => ({
+        ...(await base.sessions.read(...args)),
+        state,
+        commands: [{ commandId: 'c', done: false }],
+      });
+      const answer = await run(
+        'session_read',
+        { sessionId: SESSION },
+        context({ sessions: { read } }),
+      );
+      expect(answer.summary.includes('A command is running.')).toBe(state === 'idle');
+    },
+  );
+
+  it('only get_pod carries the details of a pod', async () => {
+    const pod = aPod({
+      stages: [{ stage: 'created', seconds: 0 }],
+      measured: { vcpu: 2 },
+      advertised: { vcpu: 2 },
+      paths: [{ path: '/w', survivesStop: true, survivesDestroy: false }],
+    });
+    const base = context();
+    const seen = context({
+      pods: {
+        create: async () => Promise.resolve({ status: 'ready', pod, attempts: [] }),
+        get: async () => Promise.resolve({ pod, reached: true }),
+        update: async () => Promise.resolve({ pod, stillCharged: 'x' }),
+        list: async (...args) => ({ ...(await base.pods.list(...args)), pods: [pod] }),
+      },
+    });
+    expect((await run('get_pod', { podId: POD }, seen))['pod']).toEqual(pod);
+    for (const [name, args] of [
+      ['create_pod', { offerId: OFFER }],
+      ['update_pod', { podId: POD, action: 'stop' }],
+      ['list_pods', {}],
+    ] as const) {
+      const answer = await run(name, args, seen);
+      expect(JSON.stringify(answer), name).not.toMatch(/"(stages|measured|advertised|paths)"/);
+    }
+  });
+
+  it.each([
+    ['running', AT, 'ready'],
+    ['running_unreachable', AT, 'unreachable'],
+    ['running', '2025-12-31T23:00:00.000Z', 'unknown'],
+  ] as const)(
+    'list_pods: on a machine of the user a job that is %s is looked at',
+    async (status, observedAt, podStatus) => {
+      const lab = podIdSchema.parse('ssh:lab');
+      const stale = aJob({ podId: lab, status: 'running' });
+      const answer = await run(
+        'list_pods',
+        { provider: 'ssh' },
+        context({
+          clock: { now: () => new Date(AT) },
+          pods: {
+            list: async () =>
+              Promise.resolve({ pods: [], providers: [], usdPerHour: 0, spentUsd: 0 }),
+          },
+          jobs: {
+            list: async () => Promise.resolve([stale]),
+            refresh: async () => Promise.resolve([{ ...stale, status, observedAt }]),
+          },
+        }),
+      );
+      expect(answer.pods).toMatchObject([
+        { podId: lab, status: podStatus, jobs: [{ status, observedAt }] },
+      ]);
+    },
+  );
+
+  it('ssh_profile remove says what never came home', async () => {
+    const removed = async (records: Awaited<ReturnType<ToolContext['artifacts']['list']>>) =>
+      run(
+        'ssh_profile',
+        { action: 'remove', profileId: 'lab' },
+        context({
+          jobs: {
+            list: async () => Promise.resolve([aJob({ podId: podIdSchema.parse('ssh:lab') })]),
+          },
+          artifacts: { list: async () => Promise.resolve(records) },
+        }),
+      );
+    expect((await removed([])).summary).toContain('1 declared output of its jobs never came home');
+  });
+
+  it('a report that was asked for a job opens with the job', async () => {
+    const job = { jobId: JOB, name: 'x', command: 'x', status: 'failed', exitCode: 3 } as const;
+    const answer = await run(
+      'report',
+      { jobId: JOB },
+      context({ reports: { report: async () => Promise.resolve(aReport({ jobs: [job] })) } }),
+    );
+    expect(answer.summary).toMatch(new RegExp(`^Job ${JOB} is failed with exit code 3\\. Pod `));
+  });
+
+  it('the time of a job that ended is over', async () => {
+    const report = aJobReport({ status: 'completed', runtimeSeconds: 23 });
+    const answer = await run(
+      'job_wait',
+      { jobId: JOB },
+      context({ jobs: { wait: async () => Promise.resolve(report) } }),
+    );
+    expect(answer.summary).toBe(`Job ${JOB} is completed, it ran 23 s.`);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ArtifactRecord } from '../../../src/core/files.ts';
-import { unfetchedOf } from '../../../src/tools/unfetched.ts';
+import { unfetchedOf } from '../../../src/core/unfetched.ts';
 import { AT, aJob, JOB, POD } from '../../support/fake-services.ts';
 
 const home = (remotePath: string, changes: Partial<ArtifactRecord> = {}): ArtifactRecord => ({

@@ -1,6 +1,6 @@
-import type { ArtifactRecord } from '../core/files.ts';
-import type { JobId } from '../core/ids.ts';
-import type { Job } from '../core/job.ts';
+import type { ArtifactRecord } from './files.ts';
+import type { JobId } from './ids.ts';
+import type { Job } from './job.ts';
 
 /**
  * Declared outputs of which nothing is home yet, from records alone. A hint for people: the gate that `destroy` asks
