@@ -80,9 +80,16 @@ function render(podId: string, outcome: DestroyOutcome): readonly string[] {
     case 'unknown':
       return [`Nobody could say whether ${podId} is gone. It may cost money. Run destroy again.`];
     case 'blocked':
-      return [`${podId} was not destroyed.`, ...gateLines(outcome.missing)];
+      return [
+        `${podId} was not destroyed.`,
+        ...gateLines(outcome.missing),
+        ...(outcome.missing.length === 0 ? [] : [WAY_OUT]),
+      ];
   }
 }
+
+const WAY_OUT =
+  'To give them up for good: --discard-unfetched --reason "why". To save them: fetch_artifacts, through your agent.';
 
 function gateLines(gates: readonly Gate[]): readonly string[] {
   if (gates.length === 0) return ['Every declared artifact is home and proven.'];

@@ -19,7 +19,7 @@ export const doctorCommand: Command = {
   summary: 'What is configured, what answers, what is missing.',
   usage: '',
   details:
-    'Exit code 1 when nothing can be rented, or when a cloud that is configured does not answer. A cloud that is off is no failure.',
+    'Exit code 1 when a setting cannot work, when nothing can be rented, or when a cloud that is configured does not answer. A cloud that is off is no failure.',
   positionals: { min: 0, max: 0 },
   options: {
     fix: { type: 'string', value: 'WHAT', help: 'generate_ssh_key or register_ssh_key.' },
@@ -48,12 +48,13 @@ export function providerFrom(name: string | undefined): ProviderName | undefined
 }
 
 /** What stands in the way. A cloud that nobody configured does not. */
-function troubles({ providers }: Findings): readonly string[] {
+function troubles({ providers, problems = [] }: Findings): readonly string[] {
   const on = providers.filter(({ configured }) => configured);
   const broken = on.filter(
     ({ reachable, problem }) => reachable === false || problem !== undefined,
   );
   return [
+    ...problems,
     ...(on.length === 0 ? ['No provider is on: nothing can be rented.'] : []),
     ...broken.map(({ provider, problem }) => `${provider}: ${problem ?? 'it does not answer'}`),
   ];
@@ -73,7 +74,8 @@ function render(findings: Findings): readonly string[] {
     name,
     found ? 'found' : 'not found',
   ]);
-  const { path, exists, fingerprint } = findings.sshKey;
+  const { path, exists, fingerprint, problem } = findings.sshKey;
+  const absent = problem === undefined ? '(made on first use)' : '(cannot be read)';
   return [
     ...table([
       ['PROVIDER', 'STATE', 'KEY FROM', 'ANSWERS', 'BALANCE', 'SSH KEY', 'PROBLEM'],
@@ -82,12 +84,15 @@ function render(findings: Findings): readonly string[] {
     '',
     ...table([['PROGRAM', 'HERE'], ...tools]),
     '',
-    `SSH key    ${shown(path)} ${exists ? `(${fingerprint ?? 'present'})` : '(made on first use)'}`,
+    `SSH key    ${shown(path)} ${exists ? `(${fingerprint ?? 'present'})` : absent}`,
     `State      ${shown(findings.home)}`,
     `Workspace  ${shown(findings.workspace)}`,
     '',
     ...findings.fixed.map((what) => `Fixed: ${shown(what)}`),
-    ...listed('Not set up:', findings.missing),
+    ...listed(
+      'Not set up:',
+      findings.missing.filter((item) => findings.problems?.includes(item) !== true),
+    ),
     ...listed('In the way:', troubles(findings)),
     ...(troubles(findings).length === 0 ? ['Ready: what is on works.'] : []),
   ];

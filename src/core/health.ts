@@ -39,11 +39,15 @@ export interface Doctor {
       readonly path: string;
       readonly exists: boolean;
       readonly fingerprint?: string | undefined;
+      /** Why the key that was named cannot be used. Absent: ours, made when it is needed. */
+      readonly problem?: string | undefined;
     };
     readonly tools: Readonly<Record<string, boolean>>;
     readonly home: string;
     readonly workspace: string;
     readonly missing: readonly string[];
+    /** Settings that cannot work; they stand in `missing` too. */
+    readonly problems?: readonly string[] | undefined;
     readonly fixed: readonly string[];
   }>;
 }

@@ -8,6 +8,7 @@ import type { Doctor, DoctorProvider } from '../core/health.ts';
 import type { ProviderName } from '../core/ids.ts';
 import type { SshIdentity } from '../core/machine.ts';
 import type { Provider, Providers } from '../core/provider.ts';
+import { homeProblem, keyProblem, workspaceProblem } from './settings.ts';
 
 export interface DoctorDeps {
   readonly providers: Providers;
@@ -41,19 +42,25 @@ export function createDoctor(deps: DoctorDeps): Doctor {
       if (fix === 'register_ssh_key') fixed.push(...(await registerKey(deps, provider, options)));
       const all = deps.knownProviders ?? KNOWN_PROVIDERS;
       const known = all.filter(({ name }) => provider === undefined || name === provider);
-      const [providers, fingerprint, tools] = await Promise.all([
+      const [providers, fingerprint, tools, problem, ...folders] = await Promise.all([
         Promise.all(
           known.map(async (each) => checkProvider(deps.providers.get(each.name), each, options)),
         ),
         fingerprintOf(deps.identity),
         findTools(),
+        keyProblem(deps.identity.keyPath, deps.home),
+        homeProblem(deps.home),
+        workspaceProblem(deps.workspace),
       ]);
+      const problems = [problem, ...folders].filter((each) => each !== undefined);
       const sshKey = {
         path: deps.identity.keyPath,
         exists: fingerprint !== undefined,
         ...(fingerprint === undefined ? {} : { fingerprint }),
+        ...(problem === undefined ? {} : { problem }),
       };
-      const missing = missingOf(providers, sshKey.exists, all);
+      const hasKey = sshKey.exists || problem !== undefined;
+      const missing = [...problems, ...missingOf(providers, hasKey, all)];
       return {
         providers,
         sshKey,
@@ -61,6 +68,7 @@ export function createDoctor(deps: DoctorDeps): Doctor {
         home: deps.home,
         workspace: deps.workspace,
         missing,
+        problems,
         fixed,
       };
     },

@@ -31,6 +31,7 @@ export const doctor = defineTool({
       path: z.string(),
       exists: z.boolean(),
       fingerprint: z.string().optional(),
+      problem: z.string().optional(),
     }),
     tools: z.record(z.string(), z.boolean()),
     home: z.string(),
@@ -48,7 +49,7 @@ export const doctor = defineTool({
     );
     const next: Next = [
       { tool: 'find_offer', why: 'Look for a machine.', arguments: {} },
-      ...(found.sshKey.exists
+      ...(found.sshKey.exists || found.sshKey.problem !== undefined
         ? []
         : [
             {
@@ -58,8 +59,11 @@ export const doctor = defineTool({
             },
           ]),
     ];
+    const { sshKey, home, workspace } = found;
     return {
-      ...found,
+      sshKey,
+      home,
+      workspace,
       providers: [...found.providers],
       tools: { ...found.tools },
       missing: [...found.missing],
@@ -87,7 +91,7 @@ export const doctor = defineTool({
               .join(', '),
         ),
       ),
-      `SSH key: ${result.sshKey.path}${result.sshKey.exists ? '' : ' (does not exist yet)'} ${result.sshKey.fingerprint ?? ''}`,
+      `SSH key: ${result.sshKey.path}${result.sshKey.exists ? '' : result.sshKey.problem === undefined ? ' (does not exist yet)' : ' (cannot be read)'} ${result.sshKey.fingerprint ?? ''}`,
       `State: ${result.home}. Workspace: ${result.workspace}.`,
       `Tools: ${Object.entries(result.tools)
         .map(([name, there]) => `${name} ${there ? 'yes' : 'no'}`)
@@ -107,11 +111,12 @@ function summaryOf(
   const names = (some: Found['providers']): string =>
     some.map(({ provider }) => provider).join(', ');
   const off = providers.filter(({ configured }) => !configured);
-  const faults = missing.length - off.length - (sshKey.exists ? 0 : 1);
+  const makesKey = !sshKey.exists && sshKey.problem === undefined;
+  const faults = missing.length - off.length - (makesKey ? 1 : 0);
   return [
     `Usable: ${names(usable) || 'nothing'}.`,
     off.length > 0 && `Off for want of an API key: ${names(off)}.`,
-    !sshKey.exists && 'The first pod makes our SSH key.',
+    makesKey && 'The first pod makes our SSH key.',
     faults > 0 ? `${count(faults, 'problem')}, see missing.` : 'No problems.',
     fixed.length > 0 && `${count(fixed.length, 'thing')} fixed.`,
   ]

@@ -22,6 +22,8 @@ export type Dialect = 'json' | 'json-with-comments' | 'toml';
 
 export interface McpClient {
   readonly name: string;
+  /** What people call it too. */
+  readonly aliases: readonly string[];
   readonly title: string;
   readonly dialect: Dialect;
   /** Key of the object that holds one entry for each server. */
@@ -37,6 +39,7 @@ export interface McpClient {
 export const CLIENTS: readonly McpClient[] = [
   {
     name: 'claude-code',
+    aliases: ['claude'],
     title: 'Claude Code',
     dialect: 'json',
     container: 'mcpServers',
@@ -49,6 +52,7 @@ export const CLIENTS: readonly McpClient[] = [
   },
   {
     name: 'cursor',
+    aliases: [],
     title: 'Cursor',
     dialect: 'json-with-comments',
     container: 'mcpServers',
@@ -58,6 +62,7 @@ export const CLIENTS: readonly McpClient[] = [
   },
   {
     name: 'codex',
+    aliases: [],
     title: 'Codex',
     dialect: 'toml',
     container: 'mcp_servers',
@@ -67,6 +72,7 @@ export const CLIENTS: readonly McpClient[] = [
   },
   {
     name: 'vscode',
+    aliases: ['code'],
     title: 'VS Code',
     dialect: 'json-with-comments',
     container: 'servers',
@@ -79,6 +85,7 @@ export const CLIENTS: readonly McpClient[] = [
   },
   {
     name: 'gemini',
+    aliases: ['gemini-cli'],
     title: 'Gemini CLI',
     dialect: 'json-with-comments',
     container: 'mcpServers',

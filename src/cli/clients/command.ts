@@ -10,7 +10,15 @@ import {
   UsageError,
 } from '../command.ts';
 import { shown } from '../output.ts';
-import { CLIENTS, type Launch, launchOf, type McpClient, type Places, SCOPES } from './client.ts';
+import {
+  CLIENTS,
+  type Launch,
+  launchOf,
+  type McpClient,
+  type Places,
+  SCOPES,
+  type Scope,
+} from './client.ts';
 import type { Installed } from './install.ts';
 
 const NAMES = CLIENTS.map(({ name }) => name).join(', ');
@@ -50,7 +58,8 @@ async function edit(context: CommandContext, launch: Launch | undefined): Promis
   const scope = choice(context.values, 'scope', SCOPES, 'user');
   const places = placesOf(context);
   const results: Installed[] = [];
-  for (const client of await chosen(context, places)) {
+  const isRemoval = launch === undefined;
+  for (const client of await chosen(context, places, isRemoval ? scope : undefined)) {
     const file = client.file(places, scope);
     results.push(await editClient(client, file, launch, flag(context.values, 'dry-run')));
   }
@@ -78,16 +87,26 @@ async function print(context: CommandContext, launch: Launch): Promise<number> {
   return EXIT_OK;
 }
 
-async function chosen(context: CommandContext, places: Places): Promise<readonly McpClient[]> {
+/** Those that were named, else those that are found; `removeFrom`: also those that have a settings file there. */
+async function chosen(
+  context: CommandContext,
+  places: Places,
+  removeFrom: Scope | undefined,
+): Promise<readonly McpClient[]> {
   if (context.positionals.length > 0) return context.positionals.map((name) => byName(name));
   const found: McpClient[] = [];
-  for (const client of CLIENTS) if (await anyExists(client.traces(places))) found.push(client);
+  for (const client of CLIENTS) {
+    const own = removeFrom === undefined ? [] : [client.file(places, removeFrom)];
+    if (await anyExists([...client.traces(places), ...own])) found.push(client);
+  }
   if (found.length === 0) throw new UsageError(`No client was found here. Name one of: ${NAMES}.`);
   return found;
 }
 
 function byName(name: string): McpClient {
-  const client = CLIENTS.find((candidate) => candidate.name === name);
+  const client = CLIENTS.find(
+    (candidate) => candidate.name === name || candidate.aliases.includes(name),
+  );
   if (client === undefined)
     throw new UsageError(`"${shown(name, 40)}" is not a client. Choose from: ${NAMES}.`);
   return client;

@@ -77,12 +77,17 @@ function valuesAt(node: Node | undefined, key: string): readonly Node[] {
 
 function write(text: string, before: Settings, edit: Edit, wanted: Settings | undefined): string {
   const present = entryIn(before, edit);
-  if (wanted === undefined)
-    return present === undefined ? text : set(text, [edit.container, edit.name], undefined);
+  if (wanted === undefined) return present === undefined ? text : withoutEntry(text, before, edit);
   if (present === undefined) return set(text, [edit.container, edit.name], wanted);
   return Object.entries(wanted)
     .filter(([key, value]) => JSON.stringify(present[key]) !== JSON.stringify(value))
     .reduce((edited, [key, value]) => set(edited, [edit.container, edit.name, key], value), text);
+}
+
+/** An object that would be left empty goes with the entry. */
+function withoutEntry(text: string, before: Settings, edit: Edit): string {
+  const others = Object.keys(settingsSchema.catch({}).parse(before[edit.container]));
+  return set(text, others.length === 1 ? [edit.container] : [edit.container, edit.name], undefined);
 }
 
 function set(text: string, at: JSONPath, value: unknown): string {

@@ -62,6 +62,22 @@ describe('add and remove', () => {
     expect(await entryOf(name, file)).toBeUndefined();
   });
 
+  it('project scope: what was added by name is found again without one', async () => {
+    expect(await runCli(['add', 'code', '--scope', 'project'], host())).toBe(0);
+    const file = path.join(root, 'project', '.vscode', 'mcp.json');
+    expect(await entryOf('vscode', file)).toBeDefined();
+    const removing = host();
+    expect(await runCli(['remove', '--scope', 'project'], removing)).toBe(0);
+    expect(removing.written()).toContain('vscode: removed');
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({});
+  });
+
+  it('knows what people call the clients', async () => {
+    const adding = host();
+    expect(await runCli(['add', 'claude', 'gemini-cli', '--dry-run'], adding)).toBe(0);
+    expect(adding.written()).toMatch(/claude-code: would be added.*gemini: would be added/s);
+  });
+
   it('a dry run writes nothing', async () => {
     const dry = host();
     expect(await runCli(['add', 'cursor', '--dry-run'], dry)).toBe(0);

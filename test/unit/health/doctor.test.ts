@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -36,7 +36,11 @@ const provider = (
   };
   return [name, part as Provider];
 };
-const doctorOf = (...providers: [ProviderName, Provider][]) =>
+const doctorOf = (...providers: [ProviderName, Provider][]) => doctorWith({}, ...providers);
+const doctorWith = (
+  settings: { home?: string; workspace?: string },
+  ...providers: [ProviderName, Provider][]
+) =>
   createDoctor({
     providers: new Map(providers),
     knownProviders: [
@@ -58,7 +62,8 @@ const doctorOf = (...providers: [ProviderName, Provider][]) =>
     },
     clock: systemClock,
     home: folder,
-    workspace: '/w',
+    workspace: folder,
+    ...settings,
   });
 
 describe('doctor', () => {
@@ -110,6 +115,26 @@ describe('doctor', () => {
     await expect(
       doctor.check({ fix: 'register_ssh_key', provider: 'local' }, options),
     ).rejects.toMatchObject({ code: 'unsupported' });
+  });
+
+  it('names each setting that cannot work, and makes nothing to find out', async () => {
+    const well = await doctorOf().check({}, options);
+    expect(well.problems).toEqual([]);
+    expect(await readdir(folder)).toEqual([]);
+    await writeFile(join(folder, 'file'), '');
+    const home = join(folder, 'file', 'below');
+    const seen = await doctorWith({ home, workspace: join(folder, 'nothing') }).check({}, options);
+    expect(seen.problems).toEqual([
+      expect.stringContaining('GPU_LEASE_SSH_KEY'),
+      expect.stringContaining('GPU_LEASE_HOME'),
+      expect.stringContaining('GPU_LEASE_WORKSPACE'),
+    ]);
+    expect(seen.missing).toEqual(expect.arrayContaining([...(seen.problems ?? [])]));
+    expect(seen.missing.join()).not.toContain('generate_ssh_key');
+    const later = await doctorWith({ home: join(folder, 'made', 'later') }).check({}, options);
+    expect(later.problems).toHaveLength(1);
+    expect(later.sshKey.problem).toContain('GPU_LEASE_SSH_KEY');
+    expect(await readdir(folder)).toEqual(['file']);
   });
 
   it('stops when told', async () => {

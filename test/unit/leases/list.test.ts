@@ -145,6 +145,16 @@ describe('where managed pods are reached', () => {
     expect(bench.cloud.calls.length - before).toBe(2);
   });
 
+  it('a pod that is stopped is called so at once, with the way to start it', async () => {
+    const { bench, podId, look } = await machines();
+    await look();
+    await bench.pods.update(podId, { action: 'stop' }, bench.options);
+    await expect(look()).rejects.toMatchObject({
+      code: 'pod_not_ready',
+      hint: expect.stringContaining('update_pod action "start"') as string,
+    });
+  });
+
   it('goes on with the last known place while the provider is down', async () => {
     const { bench, look } = await machines();
     await look();

@@ -24,6 +24,31 @@ describe('deadlines', () => {
     expect(bench.cloud.alive()).toHaveLength(1);
   });
 
+  it('says farewell a little before the pod ends itself, with its logs and transcripts [L-34]', async () => {
+    const { bench, podId } = await rented({}, { ttlMinutes: 60 });
+    bench.clock.advance(3585);
+    expect(await bench.pods.enforce(bench.options)).toEqual([
+      `${podId}: destroyed, its deadline is near.`,
+    ]);
+    expect(bench.world.farewells).toEqual(['logs', 'sessions', 'disconnect']);
+    expect(bench.cloud.calls).toContain('terminatePod');
+  });
+
+  it('a short life gives up a sixth of itself at most, a pod that only stops nothing', async () => {
+    const { bench } = await rented({}, { ttlMinutes: 1.5 });
+    const [lease] = await bench.store.leases.list();
+    const left = () => (Date.parse(lease?.deadlineAt ?? '') - bench.clock.now().getTime()) / 1000;
+    bench.clock.advance(left() - 16);
+    expect(await bench.pods.enforce(bench.options)).toEqual([]);
+    bench.clock.advance(2);
+    expect((await bench.pods.enforce(bench.options))[0]).toContain('its deadline is near');
+    const stops = await rented({ cloud: { canStop: true } }, { ttlMinutes: 60, onExpiry: 'stop' });
+    const [stopping] = await stops.bench.store.leases.list();
+    const end = Date.parse(stopping?.deadlineAt ?? '');
+    stops.bench.clock.advance((end - stops.bench.clock.now().getTime()) / 1000 - 5);
+    expect(await stops.bench.pods.enforce(stops.bench.options)).toEqual([]);
+  });
+
   it('destroys at the deadline, and puts what was not fetched on record [L-34]', async () => {
     const { bench, podId } = await rented(
       { cloud: { canHoldDeadlines: false } },
@@ -121,7 +146,13 @@ describe('budgets', () => {
 describe('update', () => {
   it('gives more time after consent, and tells the cloud', async () => {
     const { bench, podId } = await rented({}, { ttlMinutes: 60 });
-    const { pod } = await bench.pods.update(podId, { ttlMinutes: 600 }, bench.options);
+    const before = (await bench.pods.get(podId, { waitSeconds: 0 }, bench.options)).pod.deadlineAt;
+    const { pod, deadlineBefore } = await bench.pods.update(
+      podId,
+      { ttlMinutes: 600 },
+      bench.options,
+    );
+    expect(deadlineBefore).toBe(before);
     expect(bench.asked).toHaveLength(1);
     expect(pod.deadlineAt).toBe(bench.cloud.machines[0]?.deadlineAt);
     expect(Date.parse(pod.deadlineAt ?? '')).toBeGreaterThan(Date.parse('2026-01-01T10:00:00Z'));
