@@ -37,7 +37,8 @@ export interface App extends AsyncDisposable {
   watch(onFailure: (error: unknown) => void): void;
 }
 
-const WATCH_EVERY_SECONDS = 20;
+/** Twice in the time that a pod is given before its deadline to say farewell. */
+const WATCH_EVERY_SECONDS = 10;
 const WATCH_FIRST_SECONDS = 1;
 
 /** Names whose values are keys of ours: they never go to a pod, whatever is asked. */

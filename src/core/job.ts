@@ -111,7 +111,13 @@ export interface Jobs {
   start(
     request: JobRequest,
     options: CallOptions,
-  ): Promise<{ readonly job: Job; readonly firstLines: string }>;
+  ): Promise<{
+    readonly job: Job;
+    readonly firstLines: string;
+    /** One sentence of ours: the pod may end before the job does. */
+    readonly warning?: string | undefined;
+  }>;
+  /** Waits for the end, another phase, a full page of output, or until the time is over. */
   wait(
     jobId: JobId,
     request: {

@@ -26,7 +26,14 @@ export interface Evidence {
   readonly stderr: string;
   readonly exitCode?: number | undefined;
   readonly oomKills?: number | undefined;
-  readonly ended: 'exit' | 'timed_out' | 'disk_full' | 'reboot' | 'killed';
+  readonly ended:
+    | 'exit'
+    | 'timed_out'
+    | 'disk_full'
+    | 'smoke_failed'
+    | 'smoke_timed_out'
+    | 'reboot'
+    | 'killed';
 }
 
 /**
@@ -66,7 +73,8 @@ export function diagnoseJob(evidence: Evidence): readonly Finding[] {
   return known.length > 0 ? known : [unknownFinding(evidence)];
 }
 
-function factFindings({ ended, oomKills, exitCode }: Evidence): readonly Finding[] {
+function factFindings(evidence: Evidence): readonly Finding[] {
+  const { ended, oomKills, exitCode } = evidence;
   const found: Finding[] = [];
   if (ended === 'reboot')
     found.push({
@@ -98,6 +106,23 @@ function factFindings({ ended, oomKills, exitCode }: Evidence): readonly Finding
       retryable: 'after_fix',
       remedy: 'Its own time limit ended it: resume from a checkpoint with more maxRuntimeMinutes.',
     });
+  if (ended === 'smoke_failed')
+    found.push({
+      code: 'smoke_failed',
+      class: 'code',
+      retryable: 'after_fix',
+      remedy:
+        'smokeCommand failed, so command never ran. Its output is what the logs hold: fix it, or start without smokeCommand.',
+      ...excerptOf(evidence),
+    });
+  if (ended === 'smoke_timed_out')
+    found.push({
+      code: 'smoke_timed_out',
+      class: 'timeout',
+      retryable: 'after_fix',
+      remedy:
+        'smokeCommand did not end within its 10 minutes, so command never ran: make it shorter.',
+    });
   if (ended === 'killed' || (exitCode === 137 && (oomKills ?? 0) === 0 && ended === 'exit'))
     found.push({
       code: 'D-055',
@@ -109,14 +134,19 @@ function factFindings({ ended, oomKills, exitCode }: Evidence): readonly Finding
   return found;
 }
 
-function unknownFinding({ stderr, stdout }: Evidence): Finding {
+/** Its last words. */
+function excerptOf({ stderr, stdout }: Evidence): Pick<Finding, 'evidence'> {
   const source = stderr.trim() === '' ? stdout : stderr;
   const excerpt = quoteForeign(source.trimEnd().split('\n').slice(-UNKNOWN_LINES).join('\n'), 4000);
+  return excerpt === '' ? {} : { evidence: excerpt };
+}
+
+function unknownFinding(evidence: Evidence): Finding {
   return {
     code: 'unknown',
     class: 'unknown',
     retryable: 'no',
     remedy: 'No known cause matches: read the quoted lines, then the whole log with job_logs.',
-    ...(excerpt === '' ? {} : { evidence: excerpt }),
+    ...excerptOf(evidence),
   };
 }

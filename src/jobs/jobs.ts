@@ -11,6 +11,7 @@ import { CANCEL_LIMIT_SECONDS, cancelledFrom, cancelScript } from './cancel.ts';
 import { createLogCopies } from './log-copies.ts';
 import { type LogCut, matchesOf, pageOf, tailOf } from './log-page.ts';
 import { createObserver, type Seen } from './observer.ts';
+import { nearEndWords, podEndOf } from './pod-end.ts';
 import { type JobEvidence, reportOf } from './report.ts';
 import { startJob } from './start.ts';
 
@@ -46,12 +47,16 @@ export function createJobs(deps: JobsDeps): Jobs {
   const get = async (jobId: JobId): Promise<Job> => {
     const job = await deps.store.jobs.get(jobId);
     if (job === undefined) throw new InputError('not_found', 'No job has this id.');
-    return job;
+    return observer.known(job);
   };
-  const list: Jobs['list'] = async (podId) =>
-    (await deps.store.jobs.list())
-      .filter((job) => podId === undefined || job.podId === podId)
-      .toReversed();
+  const list: Jobs['list'] = async (podId) => {
+    const wanted = (await deps.store.jobs.list()).filter(
+      (job) => podId === undefined || job.podId === podId,
+    );
+    const known: Job[] = [];
+    for (const job of wanted) known.push(await observer.known(job));
+    return known.reverse();
+  };
 
   return {
     get,
@@ -90,7 +95,10 @@ export function createJobs(deps: JobsDeps): Jobs {
           (await copies.read(seen.job, { stream: 'stdout', offset, maxBytes }, maxBytes));
         const page = cut === undefined ? emptyPage(offset) : pageOf(cut, maxBytes);
         cursors.set(jobId, page.nextOffset);
-        return reportOf(seen, page, deps);
+        const report = reportOf(seen, page, deps);
+        const near = nearEndWords(await podEndOf(deps.store, seen.job.podId), deps.clock.now());
+        if (near !== undefined && !isTerminal(report.status)) report.work.evidence.unshift(near);
+        return report;
       }
     },
     async logs(jobId, request, options) {

@@ -12,8 +12,10 @@ export interface LookRequest {
   /** Bytes of `stream` from `offset` come with the answer; negative: the last `maxBytes`. */
   readonly offset: number;
   readonly maxBytes: number;
-  /** Longest time to wait on the pod for output after `offset`, other output on stderr, or the end. */
+  /** Longest time to wait on the pod for what `until` names, or for the end or the next phase of the job. */
   readonly waitSeconds: number;
+  /** `output`: any after `offset`, or on stderr. `page`: as much as `maxBytes` takes. */
+  readonly until: 'output' | 'page';
   /** Declared outputs; how fresh they are is a sign of life. */
   readonly artifacts: readonly string[];
   readonly cwd: string;
@@ -55,11 +57,11 @@ const START = 'gpu-lease-look';
 const PAGE = '\ngpu-lease-page\n';
 
 export function lookScript(request: LookRequest): string {
-  const { stream, offset, maxBytes, waitSeconds, artifacts, cwd, mayClaim } = request;
+  const { stream, offset, maxBytes, waitSeconds, until, artifacts, cwd, mayClaim } = request;
   return [
     jobShell(request.jobId),
     stream === 'bootstrap' ? 'LOG="$HOME/.gpu-lease/bootstrap.log"' : `LOG="$GL_D/${stream}"`,
-    `FROM=${offset} MAX=${maxBytes} WAIT=${waitSeconds} CLAIM=${mayClaim ? 1 : 0}`,
+    `FROM=${offset} MAX=${maxBytes} WAIT=${waitSeconds} FULL=${until === 'page' ? 1 : 0} CLAIM=${mayClaim ? 1 : 0}`,
     `GL_CWD=${shellQuote(cwd)}`,
     LOOK,
     `newest ${artifacts.map(globWord).join(' ')}`,
@@ -152,16 +154,21 @@ case $STATE in
     errors=$(size_of "$GL_D/stderr")
     now
     until_=$((GL_T + WAIT))
-    seen=
+    seen= phase= phase_now=
+    { read -r phase <"$GL_D/phase"; } 2>/dev/null
     while [ "$GL_T" -lt "$until_" ]; do
       size=$(size_of "$LOG")
-      if [ "$FROM" -ge 0 ] && [ "\${size:-0}" -gt "$FROM" ] || [ "$(size_of "$GL_D/stderr")" != "$errors" ]; then
+      if [ "$FULL" = 1 ]; then
+        [ "$FROM" -ge 0 ] && [ "$((\${size:-0} - FROM))" -ge "$MAX" ] && break
+      elif [ "$FROM" -ge 0 ] && [ "\${size:-0}" -gt "$FROM" ] || [ "$(size_of "$GL_D/stderr")" != "$errors" ]; then
         # A moment more, so that lines come in bundles.
         [ -n "$seen" ] && [ "$GL_T" -gt "$seen" ] && break
         [ -n "$seen" ] || seen=$GL_T
       fi
       nap
       [ -e "$GL_D/exit" ] && break
+      { read -r phase_now <"$GL_D/phase"; } 2>/dev/null
+      [ "$phase_now" = "$phase" ] || break
       lives pid || [ "$STATE" = orphan ] || break
       now
     done

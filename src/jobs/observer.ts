@@ -5,6 +5,7 @@ import type { Remote } from '../core/remote.ts';
 import type { Store } from '../core/store.ts';
 import { cancelScript } from './cancel.ts';
 import { type Look, type LookRequest, lookFrom, lookScript } from './look.ts';
+import { goneAt, podEndOf } from './pod-end.ts';
 import { jobAfter } from './verdict.ts';
 
 /** A start takes at most half of this; after it nobody can still be starting the job. */
@@ -18,13 +19,15 @@ export interface Seen {
   readonly failure?: AppError;
 }
 export type Glance = Partial<
-  Pick<LookRequest, 'stream' | 'offset' | 'maxBytes' | 'waitSeconds' | 'mayClaim'>
+  Pick<LookRequest, 'stream' | 'offset' | 'maxBytes' | 'waitSeconds' | 'until' | 'mayClaim'>
 >;
 export interface Observer {
   /** One look at the pod, and the record brought up to date. Throws only what says nothing about the pod: aborts, defects. */
   look(job: Job, glance: Glance, options: CallOptions): Promise<Seen>;
   /** Writes what `change` makes of the record as it is now. A record that has ended is never changed. */
   settle(job: Job, change: (current: Job) => Job): Promise<Job>;
+  /** The record as it must be now that its pod may be gone: from the store alone, no network. */
+  known(job: Job): Promise<Job>;
 }
 
 /** Looks at jobs on pods. Losing the link to a pod is never news about a job [JO-15]. */
@@ -50,6 +53,7 @@ export function createObserver(deps: {
       offset: 0,
       maxBytes: 0,
       waitSeconds: 0,
+      until: 'page',
       mayClaim:
         job.status === 'bootstrapping' &&
         job.startedAt === undefined &&
@@ -65,6 +69,13 @@ export function createObserver(deps: {
   };
   return {
     settle,
+    async known(job) {
+      if (isTerminal(job.status)) return job;
+      const end = await podEndOf(deps.store, job.podId);
+      if (end?.isGone !== true) return job;
+      const endedAt = goneAt(end, deps.clock.now());
+      return settle(job, (current) => ({ ...current, status: 'lost', endedAt }));
+    },
     async look(job, glance, options) {
       let look: Look;
       try {
@@ -81,7 +92,7 @@ export function createObserver(deps: {
         if (!isAppError(thrown) || thrown.code === 'cancelled' || thrown.code === 'internal')
           throw thrown;
         const gone = thrown.code === 'pod_gone';
-        const endedAt = deps.clock.now().toISOString();
+        const endedAt = goneAt(await podEndOf(deps.store, job.podId), deps.clock.now());
         const known = await settle(job, (current) =>
           gone
             ? { ...current, status: 'lost', endedAt }

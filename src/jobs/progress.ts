@@ -10,6 +10,12 @@ const BAR = /(\d{1,3})%\|[^|]{0,120}\|\s{0,4}(\d{1,12})\/(\d{1,12})(?:[^<\n]{0,2
 const OF =
   /\b(step|iteration|iter|epoch|batch|sample|file|frame|chunk|task)s?\b[\s:=#[(]{0,4}(\d{1,12})\s{0,2}(?:\/|of)\s{0,2}(\d{1,12})/gi;
 const ALONE = /\b(step|iteration|iter|epoch)s?\b[\s:=#[(]{0,4}(\d{1,12})\b(?!\s?\/)/i;
+/** "eta 13s", "ETA: 1h02m", "eta=01:30". */
+const ETA =
+  /\b(?:eta|time left|remaining)\b[\s:=]{0,3}(?:(\d{1,4}(?::\d{2}){1,2})|((?:\d{1,6}(?:\.\d{1,3})?\s?(?:h|min|m|sec|s)[a-z]{0,6}\s?){1,3}))/i;
+/** Earlier than this the start of the program weighs more than its pace. */
+const EARLY_PERCENT = 5;
+const EARLY_SECONDS = 300;
 const PERCENT = /(?:^|[\s[(])(\d{1,3})(?:\.\d{1,4})?\s?%/;
 
 /**
@@ -20,7 +26,7 @@ export function progressFrom(text: string, runtimeSeconds?: number): Progress | 
   const lines = text.split(/[\r\n]+/).slice(-MAX_LINES - 1);
   for (const line of lines.reverse()) {
     const progress = progressOfLine(line.slice(-MAX_LINE_CHARS));
-    if (progress !== undefined) return withEta(progress, runtimeSeconds);
+    if (progress !== undefined) return withEta(withOwnEta(progress, line), runtimeSeconds);
   }
   return undefined;
 }
@@ -60,8 +66,24 @@ function withEta(progress: Progress, runtimeSeconds: number | undefined): Progre
   const { percent, etaSeconds } = progress;
   if (etaSeconds !== undefined || percent === undefined || percent <= 0) return progress;
   if (runtimeSeconds === undefined || runtimeSeconds <= 0) return progress;
+  if (percent < EARLY_PERCENT && runtimeSeconds < EARLY_SECONDS) return progress;
   return { ...progress, etaSeconds: Math.round((runtimeSeconds * (100 - percent)) / percent) };
 }
+
+/** What the job itself says is left, on the same line. */
+function withOwnEta(progress: Progress, line: string): Progress {
+  if (progress.etaSeconds !== undefined) return progress;
+  const found = ETA.exec(line.slice(-MAX_LINE_CHARS));
+  if (found === null) return progress;
+  const parts = [...(found[2] ?? '').matchAll(/(\d{1,6}(?:\.\d{1,3})?)\s?(h|m|s)/gi)];
+  const spoken = parts.reduce(
+    (sum, [, count, unit]) => sum + Number(count) * (SECONDS_OF[(unit ?? 's').toLowerCase()] ?? 1),
+    0,
+  );
+  const etaSeconds = secondsFrom(found[1]) ?? Math.round(spoken);
+  return { ...progress, etaSeconds };
+}
+const SECONDS_OF: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1 };
 
 /** "01:02:03" or "02:03". */
 function secondsFrom(text: string | undefined): number | undefined {

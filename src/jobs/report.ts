@@ -13,7 +13,14 @@ export interface JobEvidence {
   readonly exitCode?: number | undefined;
   /** Processes killed by the pod's memory limit while the job ran. */
   readonly oomKills?: number | undefined;
-  readonly ended: 'exit' | 'timed_out' | 'disk_full' | 'reboot' | 'killed';
+  readonly ended:
+    | 'exit'
+    | 'timed_out'
+    | 'disk_full'
+    | 'smoke_failed'
+    | 'smoke_timed_out'
+    | 'reboot'
+    | 'killed';
 }
 /** What one look says about a job, for the caller. */
 export function reportOf(
@@ -62,7 +69,10 @@ function runtimeOf(job: Job, look: Look | undefined, clock: Clock): number | und
 
 function evidenceOf(job: Job, look: Look): JobEvidence {
   const ended =
-    look.end === 'disk_full' || look.end === 'timed_out'
+    look.end === 'disk_full' ||
+    look.end === 'timed_out' ||
+    look.end === 'smoke_failed' ||
+    look.end === 'smoke_timed_out'
       ? look.end
       : look.state === 'reboot'
         ? 'reboot'

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { CallOptions, Clock } from '../core/call.ts';
 import { type AppError, InputError, isAppError, PolicyError, RemoteError } from '../core/errors.ts';
 import { type JobId, newJobId } from '../core/ids.ts';
-import { isTerminal, type Job, type JobRequest } from '../core/job.ts';
+import { isTerminal, type Job, type JobRequest, type Jobs } from '../core/job.ts';
 import type { Secrets } from '../core/machine.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Store } from '../core/store.ts';
@@ -11,6 +11,7 @@ import { launchOf, placeScript } from './launch.ts';
 import { checkArtifacts, checkRequest } from './limits.ts';
 import { pageOf } from './log-page.ts';
 import type { Observer, Seen } from './observer.ts';
+import { podEndOf, shortLifeWords } from './pod-end.ts';
 
 const LAUNCH_LIMIT_SECONDS = 30;
 const SMOKE_LIMIT_SECONDS = 600;
@@ -41,7 +42,7 @@ export async function startJob(
   deps: StartDeps,
   request: JobRequest,
   options: CallOptions,
-): Promise<{ readonly job: Job; readonly firstLines: string }> {
+): ReturnType<Jobs['start']> {
   const secrets = checkRequest(request, deps.secrets);
   const jobId = newJobId();
   const place = await placeOf(deps, jobId, request, options);
@@ -90,11 +91,15 @@ export async function startJob(
     if (!['link_lost', 'command_timeout'].includes(thrown.code)) throw thrown;
     lost = thrown;
   }
-  return firstOutput(
+  const seen =
     lost === undefined
       ? await firstLook(deps, job, false, options)
-      : await resolve(deps, job, lost, options),
-  );
+      : await resolve(deps, job, lost, options);
+  const end = await podEndOf(deps.store, job.podId);
+  const warning = isTerminal(seen.job.status)
+    ? undefined
+    : shortLifeWords(end, job.maxRuntimeMinutes, deps.clock.now());
+  return { ...firstOutput(seen), warning };
 }
 
 async function placeOf(
@@ -165,7 +170,7 @@ async function firstLook(
 ): Promise<Seen> {
   return deps.observer.look(
     job,
-    { waitSeconds: FIRST_OUTPUT_SECONDS, maxBytes: FIRST_OUTPUT_BYTES, mayClaim },
+    { waitSeconds: FIRST_OUTPUT_SECONDS, until: 'output', maxBytes: FIRST_OUTPUT_BYTES, mayClaim },
     options,
   );
 }

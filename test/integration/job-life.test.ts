@@ -97,6 +97,40 @@ async function ours(mark = pod): Promise<{ pid: number; cmdline: string; environ
   return found;
 }
 
+describe('a wait', () => {
+  const waited = async (command: string, waitSeconds: number, maxBytes = 10_000, extra = {}) => {
+    const { job } = await jobs.start(request(command, extra), options);
+    const begun = performance.now();
+    const report = await jobs.wait(job.jobId, { waitSeconds, offset: 0, maxBytes }, options);
+    return { report, seconds: (performance.now() - begun) / 1000 };
+  };
+
+  it('goes on while a job chats, and brings it all at once', async () => {
+    const { report, seconds } = await waited('while :; do echo line; sleep 0.3; done', 5);
+    expect(seconds).toBeGreaterThan(4);
+    expect(report).toMatchObject({ status: 'running' });
+    expect(report.output.split('\n').length).toBeGreaterThan(12);
+  });
+
+  it('ends with the job', async () => {
+    const { report, seconds } = await waited('for i in 1 2 3 4; do echo $i; sleep 1; done', 30);
+    expect(seconds).toBeLessThan(15);
+    expect(report).toMatchObject({ status: 'completed', output: '1\n2\n3\n4\n' });
+  });
+
+  it('ends with a full page', async () => {
+    const { report, seconds } = await waited('seq 1 100000; sleep 60', 30, 1000);
+    expect(seconds).toBeLessThan(15);
+    expect(report).toMatchObject({ status: 'running', nextOffset: 1000, hasMore: true });
+  });
+
+  it('ends when the smoke command has passed', async () => {
+    const { report, seconds } = await waited('sleep 60', 30, 1000, { smokeCommand: 'sleep 4' });
+    expect(seconds).toBeLessThan(15);
+    expect(report).toMatchObject({ status: 'running' });
+  });
+});
+
 describe('a job on a pod', () => {
   it('starts at once, runs to its end, and keeps its exit code [JO-01] [JO-06]', async () => {
     const { job, firstLines } = await jobs.start(

@@ -73,6 +73,21 @@ describe('failure rules [FA-01]', () => {
 
 describe('the cause of a bad end', () => {
   const nothing = { stdout: '', stderr: '', ended: 'exit' } as const;
+
+  it('a smoke command that failed is named, with its last words and causes [FA-02]', () => {
+    expect(diagnoseJob({ ...nothing, ended: 'smoke_failed', stdout: 'odd\n' })).toMatchObject([
+      { code: 'smoke_failed', retryable: 'after_fix', evidence: 'odd' },
+    ]);
+    const codes = diagnoseJob({
+      ...nothing,
+      ended: 'smoke_failed',
+      stderr: "ModuleNotFoundError: No module named 'torch'\n",
+    }).map(({ code }) => code);
+    expect(codes[0]).toBe('smoke_failed');
+    expect(codes.length).toBeGreaterThan(1);
+    expect(diagnoseJob({ ...nothing, ended: 'smoke_timed_out' })[0]?.code).toBe('smoke_timed_out');
+  });
+
   it('is a fact of the machine before any word of the log [FA-02]', () => {
     const stderr = 'RuntimeError: CUDA out of memory';
     expect(diagnoseJob({ ...nothing, stderr, ended: 'reboot' })[0]?.code).toBe('D-061');

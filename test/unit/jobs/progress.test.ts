@@ -33,6 +33,21 @@ describe('progress [WA-19]', () => {
     expect(progressFrom('step 1/4\rstep 2/4\rstep 3/4\nsaving\n')?.done).toBe(3);
   });
 
+  it.each([
+    ['step 25/600 (4.2 %) loss 3.1 eta 13s', 13],
+    ['step 30/600 ETA: 1h 02m', 3720],
+    ['step 30/600 | eta=01:30', 90],
+    ['step 30/600, remaining 2 min 5 sec', 125],
+    ['step 300/600 eta 7.6s', 8],
+  ])('believes what the job itself says is left: %j', (line, expected) => {
+    expect(progressFrom(line, 40)?.etaSeconds).toBe(expected);
+  });
+
+  it('guesses nothing while the start weighs more than the pace', () => {
+    expect(progressFrom('step 25/600', 2)?.etaSeconds).toBeUndefined();
+    expect(progressFrom('step 25/600', 400)?.etaSeconds).toBeGreaterThan(9000);
+  });
+
   it('estimates the time left from the time so far', () => {
     expect(progressFrom('step 25/100', 50)?.etaSeconds).toBe(150);
     expect(progressFrom('step 0/100', 50)?.etaSeconds).toBeUndefined();

@@ -132,6 +132,7 @@ describe('the answer of a pod', () => {
       waitSeconds: 0,
       artifacts: ['out/*.pt', "a'; touch hacked; '$(x)", '-rf', '/abs/x y'],
       cwd: '/w',
+      until: 'page',
       mayClaim: false,
     });
     expect(script).toContain(
