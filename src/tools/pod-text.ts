@@ -17,7 +17,7 @@ export function renderPod(pod: Pod): string {
     pod.stages !== undefined &&
       pod.stages.length > 0 &&
       `Stages: ${pod.stages.map(({ stage, seconds }) => `${oneLine(stage, 40)} ${duration(seconds)}`).join(', ')}`,
-    pod.measured !== undefined && `Measured: ${factsOf(pod.measured)}`,
+    pod.measured !== undefined && `Measured: ${factsOf(withoutFolder(pod.measured))}`,
     pod.advertised !== undefined && `Advertised: ${factsOf(pod.advertised)}`,
     pod.paths !== undefined &&
       list(
@@ -30,6 +30,11 @@ export function renderPod(pod: Pod): string {
     pod.problem !== undefined && `Problem reported: ${oneLine(pod.problem)}`,
     pod.observedAt !== undefined && `Last reading: ${pod.observedAt}`,
   );
+}
+
+/** The work folder has a line of its own. */
+function withoutFolder(facts: NonNullable<Pod['measured']>): NonNullable<Pod['measured']> {
+  return Object.fromEntries(Object.entries(facts).filter(([name]) => name !== 'workFolder'));
 }
 
 function moneyOf({ usdPerHour = 0, spentUsd, budgetUsd }: Pod): string {

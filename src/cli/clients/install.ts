@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../../core/errors.ts';
 import { ENTRY_NAME, type Launch, type McpClient } from './client.ts';
@@ -40,7 +41,9 @@ export async function editClient(
     if (dryRun) return { ...answer, outcome };
     const backup = await writeSettings(before, edited);
     await verify(client, file, edit, wantedEntry(settings, edit));
-    return { ...answer, outcome, backup };
+    // What was taken out was checked above: nothing of ours stays beside the settings.
+    if (launch === undefined && backup !== undefined) await rm(backup, { force: true });
+    return { ...answer, outcome, ...(launch === undefined ? {} : { backup }) };
   } catch (thrown) {
     if (!(thrown instanceof RefusedEdit)) throw thrown;
     return { ...answer, outcome: 'refused', problem: thrown.message };

@@ -70,6 +70,7 @@ describe('add and remove', () => {
     expect(await runCli(['remove', '--scope', 'project'], removing)).toBe(0);
     expect(removing.written()).toContain('vscode: removed');
     expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({});
+    expect(await readdir(path.dirname(file))).toEqual(['mcp.json']);
   });
 
   it('knows what people call the clients', async () => {
