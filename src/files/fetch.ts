@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
 import { InputError } from '../core/errors.ts';
 import type { FetchRequest, FetchResult } from '../core/files.ts';
-import { randomToken } from '../core/ids.ts';
+import { providerOf, randomToken } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
 import { quoteForeign } from '../core/untrusted.ts';
@@ -21,8 +21,9 @@ import {
   type Wanted,
 } from './manifest.ts';
 import { refuseFullHere, takePartial } from './partial.ts';
-import { relativePattern, selects } from './patterns.ts';
+import { relativePattern, selects, startsOf } from './patterns.ts';
 import { openPod, type Pod } from './pod.ts';
+import { changedAt } from './pod-listing.ts';
 import { type Fetched, keepRecords, proveFiles, refuseOthersOnly } from './records.ts';
 import { holdsData, refusedOf } from './refused.ts';
 import { podFolders } from './remote-folder.ts';
@@ -70,7 +71,7 @@ async function fetchOnce(
       ...shared,
       manifest: listed(wanted.root, files),
       missing: [...found.missing],
-      leftOnPod: await leftOnPod(pod, wanted.root, found.files),
+      leftOnPod: await leftOnPod(pod, wanted, found.files),
       ...refusedOf(found, wanted.patterns, MAX_LISTED),
     };
   }
@@ -79,7 +80,7 @@ async function fetchOnce(
   const fetchedAt = deps.clock.now().toISOString();
   const manifest = await makeManifest(pod, wanted);
   refuseNothing(manifest.files.length, manifest.missing, request.strict, manifest.odd);
-  const left = await leftOnPod(pod, wanted.root, manifest.files);
+  const left = await leftOnPod(pod, wanted, manifest.files);
   await checkLanding(destination, manifest.files);
   const absent: ManifestFile[] = [];
   for (const file of manifest.files)
@@ -120,7 +121,10 @@ async function pull(
   });
 }
 
-async function whatIsWanted(deps: FilesDeps, pod: Pod, request: FetchRequest): Promise<Wanted> {
+/** What is asked for, and where and since when to look for what was not. */
+type Asked = Wanted & { readonly places: readonly string[]; readonly sinceSeconds: number };
+
+async function whatIsWanted(deps: FilesDeps, pod: Pod, request: FetchRequest): Promise<Asked> {
   const exclude = request.exclude;
   if (request.jobId === undefined) {
     if (request.paths.length === 0)
@@ -133,7 +137,9 @@ async function whatIsWanted(deps: FilesDeps, pod: Pod, request: FetchRequest): P
     const patterns = request.paths.map((item) =>
       relativePattern(item.startsWith(`${work}/`) ? work : named, item),
     );
-    return { root: named, patterns, exclude };
+    // The home of a user's machine holds their life, not what we left there.
+    const places = providerOf(request.podId) === 'ssh' ? startsOf(patterns) : [''];
+    return { root: named, patterns, exclude, places, sinceSeconds: 0 };
   }
   const job = await deps.jobs.get(request.jobId);
   // The end is noted before the manifest is made: only what is fetched after it is known to be all.
@@ -145,7 +151,11 @@ async function whatIsWanted(deps: FilesDeps, pod: Pod, request: FetchRequest): P
     throw new InputError('invalid_input', 'The job declared no artifacts and paths is empty.', {
       hint: 'Name paths relative to the job folder. Use dryRun with paths ["."] to see what is there.',
     });
-  return { root: job.cwd, patterns: asked.map((item) => relativePattern(job.cwd, item)), exclude };
+  const patterns = asked.map((item) => relativePattern(job.cwd, item));
+  const { startedAt } = job;
+  // By the clock of the pod, as the files. What was there before it began, its sources above all, it did not make.
+  const sinceSeconds = startedAt === undefined ? 0 : Math.floor(Date.parse(startedAt) / 1000);
+  return { root: job.cwd, patterns, exclude, places: [''], sinceSeconds };
 }
 
 /** Those that a job declared and that are home now without exception. */
@@ -189,13 +199,14 @@ function refuseNothing(
 
 async function leftOnPod(
   pod: Pod,
-  root: string,
+  { root, places, sinceSeconds }: Asked,
   fetched: readonly { readonly path: string; readonly source?: string }[],
 ): Promise<FetchResult['leftOnPod']> {
   const taken = new Set(fetched.map(sourceOf));
-  const { entries } = await listPod(pod, root, [''], DEFAULT_EXCLUDES);
+  const { entries } = await listPod(pod, root, places, DEFAULT_EXCLUDES);
   return entries
     .filter((entry) => entry.kind === 'file' && !taken.has(entry.path))
+    .filter(({ stamp }) => changedAt(stamp) >= sinceSeconds)
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, MAX_LISTED)
     .map(({ path: name, bytes }) => ({ path: name, bytes }));

@@ -6,7 +6,7 @@ export interface RemoteEntry {
   /** Relative to the listed folder. */
   readonly path: string;
   readonly bytes: number;
-  /** Changes whenever the content may have: time of last change, inode. Compared, never interpreted. */
+  /** Changes whenever the content may have: times of last change, inode. Read by `changedAt` alone. */
   readonly stamp: string;
   /** `unreadable`: a file or a whole folder that this login may not read. */
   readonly kind: 'file' | 'link' | 'unreadable' | 'other';
@@ -21,6 +21,12 @@ export interface Listing {
   readonly entries: readonly RemoteEntry[];
   /** Names that no honest file has, or that this machine cannot hold. */
   readonly refusedNames: number;
+}
+
+/** When the file came to be what it is, in seconds by the clock of the pod: no program sets this time. Unknown: now. */
+export function changedAt(stamp: string): number {
+  const seconds = Number(stamp.split('/')[1]);
+  return Number.isNaN(seconds) ? Infinity : seconds;
 }
 
 /** Exit codes of the script: no such folder; something below could not be listed. */

@@ -5,6 +5,7 @@ import {
   readdir,
   readFile,
   rm,
+  stat,
   symlink,
   unlink,
   writeFile,
@@ -12,7 +13,7 @@ import {
 import path from 'node:path';
 import { Readable, Transform, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { RemoteError } from '../../../src/core/errors.ts';
 import type { Remote } from '../../../src/core/remote.ts';
 import { call, fetchRequest, jobId, openWorld, sha, treeOf, type World } from './harness.ts';
@@ -46,6 +47,26 @@ describe('fetch', () => {
     expect((await world.store.artifacts.list()).map((record) => record.proof)).toHaveLength(3);
     const whole = JSON.parse(await readFile(result.manifest.manifestPath ?? '', 'utf8')) as object;
     expect(whole).toMatchObject({ jobId, files: { length: 3 } });
+  });
+
+  it('what was there before the job began is not called left behind [AR-14]', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/train.py': 'code', 'project/data.bin': 'data' });
+    const changed = (await stat(world.pod('project/data.bin'))).ctimeMs;
+    // The pod tells whole seconds: the next one is surely after.
+    const startedAt = new Date((Math.floor(changed / 1000) + 1) * 1000).toISOString();
+    await vi.waitFor(
+      async () => {
+        await world.writePod({ 'project/out/a': 'a', 'project/forgotten.pt': 'x' });
+        const made = (await stat(world.pod('project/forgotten.pt'))).ctimeMs;
+        expect(made).toBeGreaterThan(Date.parse(startedAt));
+      },
+      { timeout: 5000, interval: 100 },
+    );
+    world.jobs = [world.job({ artifacts: ['out'], startedAt })];
+    const left = [{ path: 'forgotten.pt', bytes: 1 }];
+    expect((await world.fetch({ jobId, paths: [] })).leftOnPod).toEqual(left);
+    expect((await world.fetch({ jobId, paths: [], dryRun: true })).leftOnPod).toEqual(left);
   });
 
   it('nothing found is an error, never a success of nothing [AR-04]', async () => {
