@@ -478,7 +478,8 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
     const folder = (await machine.store.sessions.get(on))?.folder ?? '';
     const pid = (await readFile(path.join(folder, 'pid'), 'utf8')).split(' ')[0] ?? '';
     const parents = await onPod(`p=$(ps -o ppid= -p ${pid}); q=$(ps -o ppid= -p $p); echo $p $q`);
-    await onPod(`kill -9 ${parents.trim()} ${pid}`);
+    // Stopped first: none of them may see the others die and still write how it ended.
+    await onPod(`kill -STOP ${parents.trim()} ${pid}; kill -9 ${parents.trim()} ${pid}`);
     await expect.poll(async () => (await read({}, on)).state, { timeout: 10_000 }).toBe('lost');
     await expect(write('echo x', { on })).rejects.toMatchObject({ code: 'session_lost' });
   });
