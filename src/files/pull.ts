@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -9,6 +7,7 @@ import { RemoteError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import { localFailure } from './local-failure.ts';
 import { type ManifestFile, sourceOf } from './manifest.ts';
+import { openPartial, type PartialFile, type Wanted } from './partial-file.ts';
 import { type Pod, transferSeconds } from './pod.ts';
 import { dotted } from './pod-names.ts';
 
@@ -19,12 +18,6 @@ export interface Pulled {
   readonly bad: readonly ManifestFile[];
   /** Did not arrive whole. */
   readonly short: readonly ManifestFile[];
-}
-
-interface Wanted extends ManifestFile {
-  readonly partial: string;
-  /** Bytes that an earlier, broken pull left. */
-  readonly have: number;
 }
 
 /** A stream said more, or something else, than the manifest allows. */
@@ -139,7 +132,7 @@ function createSink(
   progress: ((message: string) => void) | undefined,
 ): Writable {
   let index = 0;
-  let open: OpenFile | undefined;
+  let open: PartialFile | undefined;
   let received = 0;
   let told = 0;
   let running: Promise<void> = Promise.resolve();
@@ -209,37 +202,6 @@ function createSink(
       );
     },
   });
-}
-
-interface OpenFile {
-  left: number;
-  write(part: Buffer): Promise<void>;
-  /** The sha256 of the whole file. */
-  close(): Promise<string>;
-  abandon(): Promise<void>;
-}
-
-async function openPartial(file: Wanted): Promise<OpenFile> {
-  const hash = createHash('sha256');
-  if (file.have > 0)
-    for await (const chunk of createReadStream(file.partial, { highWaterMark: 256 << 10 }))
-      if (Buffer.isBuffer(chunk)) hash.update(chunk);
-  const handle = await open(file.partial, file.have > 0 ? 'a' : 'w', 0o600);
-  const opened: OpenFile = {
-    left: file.bytes - file.have,
-    async write(part) {
-      for (let at = 0; at < part.length; )
-        at += (await handle.write(part, at, part.length - at)).bytesWritten;
-      hash.update(part);
-      opened.left -= part.length;
-    },
-    async close() {
-      await handle.close();
-      return hash.digest('hex');
-    },
-    abandon: async () => handle.close(),
-  };
-  return opened;
 }
 
 function hostile(cause: Error): RemoteError {

@@ -4,6 +4,7 @@ import { RemoteError } from '../core/errors.ts';
 import type { JobId } from '../core/ids.ts';
 import type { LOG_STREAMS } from '../core/job.ts';
 import { shellQuote } from '../core/shell-quote.ts';
+import { globWord } from './glob-word.ts';
 import { jobShell } from './pod-shell.ts';
 
 export interface LookRequest {
@@ -67,16 +68,6 @@ export function lookScript(request: LookRequest): string {
     `newest ${artifacts.map(globWord).join(' ')}`,
     ANSWER,
   ].join('\n');
-}
-
-/** A pattern as one shell word in which only `*` and `?` mean something. A folder stands for what is below it. */
-function globWord(pattern: string): string {
-  const plain = pattern.replace(/\0/g, '').replace(/\*+/g, '*');
-  const word = plain
-    .split(/([*?])/)
-    .map((part) => (part === '*' || part === '?' || part === '' ? part : shellQuote(part)))
-    .join('');
-  return word.startsWith('/') || word.startsWith("'/") ? word : `./${word}`;
 }
 
 /** Throws `remote_failed` when the answer is not ours. */
