@@ -69,6 +69,23 @@ export const findingSchema = z.object({
 });
 export type Finding = Readonly<z.output<typeof findingSchema>>;
 
+/** What a job left behind, for the rules that find causes. */
+export interface JobEvidence {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode?: number | undefined;
+  /** Processes killed by the pod's memory limit while the job ran. */
+  readonly oomKills?: number | undefined;
+  readonly ended:
+    | 'exit'
+    | 'timed_out'
+    | 'disk_full'
+    | 'smoke_failed'
+    | 'smoke_timed_out'
+    | 'reboot'
+    | 'killed';
+}
+
 export const jobReportSchema = z.object({
   jobId: jobIdSchema,
   podId: podIdSchema,

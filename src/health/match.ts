@@ -1,4 +1,4 @@
-import type { Finding } from '../core/job.ts';
+import type { Finding, JobEvidence } from '../core/job.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import type { Rule } from './rule.ts';
 import { CLOUD_RULES } from './rules-cloud.ts';
@@ -19,22 +19,6 @@ export const RULES: readonly Rule[] = [
 const MAX_LINES = 5000;
 const MAX_LINE_CHARS = 1000;
 const UNKNOWN_LINES = 50;
-
-/** What a job left behind. */
-export interface Evidence {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly exitCode?: number | undefined;
-  readonly oomKills?: number | undefined;
-  readonly ended:
-    | 'exit'
-    | 'timed_out'
-    | 'disk_full'
-    | 'smoke_failed'
-    | 'smoke_timed_out'
-    | 'reboot'
-    | 'killed';
-}
 
 /**
  * Every rule that some line of `text` matches: the earliest line first, since later trouble is usually its effect, and
@@ -63,7 +47,7 @@ export function findingsIn(text: string): readonly Finding[] {
 }
 
 /** Why a job ended badly: facts of the machine before words of the log, and an honest `unknown` [FA-02] [FA-05]. */
-export function diagnoseJob(evidence: Evidence): readonly Finding[] {
+export function diagnoseJob(evidence: JobEvidence): readonly Finding[] {
   const facts = factFindings(evidence);
   const texts = [...findingsIn(evidence.stderr), ...findingsIn(evidence.stdout)];
   const all = [...facts, ...texts];
@@ -73,7 +57,7 @@ export function diagnoseJob(evidence: Evidence): readonly Finding[] {
   return known.length > 0 ? known : [unknownFinding(evidence)];
 }
 
-function factFindings(evidence: Evidence): readonly Finding[] {
+function factFindings(evidence: JobEvidence): readonly Finding[] {
   const { ended, oomKills, exitCode } = evidence;
   const found: Finding[] = [];
   if (ended === 'reboot')
@@ -135,13 +119,13 @@ function factFindings(evidence: Evidence): readonly Finding[] {
 }
 
 /** Its last words. */
-function excerptOf({ stderr, stdout }: Evidence): Pick<Finding, 'evidence'> {
+function excerptOf({ stderr, stdout }: JobEvidence): Pick<Finding, 'evidence'> {
   const source = stderr.trim() === '' ? stdout : stderr;
   const excerpt = quoteForeign(source.trimEnd().split('\n').slice(-UNKNOWN_LINES).join('\n'), 4000);
   return excerpt === '' ? {} : { evidence: excerpt };
 }
 
-function unknownFinding(evidence: Evidence): Finding {
+function unknownFinding(evidence: JobEvidence): Finding {
   return {
     code: 'unknown',
     class: 'unknown',

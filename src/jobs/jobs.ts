@@ -1,7 +1,7 @@
 import type { CallOptions, Clock } from '../core/call.ts';
 import { InputError, isAppError } from '../core/errors.ts';
 import type { JobId } from '../core/ids.ts';
-import { type Finding, isTerminal, type Job, type Jobs } from '../core/job.ts';
+import { type Finding, isTerminal, type Job, type JobEvidence, type Jobs } from '../core/job.ts';
 import type { Secrets } from '../core/machine.ts';
 import type { Page } from '../core/page.ts';
 import { Redactor } from '../core/redact.ts';
@@ -12,7 +12,7 @@ import { createLogCopies } from './log-copies.ts';
 import { type LogCut, matchesOf, pageOf, tailOf } from './log-page.ts';
 import { createObserver, type Seen } from './observer.ts';
 import { nearEndWords, podEndOf } from './pod-end.ts';
-import { type JobEvidence, reportOf } from './report.ts';
+import { reportOf } from './report.ts';
 import { startJob } from './start.ts';
 
 export interface JobsDeps {

@@ -1,27 +1,17 @@
 import type { Clock } from '../core/call.ts';
-import { type Finding, isTerminal, type Job, type JobReport } from '../core/job.ts';
+import {
+  type Finding,
+  isTerminal,
+  type Job,
+  type JobEvidence,
+  type JobReport,
+} from '../core/job.ts';
 import type { Page } from '../core/page.ts';
 import type { Look } from './look.ts';
 import type { Seen } from './observer.ts';
 import { progressFrom } from './progress.ts';
 import { workOf } from './verdict.ts';
 
-/** What a job left behind, for the rules that find causes. */
-export interface JobEvidence {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly exitCode?: number | undefined;
-  /** Processes killed by the pod's memory limit while the job ran. */
-  readonly oomKills?: number | undefined;
-  readonly ended:
-    | 'exit'
-    | 'timed_out'
-    | 'disk_full'
-    | 'smoke_failed'
-    | 'smoke_timed_out'
-    | 'reboot'
-    | 'killed';
-}
 /** What one look says about a job, for the caller. */
 export function reportOf(
   { job, look, failure }: Seen,

@@ -81,7 +81,7 @@ export const HOME_STEPS: readonly Step[] = [
       check(outcome === 'gone', `the pod is seen gone (it is "${outcome}")`);
       check(receipt !== undefined, 'there is a receipt');
       day.held(5, 'destroy was refused until every artifact was home and hashed');
-      day.held(3, `${receipt.proof.how}, read at ${receipt.proof.readAt}`);
+      day.held(3, `${receipt.proof.how.replace(/\.$/, '')}, read at ${receipt.proof.readAt}`);
     },
   },
   {
