@@ -14,12 +14,35 @@ export const offerSchema = z.object({
   region: z.string(),
   pricing: z.enum(['on_demand', 'interruptible']),
   usdPerHour: z.number().nonnegative().describe('Total, with the disk asked for.'),
+  gpuUsdPerHour: z.number().nonnegative().exactOptional().describe('Part of usdPerHour.'),
+  diskUsdPerHour: z.number().nonnegative().exactOptional().describe('Part of usdPerHour.'),
   usdPerHourStopped: z.number().nonnegative().exactOptional(),
+  egressUsdPerGb: z
+    .number()
+    .nonnegative()
+    .exactOptional()
+    .describe('Sending out, not in usdPerHour.'),
+  ingressUsdPerGb: z.number().nonnegative().exactOptional(),
+  minBidUsdPerHour: z
+    .number()
+    .nonnegative()
+    .exactOptional()
+    .describe('Lowest bid, for interruptible.'),
   reliability: z.number().min(0).max(1).exactOptional(),
   cuda: z.number().positive().exactOptional(),
+  computeCapability: z.number().positive().exactOptional(),
   downloadMbps: z.number().nonnegative().exactOptional(),
+  uploadMbps: z.number().nonnegative().exactOptional(),
+  machineId: z.string().exactOptional().describe('The physical machine.'),
+  hoursLeft: z
+    .number()
+    .nonnegative()
+    .exactOptional()
+    .describe('Until its owner ends every rental.'),
+  directSsh: z.boolean().exactOptional(),
   rehearsal: z.boolean().exactOptional(),
   why: z.string().exactOptional(),
+  warnings: z.array(z.string()).exactOptional(),
 });
 export type Offer = Readonly<z.output<typeof offerSchema>>;
 

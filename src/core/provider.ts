@@ -21,10 +21,20 @@ export interface PodRequest {
   readonly setup?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly ports: readonly string[];
-  readonly registryAuth?: string | undefined;
-  readonly volume?: string | undefined;
+  /** Login for a private registry; the password is masked everywhere. */
+  readonly registryLogin?: RegistryLogin | undefined;
+  readonly volume?: VolumeUse | undefined;
   readonly bidUsdPerHour?: number | undefined;
 }
+export interface RegistryLogin {
+  readonly host: string;
+  readonly username: string;
+  readonly password: string;
+}
+/** A volume that is attached when the pod is made: one that exists, or a new one of so many GB. */
+export type VolumeUse =
+  | { readonly volumeId: string; readonly mountPath: string }
+  | { readonly newGb: number; readonly mountPath: string; readonly name?: string | undefined };
 
 /** What a cloud says about a machine now. A snapshot, never updated in place. */
 export interface ProviderPod {
@@ -34,6 +44,12 @@ export interface ProviderPod {
   readonly usdPerHour: number;
   /** Present once the cloud says how to reach it. */
   readonly endpoint?: SshEndpoint | undefined;
+  /** Another way in, tried when `endpoint` does not let us. */
+  readonly fallback?: SshEndpoint | undefined;
+  /** The raw port list in the cloud's words, for the log (foreign text): "22/tcp -> 0.0.0.0:33526". */
+  readonly portMappings?: readonly string[] | undefined;
+  /** The physical machine, where the cloud tells. */
+  readonly machineId?: string | undefined;
   readonly createdAt?: string | undefined;
   /** What the cloud says about its state, in its own words (foreign text). */
   readonly detail?: string | undefined;
@@ -49,11 +65,31 @@ export interface ProviderFacts {
   readonly paths: readonly PathFact[];
   /** What goes on being charged after a stop, in words. */
   readonly stoppedCharges: string;
+  /** How often one pod may be looked at. Absent: as often as one likes. */
+  readonly pollSeconds?: number | undefined;
 }
 export interface PathFact {
   readonly path: string;
   readonly survivesStop: boolean;
   readonly survivesDestroy: boolean;
+}
+
+/** What is asked of a pod, before anybody is asked to pay for it. */
+export type PodPlan = Pick<
+  PodRequest,
+  'diskGb' | 'image' | 'template' | 'workload' | 'setup' | 'ports' | 'volume' | 'bidUsdPerHour'
+> & { readonly env: Readonly<Record<string, string>> };
+
+/** A disk of its own that is charged until it is removed. */
+export interface Volume {
+  /** As a pod id is written: "vast:V.881". */
+  readonly volumeId: PodId;
+  readonly name: string;
+  readonly sizeGb: number;
+  readonly usdPerMonth?: number | undefined;
+  readonly machineId?: string | undefined;
+  /** Pods it is attached to now. */
+  readonly podIds: readonly PodId[];
 }
 
 export interface AccountCheck {
@@ -90,6 +126,16 @@ export interface Provider {
     query: { readonly diskGb: number; readonly interruptible: boolean },
     options: CallOptions,
   ) => Promise<Offer | undefined>;
+  /**
+   * Refuses, with a typed error and before any money, what this cloud would refuse or would do wrong: an unknown template, one
+   * without SSH, a bid below the lowest, a volume on another machine, a boot script that is too long. Answers what the
+   * person should know before agreeing, in our own words.
+   */
+  readonly checkPlan?: (
+    offer: Offer,
+    plan: PodPlan,
+    options: CallOptions,
+  ) => Promise<readonly string[]>;
   createPod(request: PodRequest, options: CallOptions): Promise<ProviderPod>;
   getPod(podId: PodId, options: CallOptions): Promise<ProviderPod | undefined>;
   listPods(options: CallOptions): Promise<readonly ProviderPod[]>;
@@ -101,6 +147,25 @@ export interface Provider {
   readonly deadlines?: PodDeadlines;
   /** Present only where keys are registered on the account. */
   readonly keys?: AccountKeys;
+  /** Present only where the cloud shows what a pod printed while it booted. */
+  readonly logs?: PodLogs;
+  /** Present only where a running pod's bid can be changed. */
+  readonly bids?: PodBids;
+  /** Present only where disks outlive pods. */
+  readonly volumes?: Volumes;
+}
+export interface PodLogs {
+  /** The last lines of the boot (foreign text). Throws `provider_unavailable` while there are none yet. */
+  bootLog(podId: PodId, tailLines: number, options: CallOptions): Promise<string>;
+}
+export interface PodBids {
+  /** Throws `invalid_input` below what the cloud takes. */
+  changeBid(podId: PodId, usdPerHour: number, options: CallOptions): Promise<void>;
+}
+export interface Volumes {
+  listVolumes(options: CallOptions): Promise<readonly Volume[]>;
+  /** Removing a missing volume succeeds; one in use throws `unsupported`. */
+  removeVolume(volumeId: PodId, options: CallOptions): Promise<void>;
 }
 export interface PodPower {
   stopPod(podId: PodId, options: CallOptions): Promise<void>;
@@ -111,6 +176,9 @@ export interface PodDeadlines {
   setDeadline(podId: PodId, deadlineAt: string, options: CallOptions): Promise<void>;
 }
 export interface AccountKeys {
+  /** Registering a key that is there already changes nothing. */
   registerKey(publicKey: string, options: CallOptions): Promise<void>;
+  /** Adds the key to a pod that exists, where the cloud can. */
+  readonly attachKey?: (podId: PodId, publicKey: string, options: CallOptions) => Promise<void>;
 }
 export type Providers = ReadonlyMap<ProviderName, Provider>;

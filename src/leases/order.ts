@@ -117,8 +117,6 @@ async function createPod(
     setup: terms.setup,
     env: { ...terms.env, ...secretEnv },
     ports: terms.ports,
-    registryAuth: terms.registryAuth,
-    volume: terms.volume,
     bidUsdPerHour: terms.bidUsdPerHour,
   };
   return untilAborted(provider.createPod(request, { signal }), signal);
