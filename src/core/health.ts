@@ -14,7 +14,15 @@ export interface Health {
     readonly verdict: 'ok' | 'warn' | 'rerent' | 'unknown';
     readonly facts: Readonly<Record<string, string | number>>;
     readonly findings: readonly Finding[];
+    /** The last lines that the pod printed while it booted (foreign text), where there are any. */
+    readonly bootLog?: string | undefined;
   }>;
+}
+
+/** What a pod printed while it booted: kept from a boot that failed, else asked of its cloud. */
+export interface BootLogs {
+  /** Foreign text; `undefined`: there is none. */
+  tail(podId: PodId, options: CallOptions): Promise<string | undefined>;
 }
 
 export interface DoctorProvider {
@@ -23,6 +31,10 @@ export interface DoctorProvider {
   readonly keySource?: string | undefined;
   readonly reachable?: boolean | undefined;
   readonly balanceUsd?: number | undefined;
+  /** What everything on the account costs now, rented by us or not. */
+  readonly usdPerHour?: number | undefined;
+  /** How long the balance lasts at that. Absent: nothing is charged, or it is not known (KE-02). */
+  readonly hoursLeft?: number | undefined;
   readonly sshKeyRegistered?: boolean | undefined;
   readonly problem?: string | undefined;
 }

@@ -33,7 +33,11 @@ export const quoteSchema = z.object({
   /** The dearest of the candidates: what the person agrees to at most. */
   usdPerHour: z.number().nonnegative(),
   maxUsd: z.number().nonnegative(),
+  /** For `terms.expectedHours`, where they are known. */
+  expectedUsd: z.number().nonnegative().exactOptional(),
   offers: z.array(offerSchema),
+  /** What the person should know before agreeing, in our own words. */
+  notes: z.array(z.string()).exactOptional(),
   createdAt: z.string(),
   expiresAt: z.string(),
   usedAt: z.string().exactOptional(),
@@ -52,6 +56,10 @@ export const attemptSchema = z.object({
   offerId: offerIdSchema,
   reason: z.string(),
   cleanup: z.enum(['nothing_created', 'gone', 'present', 'unknown']),
+  podId: podIdSchema.exactOptional(),
+  /** Highest rung of the readiness ladder that it reached. */
+  stage: z.string().exactOptional(),
+  seconds: z.number().nonnegative().exactOptional(),
 });
 export type Attempt = Readonly<z.output<typeof attemptSchema>>;
 
@@ -129,5 +137,15 @@ export const receiptSchema = z.object({
   ),
   proof: z.object({ how: z.string(), readAt: z.string() }),
   waiver: waiverSchema.exactOptional(),
+  /** Disks that were attached, outlive the pod and go on being charged (VO-03). */
+  volumes: z
+    .array(
+      z.object({
+        volumeId: podIdSchema,
+        sizeGb: z.number(),
+        usdPerMonth: z.number().exactOptional(),
+      }),
+    )
+    .exactOptional(),
 });
 export type Receipt = Readonly<z.output<typeof receiptSchema>>;

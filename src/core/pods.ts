@@ -10,6 +10,7 @@ import {
 } from './ids.ts';
 import { type Attempt, type Quote, type Receipt, stageTimeSchema, type Terms } from './lease.ts';
 import { type Offer, type OfferQuery, offerSchema } from './offer.ts';
+import type { Volume } from './provider.ts';
 
 export const podStatusSchema = z.enum([
   'provisioning',
@@ -69,6 +70,8 @@ export const podSchema = z.object({
   rehearsal: z.boolean().exactOptional(),
   problem: z.string().exactOptional(),
   observedAt: z.string().exactOptional().describe('When the provider last told us.'),
+  replacedBy: podIdSchema.exactOptional().describe('Rented in its place.'),
+  replaces: podIdSchema.exactOptional().describe('Rented in the place of this one.'),
 });
 export type Pod = Readonly<z.output<typeof podSchema>>;
 
@@ -89,6 +92,8 @@ export interface Offers {
     readonly relaxations: readonly { readonly drop: string; readonly wouldMatch: number }[];
     readonly providers: readonly ProviderReading[];
     readonly snapshotAt: string;
+    /** What the person should know about the search, in our own words. */
+    readonly notes?: readonly string[] | undefined;
   }>;
 }
 
@@ -149,6 +154,8 @@ export interface Pods {
     readonly providers: readonly (ProviderReading & { readonly balanceUsd?: number | undefined })[];
     readonly usdPerHour: number;
     readonly spentUsd: number;
+    /** Disks of their own, charged until they are removed. Absent: no cloud here has any. */
+    readonly volumes?: readonly Volume[] | undefined;
   }>;
   update(
     podId: PodId,
@@ -158,6 +165,7 @@ export interface Pods {
       readonly budgetUsd?: number | undefined;
       readonly name?: string | undefined;
       readonly adopt?: boolean | undefined;
+      readonly bidUsdPerHour?: number | undefined;
     },
     options: CallOptions & { readonly ask: Ask },
   ): Promise<{
