@@ -392,6 +392,24 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
     });
   });
 
+  it('text that meets a program in the moment it ends is read by it, dropped with a word, or a command: never run unasked', async () => {
+    const on = await fresh();
+    const rounds = 25;
+    for (let i = 0; i < rounds; i += 1) {
+      // A reader that ends by itself, a little later each time, while text is on its way to it.
+      await write(`timeout 0.${String(10 + i)} cat > read-${i}`, { on, waitSeconds: 0 });
+      const line = `echo ran >> ran-${i}`;
+      const asked = await write(line, { on }).catch((failure: unknown) => {
+        expect(failure).toMatchObject({ code: 'session_busy' });
+        return undefined;
+      });
+      while ((await read({ waitSeconds: 1 }, on)).state === 'busy');
+      const isCommand = asked?.typedTo === 'shell';
+      const went = await write(`cat ran-${i} 2>/dev/null | wc -l; cat read-${i}`, { on });
+      expect(went.output.startsWith(isCommand ? '1\n' : '0\n'), `${i}: ${went.output}`).toBe(true);
+    }
+  });
+
   it('two servers writing at once lose nothing and double nothing', async () => {
     const on = await fresh();
     const second = machine.another().sessions;

@@ -84,6 +84,27 @@ if [ -e "$w" ]; then echo unclear; exit 0; fi
 [ "$st" = closed ] || [ "$st" = lost ] && { echo $st; exit 0; }
 [ -n "$at" ] || at=$(($(wc -c < "$d/out")))
 [ $terminal = pty ] && erase='\\025' || erase=
+tries=0
+while [ -n "$isText" ] && [ "$st" = busy ] && [ "$terminal" = pty ]; do
+  if [ "$started" != "$typed" ] && [ "$run" != - ]; then reads=no; else reads; fi
+  # What reads may be the shell, whose command has just ended: it was not the shell if the command has not ended now.
+  state
+  [ "$st" = busy ] || break
+  [ $reads = unknown ] && [ $tries -lt 4 ] && [ "$fg" = "$group" ] && reads=no
+  if [ $reads != no ] && [ "$run" != - ]; then
+    : > "$d/feeding"
+    ending=; { read -r ending < "$d/ending"; } 2>/dev/null
+    [ "$ending" = "$run" ] || break
+    rm -f "$d/feeding"
+  elif [ $reads != no ]; then break
+  fi
+  # A program that is just about to ask, or to end, is given a moment.
+  tries=$((tries+1))
+  [ $tries -ge 8 ] && { [ -z "$bytes" ] || rm -f "$t"; echo unread; exit 0; }
+  sleep 0.1 2>/dev/null || sleep 1
+  state
+done
+[ "$st" = closed ] || [ "$st" = lost ] && { rm -f "$d/feeding"; echo $st; exit 0; }
 if [ -n "$wrapper" ] && [ $st = idle ]; then
   if [ -n "$bytes" ]; then mv "$t" "$f" || exit 1; else printf %s "$input" > "$f" || exit 1; fi
   [ -z "$secret" ] || { { printf 'command rm -f %s\\n' "$qw.sh"; cat "$f"; } > "$f.n" && mv "$f.n" "$f" || exit 1; }
@@ -94,20 +115,9 @@ if [ -n "$wrapper" ] && [ $st = idle ]; then
   echo "command $at" > "$w.at"; echo "command $at"
   exit 0
 fi
-if [ -n "$isText" ] && [ "$st" = busy ]; then
-  # A program that is just about to ask is given a moment.
-  tries=0
-  while [ "$terminal" = pty ]; do
-    if [ "$st" != busy ] || [ "$started" != "$typed" ]; then reads=no; else reads; fi
-    [ $reads = no ] || break
-    tries=$((tries+1)); [ "$st" != busy ] || [ $tries -ge 8 ] && { [ -z "$bytes" ] || rm -f "$t"; echo unread; exit 0; }
-    sleep 0.1 2>/dev/null || sleep 1
-    state
-  done
-fi
 if [ -n "$isLongLine" ]; then
   case " $(stty -a < "/proc/$pid/fd/0" 2>/dev/null)" in
-    *[\\ \\;]icanon*) [ -z "$bytes" ] || rm -f "$t"; echo long_line; exit 0;;
+    *[\\ \\;]icanon*) rm -f "$d/feeding"; [ -z "$bytes" ] || rm -f "$t"; echo long_line; exit 0;;
   esac
 fi
 if [ -n "$bytes" ]; then mv "$t" "$f" || exit 1; else printf %s "$input" > "$f" || exit 1; fi
@@ -119,7 +129,7 @@ if [ -n "$isInterrupt" ]; then
   done
 fi
 to=program; [ $st = idle ] && to=shell
-if [ "$run" = - ]; then : > "$d/raw"; elif [ -n "$isText" ]; then : > "$d/fed"; fi
+if [ "$run" = - ]; then : > "$d/raw"; elif [ -n "$isText" ]; then : > "$d/feeding"; fi
 if [ "$terminal" != pty ] && [ -n "$signal" ]; then
   kill -s "$signal" -- -$(($(ps -o pgid= -p "$pid"))) 2>/dev/null
 else
@@ -127,7 +137,7 @@ else
   was=
   [ -n "$secret" ] && [ "$terminal" = pty ] && { was=$(stty -a < "/proc/$pid/fd/0" 2>/dev/null); stty -echo < "/proc/$pid/fd/0" 2>/dev/null; }
   # A program that does not read must not hold us; the lock goes with the typing.
-  cat "$f" 1<>"$d/in" 2>/dev/null & c=$!
+  { cat "$f" 1<>"$d/in" 2>/dev/null; [ ! -e "$d/feeding" ] || mv "$d/feeding" "$d/fed" 2>/dev/null; } & c=$!
   n=0; while kill -0 $c 2>/dev/null && [ $n -lt 200 ]; do sleep 0.01 2>/dev/null || sleep 1; n=$((n+1)); done
   case " $was " in *[\\ \\;]echo[\\ \\;]*) sleep 0.2 2>/dev/null; stty echo < "/proc/$pid/fd/0" 2>/dev/null;; esac
 fi

@@ -8,7 +8,9 @@ const mark = (kind: string, values: string): string =>
  * Start-up file of the shell. The start-up file of the person is read first and may print or set what it likes: the end of
  * a command is told by our own functions, again from the prompt where a command was cut short (Ctrl-C, `return`, a syntax
  * error), and never by what a prompt looks like. What was typed to a command and never read by it is taken out of the
- * terminal before the shell could run it. The last exit status passes through untouched.
+ * terminal before the shell could run it: the end of a command is announced (`ending`) before it looks for a writer
+ * (`feeding`), and a writer announces itself before it looks for an end, so that one of them always sees the other. The
+ * last exit status passes through untouched.
  */
 export function shellStartup(folder: string, kind: 'bash' | 'sh'): string {
   const bash = kind === 'bash';
@@ -23,20 +25,27 @@ __gl_b() {
   return "$__gl_s"
 }
 __gl_u() {
-  command rm -f "$__gl_d/fed"
   # All in one subshell: the shell must not take the passing state of the terminal for the one to go back to.
   __gl_t=$(
     t=$(command stty -g 2>/dev/null) || exit 0
     command stty -icanon -echo min 0 time 0 2>/dev/null
-    command dd bs=4096 count=64 2>/dev/null | command wc -c
+    n=0
+    while :; do
+      w=; [ -e "$__gl_d/feeding" ] && w=1
+      command dd bs=4096 count=64 2>/dev/null
+      [ -n "$w" ] && [ "$n" -lt 150 ] || break
+      n=$((n+1)); command sleep 0.02 2>/dev/null || command sleep 1
+    done | command wc -c
     command stty "$t" 2>/dev/null
   )
+  command rm -f "$__gl_d/fed" "$__gl_d/feeding"
   [ "$((__gl_t))" = 0 ] || printf '\\n[gpu-lease: the program ended before it read %s bytes that were typed; they were dropped]\\n' "$((__gl_t))"
 }
 __gl_e() {
   __gl_s=$1
   [ -n "\${__gl_c:-}" ] || return "$__gl_s"
-  if [ -e "$__gl_d/fed" ]; then __gl_u; fi
+  printf %s "$__gl_c" >| "$__gl_d/ending"
+  if [ -e "$__gl_d/fed" ] || [ -e "$__gl_d/feeding" ]; then __gl_u; fi
   printf %s "$__gl_c" >| "$__gl_d/ended"
   ${mark('E', ';%s')} "$__gl_c" "$__gl_n" "$__gl_s"
   __gl_c=

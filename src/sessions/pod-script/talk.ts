@@ -3,10 +3,10 @@ import { shellQuote } from '../../core/shell-quote.ts';
 const header = (folder: string): string => `d=${shellQuote(folder)}\n`;
 
 /**
- * Sets st: idle, busy, closed, lost, gone; and typed, ended, pid, code, fg (the group that has the terminal). \`lost\`: the machine started anew, or the shell
+ * Sets st: idle, busy, closed, lost, gone; and typed, ended, pid, code, fg (the group that has the terminal), group (that of the shell). \`lost\`: the machine started anew, or the shell
  * vanished without leaving an exit status; \`gone\`: no such folder.
  */
-export const STATE = `typed= started= ended= pid= born= boot= code= now= l= st= fg=
+export const STATE = `typed= started= ended= pid= born= boot= code= now= l= st= fg= group=
 if [ ! -d "$d" ]; then st=gone; else
 { read -r pid born boot < "$d/pid"; } 2>/dev/null
 { read -r typed < "$d/typed"; read -r started < "$d/started"; read -r ended < "$d/ended"; read -r code < "$d/exit"; read -r terminal < "$d/terminal"; } 2>/dev/null
@@ -17,7 +17,7 @@ elif [ -z "$pid" ]; then st=lost
 elif [ -r /proc/self/stat ]; then
   { IFS= read -r l < "/proc/$pid/stat"; } 2>/dev/null
   set -- \${l##*) }
-  fg=$6
+  fg=$6 group=$3
   if [ -z "$l" ] || [ "$boot" != "$now" ] || [ "\${20}" != "$born" ] || [ "$1" = Z ]; then st=lost
   elif [ "$typed" != "$ended" ]; then st=busy
   elif [ "$terminal" = pty ] && [ "$3" != "$6" ]; then st=busy
