@@ -4,7 +4,8 @@ import { offerIdSchema, quoteIdSchema } from '../core/ids.ts';
 import { attemptSchema, quoteSchema } from '../core/lease.ts';
 import { type CreateOutcome, podSchema } from '../core/pods.ts';
 import { envParam, names, secretEnvParam, text, waitParam } from './params.ts';
-import { briefPod, podNext, renderPod } from './pod-text.ts';
+import { podNext } from './pod-next.ts';
+import { briefPod, renderPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { count, duration, lines, list, type Next, oneLine, renderResult, usd } from './words.ts';
 

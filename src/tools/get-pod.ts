@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { podSchema } from '../core/pods.ts';
 import { podIdParam, waitParam } from './params.ts';
-import { podNext, renderPod } from './pod-text.ts';
+import { podNext } from './pod-next.ts';
+import { renderPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { renderResult, usd } from './words.ts';
 

@@ -6,7 +6,7 @@ import { isTerminal, type Job, jobStatusSchema } from '../core/job.ts';
 import { type Pod, podSchema } from '../core/pods.ts';
 import { type SessionRecord, sessionStateSchema } from '../core/session.ts';
 import { unfetchedOf } from '../core/unfetched.ts';
-import { firstThings } from './first-things.ts';
+import { firstThings } from './pod-next.ts';
 import { briefPod, renderPod } from './pod-text.ts';
 import { defineTool, resultShape, type ToolContext } from './tool.ts';
 import { count, lines, list, oneLine, renderResult, usd } from './words.ts';

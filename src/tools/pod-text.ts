@@ -1,6 +1,5 @@
-import type { PodId } from '../core/ids.ts';
 import { type Pod, podSchema } from '../core/pods.ts';
-import { duration, lines, list, type Next, oneLine, usd } from './words.ts';
+import { duration, lines, list, oneLine, usd } from './words.ts';
 
 /** One pod in a few lines, for people. */
 export function renderPod(pod: Pod): string {
@@ -57,66 +56,3 @@ export function briefPod(pod: Pod): Pod {
   return briefSchema.parse(pod);
 }
 const briefSchema = podSchema.omit({ stages: true, measured: true, advertised: true, paths: true });
-
-/** What one usually does with a pod in this state. */
-export function podNext({ podId, status, mode }: Pod): Next {
-  switch (status) {
-    case 'provisioning':
-      return [
-        {
-          tool: 'get_pod',
-          why: 'Wait until the pod is ready.',
-          arguments: { podId, waitFor: 'ready', waitSeconds: 40 },
-        },
-      ];
-    case 'ready':
-      return [
-        { tool: 'sync_files', why: 'Bring the code over: add localPath.', arguments: { podId } },
-        { tool: 'session_open', why: 'Open a shell.', arguments: { podId } },
-        {
-          tool: 'job_start',
-          why: 'Start work nobody has to watch: add command.',
-          arguments: { podId },
-        },
-      ];
-    case 'unreachable':
-    case 'unknown':
-      return [
-        { tool: 'diagnose', why: 'Find out what is wrong.', arguments: { podId } },
-        lookAgain(podId),
-      ];
-    case 'stopped':
-      return [
-        {
-          tool: 'update_pod',
-          why: 'Start it again; its disk may be charged while it is stopped.',
-          arguments: { podId, action: 'start' },
-        },
-        ...(mode === 'managed' ? [destroyCall(podId)] : []),
-      ];
-    case 'destroying':
-      return [
-        {
-          tool: 'get_pod',
-          why: 'See whether it is gone.',
-          arguments: { podId, waitFor: 'gone', waitSeconds: 30 },
-        },
-      ];
-    case 'failed':
-    case 'cleanup_failed':
-      return mode === 'managed' ? [destroyCall(podId), lookAgain(podId)] : [lookAgain(podId)];
-    case 'gone':
-      return [{ tool: 'report', why: 'Read the final report.', arguments: { podId } }];
-  }
-}
-
-const lookAgain = (podId: PodId): Next[number] => ({
-  tool: 'get_pod',
-  why: 'Look again.',
-  arguments: { podId },
-});
-const destroyCall = (podId: PodId): Next[number] => ({
-  tool: 'destroy',
-  why: 'Stop paying for it, with proof.',
-  arguments: { podId },
-});

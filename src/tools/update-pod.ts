@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { podSchema } from '../core/pods.ts';
 import { podIdParam, text } from './params.ts';
-import { briefPod, podNext, renderPod } from './pod-text.ts';
+import { podNext } from './pod-next.ts';
+import { briefPod, renderPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { oneLine, renderResult } from './words.ts';
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { podIdSchema } from '../../../src/core/ids.ts';
 import type { Pod } from '../../../src/core/pods.ts';
-import { firstThings } from '../../../src/tools/first-things.ts';
 import type { PodWithWork } from '../../../src/tools/list-pods.ts';
+import { firstThings, podNext } from '../../../src/tools/pod-next.ts';
 import { aPod, JOB, POD, SESSION } from '../../support/fake-services.ts';
 
 const pod = (changes: Partial<PodWithWork> = {}): PodWithWork => ({
@@ -60,5 +61,41 @@ describe('what to do first', () => {
   });
   it('is at most three calls', () => {
     expect(toolsOf(...Array.from({ length: 9 }, () => pod({ status: 'failed' }))).length).toBe(3);
+  });
+});
+
+describe('what to do with one pod', () => {
+  const next = podIdSchema.parse('vast:124');
+  const stepsOf = (changes: Partial<Pod>): string[] =>
+    podNext(aPod(changes)).map(({ tool }) => tool);
+  it.each<[Pod['status'], string[]]>([
+    ['provisioning', ['get_pod']],
+    ['ready', ['sync_files', 'session_open', 'job_start']],
+    ['stopped', ['update_pod', 'destroy']],
+    ['unreachable', ['diagnose', 'get_pod']],
+    ['unknown', ['diagnose', 'get_pod']],
+    ['destroying', ['destroy', 'get_pod']],
+    ['failed', ['destroy', 'diagnose']],
+    ['cleanup_failed', ['destroy', 'get_pod']],
+    ['gone', ['report']],
+  ])('that is %s: %j', (status, tools) => {
+    expect(stepsOf({ status })).toEqual(tools);
+    expect(stepsOf({ status, mode: 'user_managed' })).not.toContain('destroy');
+  });
+  it.each(['failed', 'gone'] as const)(
+    'that is %s and was replaced: its successor first',
+    (status) => {
+      expect(podNext(aPod({ status, replacedBy: next }))[0]).toMatchObject({
+        tool: 'get_pod',
+        arguments: { podId: next, waitFor: 'ready' },
+      });
+      const listed = pod({ status, replacedBy: next });
+      expect(podNext(listed, listed).map(({ tool }) => tool)).not.toContain('get_pod');
+    },
+  );
+  it('what may leak money comes before everything else', () => {
+    const leaking = pod({ status: 'cleanup_failed' });
+    const done = pod({ jobs: [job('completed')], unfetched: [{ jobId: JOB, path: 'a' }] });
+    expect(toolsOf(done, leaking)).toEqual(['destroy', 'fetch_artifacts']);
   });
 });
