@@ -55,6 +55,10 @@ export interface ProviderPod {
   readonly detail?: string | undefined;
   /** What a person should know about its state, in our own words. */
   readonly problem?: string | undefined;
+  /** A pod that was never ready will not become so from this state: waiting longer is of no use. */
+  readonly isHopeless?: boolean | undefined;
+  /** Whose fault `problem` is, where the cloud tells: another host helps against `host`, never against `image`. */
+  readonly blame?: 'host' | 'image' | 'outbid' | undefined;
 }
 
 /** Dated facts about what a provider keeps and charges (MO-12, MO-16, SK-03). */
@@ -67,6 +71,11 @@ export interface ProviderFacts {
   readonly stoppedCharges: string;
   /** How often one pod may be looked at. Absent: as often as one likes. */
   readonly pollSeconds?: number | undefined;
+  /**
+   * A file on the pod, relative to the home of its login, that holds the end as epoch seconds; a timer on the pod obeys
+   * it. Whoever moves the deadline writes it, whole (a new file, then a rename).
+   */
+  readonly deadlineFile?: string | undefined;
 }
 export interface PathFact {
   readonly path: string;
