@@ -394,10 +394,10 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
 
   it('text that meets a program in the moment it ends is read by it, dropped with a word, or a command: never run unasked', async () => {
     const on = await fresh();
-    const rounds = 25;
+    const rounds = 60;
     for (let i = 0; i < rounds; i += 1) {
-      // A reader that ends by itself, a little later each time, while text is on its way to it.
-      await write(`timeout 0.${String(10 + i)} cat > read-${i}`, { on, waitSeconds: 0 });
+      // A reader that ends by itself, a thousandth later each time, while text is on its way to it.
+      await write(`timeout 0.0${String(10 + i)} cat > read-${i}`, { on, waitSeconds: 0 });
       const line = `echo ran >> ran-${i}`;
       const asked = await write(line, { on }).catch((failure: unknown) => {
         expect(failure).toMatchObject({ code: 'session_busy' });
