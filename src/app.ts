@@ -87,6 +87,9 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
       redactor.add(value);
       return value;
     },
+    mask(part) {
+      redactor.add(part);
+    },
   };
   const jobs = createJobs({ remote, store, clock, home, secrets, redactor, diagnose: diagnoseJob });
   const transfer = createFiles({ remote, store, jobs, clock, home, workspace });

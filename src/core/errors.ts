@@ -10,6 +10,8 @@ const HINTS = {
   too_large: 'Send less in one call: put long scripts in a file and use sync_files.',
   unsupported: 'Choose another way; this one cannot work here.',
   config_missing: 'The operator must set the named variable and restart.',
+  insufficient_credit:
+    'Ask the user to add credit at the provider, or choose a cheaper offer.',
   auth_rejected: 'The provider refused the API key. Ask the operator.',
   state_unwritable: 'Make the state folder writable or set GPU_LEASE_HOME to one that is.',
   state_unreadable:
@@ -100,7 +102,11 @@ export class InputError extends AppError<
 > {}
 /** The operator can fix it. */
 export class ConfigError extends AppError<
-  'config_missing' | 'auth_rejected' | 'state_unwritable' | 'state_unreadable'
+  | 'config_missing'
+  | 'auth_rejected'
+  | 'insufficient_credit'
+  | 'state_unwritable'
+  | 'state_unreadable'
 > {}
 /** The cloud said no, or nothing, or nonsense. */
 export class ProviderError extends AppError<

@@ -10,6 +10,8 @@ export const termsSchema = z.object({
   image: z.string().exactOptional(),
   template: z.string().exactOptional(),
   workload: z.string().exactOptional(),
+  /** The image that stands for the workload on these offers; chosen when the quote was made. */
+  workloadImage: z.string().exactOptional(),
   diskGb: z.number().positive(),
   setup: z.string().exactOptional(),
   env: z.record(z.string(), z.string()),
@@ -33,6 +35,10 @@ export const quoteSchema = z.object({
   /** The dearest of the candidates: what the person agrees to at most. */
   usdPerHour: z.number().nonnegative(),
   maxUsd: z.number().nonnegative(),
+  /** For `expectedHours`, where they were told. */
+  estimatedUsd: z.number().nonnegative().exactOptional(),
+  /** What the person should know before agreeing, in our own words. */
+  notes: z.array(z.string()).exactOptional(),
   /** For `terms.expectedHours`, where they are known. */
   expectedUsd: z.number().nonnegative().exactOptional(),
   offers: z.array(offerSchema),

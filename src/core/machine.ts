@@ -38,4 +38,6 @@ export interface SshIdentity {
 /** Values of the server's own environment, by name. Every value handed out is also redacted from all output. */
 export interface Secrets {
   value(name: string): string | undefined;
+  /** Masks a part of such a value, which may be shown on its own, from now on. */
+  readonly mask?: (part: string) => void;
 }

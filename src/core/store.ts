@@ -1,4 +1,5 @@
 import type { ArtifactRecord } from './files.ts';
+import type { Host } from './host.ts';
 import type { Job } from './job.ts';
 import type { Lease, Quote, Receipt } from './lease.ts';
 import type { Profile } from './profile.ts';
@@ -38,6 +39,7 @@ export interface Collections {
   readonly artifacts: Collection<ArtifactRecord>;
   readonly profiles: Collection<Profile>;
   readonly hostKeys: Collection<HostKey>;
+  readonly hosts: Collection<Host>;
   readonly log: {
     append(entry: LogEntry): Promise<void>;
     list(podId?: string): Promise<readonly LogEntry[]>;

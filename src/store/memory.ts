@@ -14,6 +14,7 @@ export function createMemoryStore(): Store {
     artifacts: over(() => current().artifacts),
     profiles: over(() => current().profiles),
     hostKeys: over(() => current().hostKeys),
+    hosts: over(() => current().hosts),
     log: {
       append: async (entry) => {
         current().log.push(entry);
@@ -54,6 +55,7 @@ function emptyState() {
     artifacts: new Map<string, Collections['artifacts'] extends Collection<infer T> ? T : never>(),
     profiles: new Map<string, Collections['profiles'] extends Collection<infer T> ? T : never>(),
     hostKeys: new Map<string, Collections['hostKeys'] extends Collection<infer T> ? T : never>(),
+    hosts: new Map<string, Collections['hosts'] extends Collection<infer T> ? T : never>(),
     log: new Array<LogEntry>(),
   };
 }
@@ -69,6 +71,7 @@ function copyState(state: State): State {
     artifacts: new Map(state.artifacts),
     profiles: new Map(state.profiles),
     hostKeys: new Map(state.hostKeys),
+    hosts: new Map(state.hosts),
     log: [...state.log],
   };
 }

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../core/errors.ts';
 import { artifactRecordSchema } from '../core/files.ts';
+import { hostSchema } from '../core/host.ts';
 import { jobSchema } from '../core/job.ts';
 import { leaseSchema, quoteSchema, receiptSchema } from '../core/lease.ts';
 import { profileSchema } from '../core/profile.ts';
@@ -115,6 +116,7 @@ function collections({ read, write }: Runs, file: string): Collections {
     artifacts: of('artifacts', artifactRecordSchema),
     profiles: of('profiles', profileSchema),
     hostKeys: of('hostKeys', hostKeySchema),
+    hosts: of('hosts', hostSchema),
     log: {
       async append(entry) {
         await write(async (db) =>

@@ -45,6 +45,7 @@ function fused(store: Store, fuse: Fuse): Store {
     artifacts: wrap(of.artifacts),
     profiles: wrap(of.profiles),
     hostKeys: wrap(of.hostKeys),
+    hosts: wrap(of.hosts),
     log: {
       append: async (entry) => around(async () => of.log.append(entry)),
       list: async (podId) => of.log.list(podId),
