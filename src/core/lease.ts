@@ -35,10 +35,6 @@ export const quoteSchema = z.object({
   /** The dearest of the candidates: what the person agrees to at most. */
   usdPerHour: z.number().nonnegative(),
   maxUsd: z.number().nonnegative(),
-  /** For `expectedHours`, where they were told. */
-  estimatedUsd: z.number().nonnegative().exactOptional(),
-  /** What the person should know before agreeing, in our own words. */
-  notes: z.array(z.string()).exactOptional(),
   /** For `terms.expectedHours`, where they are known. */
   expectedUsd: z.number().nonnegative().exactOptional(),
   offers: z.array(offerSchema),

@@ -91,8 +91,6 @@ export interface Offers {
     readonly applied: Readonly<Record<string, string | number | boolean | readonly string[]>>;
     readonly relaxations: readonly { readonly drop: string; readonly wouldMatch: number }[];
     readonly providers: readonly ProviderReading[];
-    /** What a person should know about the search as a whole, in our own words. */
-    readonly notes?: readonly string[] | undefined;
     readonly snapshotAt: string;
     /** What the person should know about the search, in our own words. */
     readonly notes?: readonly string[] | undefined;
