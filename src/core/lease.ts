@@ -62,6 +62,8 @@ export const attemptSchema = z.object({
   /** Highest rung of the readiness ladder that it reached. */
   stage: z.string().exactOptional(),
   seconds: z.number().nonnegative().exactOptional(),
+  /** The end of what it printed while it booted, quoted. */
+  foreignText: z.string().exactOptional(),
 });
 export type Attempt = Readonly<z.output<typeof attemptSchema>>;
 
@@ -75,6 +77,15 @@ export const waiverSchema = z.object({
   gates: z.array(gateSchema),
 });
 export type Waiver = Readonly<z.output<typeof waiverSchema>>;
+
+/** Disks that were attached, outlive the pod and go on being charged (VO-03). */
+const receiptVolumesSchema = z.array(
+  z.object({
+    volumeId: podIdSchema,
+    sizeGb: z.number(),
+    usdPerMonth: z.number().exactOptional(),
+  }),
+);
 
 /** Our record that a pod was asked for, written before the money is. */
 export const leaseSchema = z.object({
@@ -103,6 +114,30 @@ export const leaseSchema = z.object({
   /** Highest rung of the readiness ladder reached so far. */
   stage: z.string(),
   failure: z.string().exactOptional(),
+  /** Whose fault `failure` is. */
+  blame: z.enum(['host', 'image', 'ours', 'unknown']).exactOptional(),
+  /**
+   * Another candidate of the quote may follow when this pod fails before it was ever ready. Set with the intent, forgotten
+   * when it is ready, ordered to end, or cannot be proven gone.
+   */
+  mayReplace: z.boolean().exactOptional(),
+  /** The pod that failed and whose place this one took, and the other way round: an id of `handleOf`. */
+  replaces: podIdSchema.exactOptional(),
+  replacedBy: podIdSchema.exactOptional(),
+  /** The way in that was found to work, or is being tried. */
+  endpoint: z
+    .object({
+      host: z.string(),
+      port: z.int(),
+      user: z.string(),
+      route: z.enum(['direct', 'proxy']),
+    })
+    .exactOptional(),
+  /** When our key was added to this very pod because it had refused us. */
+  keyAttachedAt: z.string().exactOptional(),
+  /** The deadline that the timer on the pod was seen to hold. */
+  deadlineTold: z.string().exactOptional(),
+  volumes: receiptVolumesSchema.exactOptional(),
   measured: z.record(z.string(), z.union([z.string(), z.number()])).exactOptional(),
   attempts: z.array(attemptSchema),
   /** Money spent up to `accruedAt`; from there the present rate counts. Absent: from `createdAt`, at `usdPerHour`. */
@@ -139,15 +174,6 @@ export const receiptSchema = z.object({
   ),
   proof: z.object({ how: z.string(), readAt: z.string() }),
   waiver: waiverSchema.exactOptional(),
-  /** Disks that were attached, outlive the pod and go on being charged (VO-03). */
-  volumes: z
-    .array(
-      z.object({
-        volumeId: podIdSchema,
-        sizeGb: z.number(),
-        usdPerMonth: z.number().exactOptional(),
-      }),
-    )
-    .exactOptional(),
+  volumes: receiptVolumesSchema.exactOptional(),
 });
 export type Receipt = Readonly<z.output<typeof receiptSchema>>;

@@ -28,6 +28,17 @@ export interface Machines {
 }
 type PodIdOf = SshEndpoint['podId'];
 
+/** How far a plain connection comes: `closed`: no TCP; `open`: TCP, but nobody says to be SSH in time; `ssh`: a server spoke. */
+export type Reach = 'closed' | 'open' | 'ssh';
+
+/** Looks at an address without logging in. Never throws for the machine; rejects when aborted. */
+export interface Probe {
+  reach(
+    address: Pick<SshEndpoint, 'host' | 'port'>,
+    options: CallOptions & { readonly connectSeconds: number; readonly bannerSeconds: number },
+  ): Promise<Reach>;
+}
+
 /** Our own SSH key pair: made on first use under GPU_LEASE_HOME, or the one GPU_LEASE_SSH_KEY names. */
 export interface SshIdentity {
   readonly keyPath: string;
