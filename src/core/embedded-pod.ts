@@ -35,6 +35,8 @@ export const embeddedPodConfigSchema = z.object({
   authorizedKeys: z.array(z.string().min(1)).min(1),
   env: z.record(z.string(), z.string()),
   setup: z.string().exactOptional(),
+  /** The boot script runs at each start, as that of a container does. Else at the first alone. */
+  setupEveryStart: z.boolean().exactOptional(),
   onExpiry: z.enum(['destroy', 'stop']),
   createdAt: z.iso.datetime(),
 });

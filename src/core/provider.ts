@@ -19,6 +19,8 @@ export interface PodRequest {
   readonly workload?: string | undefined;
   /** Boot script: setup only. */
   readonly setup?: string | undefined;
+  /** The boot script runs again at every start, where the cloud leaves the choice. */
+  readonly setupEveryStart?: boolean | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly ports: readonly string[];
   /** Login for a private registry; the password is masked everywhere. */

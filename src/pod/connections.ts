@@ -11,6 +11,7 @@ import ssh2, {
 import { systemClock } from '../core/call.ts';
 import { type Running, runCommand } from './command.ts';
 import { type Environment, withClientVariables } from './environment.ts';
+import { keysOfHome, variablesOfHome } from './login-files.ts';
 import { serveSftp } from './sftp.ts';
 import { runInTerminal, type TerminalSize } from './terminal.ts';
 
@@ -48,7 +49,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
         drop();
       });
       allowLoginTime(client, drop);
-      admit(client, keys, drop);
+      admit(client, () => [...keys, ...keysOfHome(deps.home)], drop);
       client.on('session', (accept) => {
         serveSession(accept(), deps);
       });
@@ -90,8 +91,8 @@ function allowLoginTime(client: Connection, drop: () => void): void {
   void systemClock.sleep(LOGIN_LIMIT_SECONDS, { signal: done.signal }).then(drop, () => undefined);
 }
 
-/** Any user name, but only the keys the pod was given, each proven by a signature. */
-function admit(client: Connection, keys: readonly ParsedKey[], drop: () => void): void {
+/** Any user name, but only the keys the pod has been given until now, each proven by a signature. */
+function admit(client: Connection, keys: () => readonly ParsedKey[], drop: () => void): void {
   let tries = 0;
   client.on('authentication', (context: AuthContext) => {
     tries += 1;
@@ -104,7 +105,7 @@ function admit(client: Connection, keys: readonly ParsedKey[], drop: () => void)
       return;
     }
     const { key, signature, blob, hashAlgo } = context;
-    const known = keys.find((candidate) => isSame(candidate.getPublicSSH(), key.data));
+    const known = keys().find((candidate) => isSame(candidate.getPublicSSH(), key.data));
     if (known === undefined) context.reject(['publickey']);
     else if (signature === undefined || blob === undefined) context.accept();
     else if (isProven(known.verify(blob, signature, hashAlgo))) context.accept();
@@ -133,7 +134,8 @@ function serveSession(session: Session, deps: ConnectionsDeps): void {
     argv: { readonly file: string; readonly args: readonly string[] },
   ): void => {
     const channel = accept();
-    const place = { home: deps.home, env: withClientVariables(deps.environment, asked) };
+    const env = withClientVariables(deps.environment, [...variablesOfHome(deps.home), ...asked]);
+    const place = { home: deps.home, env };
     if (terminal === undefined) {
       running = runCommand(channel, argv, place);
       return;

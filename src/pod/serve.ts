@@ -63,7 +63,7 @@ export async function servePod(deps: ServeDeps): Promise<void> {
   });
   const port = await listen(listener);
   await say({ status: 'running', port, hostKey: hostKey.publicBlob });
-  if (config.setup !== undefined && before === undefined)
+  if (config.setup !== undefined && (before === undefined || config.setupEveryStart === true))
     runSetup(config.setup, home, environment)
       .then(async (setupExitCode) => say({ setupExitCode }))
       .catch((failure: unknown) => {

@@ -78,6 +78,7 @@ export function createLocalProvider(deps: LocalProviderDeps): Provider {
         onExpiry: request.onExpiry,
         createdAt: clock.now().toISOString(),
         ...(request.setup === undefined ? {} : { setup: request.setup }),
+        ...(request.setupEveryStart === true ? { setupEveryStart: true } : {}),
       },
     };
   }

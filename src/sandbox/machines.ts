@@ -1,0 +1,246 @@
+import path from 'node:path';
+import type { CallOptions, Clock } from '../core/call.ts';
+import { InputError } from '../core/errors.ts';
+import { offerIdSchema, type PodId, randomToken } from '../core/ids.ts';
+import { poll } from '../core/poll.ts';
+import type { Provider, ProviderPod } from '../core/provider.ts';
+import { keepAlive } from './keep-alive.ts';
+import { furnish, type MachineFolder, readBootLog, writeKeys } from './machine-files.ts';
+
+export interface MachineSpec {
+  /** The cloud's own id of the instance. */
+  readonly id: string;
+  readonly label: string;
+  readonly authorizedKeys: readonly string[];
+  /** What the container starts with: the boot script sees it, SSH sessions do not. */
+  readonly env: Readonly<Record<string, string>>;
+  /** What every session sees, too. */
+  readonly sessionEnv?: Readonly<Record<string, string>>;
+  /** Boot script; runs at every start, as a container's does. */
+  readonly setup?: string;
+  readonly gpu: MachineGpu;
+}
+/** What the machine's `nvidia-smi` says. */
+export interface MachineGpu {
+  readonly name: string;
+  readonly count: number;
+  readonly vramMib: number;
+  readonly driver: string;
+  readonly cuda: string;
+  /** "8.9". */
+  readonly computeCapability?: string;
+}
+export interface MachineState {
+  readonly status: 'starting' | 'running' | 'stopped' | 'failed' | 'gone';
+  readonly host?: string;
+  readonly port?: number;
+}
+/**
+ * The machines behind every fake cloud. Orders answer as soon as they are accepted; `look` says what became of them.
+ * Orders about a machine that is not there change nothing.
+ */
+export interface SandboxMachines extends AsyncDisposable {
+  start(spec: MachineSpec): Promise<void>;
+  look(id: string): Promise<MachineState>;
+  stop(id: string): Promise<void>;
+  resume(id: string): Promise<void>;
+  restart(id: string): Promise<void>;
+  destroy(id: string): Promise<void>;
+  /** The keys of the cloud that may log in from now on. Keys that somebody added on the machine stay. */
+  authorize(id: string, keys: readonly string[]): Promise<void>;
+  /** What the boot script printed until now. */
+  bootLog(id: string): Promise<string>;
+}
+
+export interface MachinesDeps {
+  /** Rents the embedded pods; keeps them below `folder`. */
+  readonly pods: Provider;
+  readonly folder: string;
+  /** Real time. */
+  readonly clock: Clock;
+  /** PATH of the machines, behind the folder with their `nvidia-smi`. */
+  readonly searchPath: string;
+  /** How long a machine outlives a sandbox that was killed. */
+  readonly deadlineSeconds?: number;
+  readonly onFailure?: (failure: unknown) => void;
+}
+
+interface Machine {
+  readonly podId: PodId;
+  readonly files: MachineFolder;
+  keys: readonly string[];
+  /** The keys of ours that stand on the machine; `undefined`: none yet. */
+  written: readonly string[] | undefined;
+  /** Orders are done one after the other. */
+  busy: Promise<void>;
+  pending: number;
+  wanted: 'run' | 'stop';
+}
+
+const DEADLINE_SECONDS = 600;
+const GONE_LIMIT_SECONDS = 60;
+
+/** Machines that are real: embedded pods with an SSH server on loopback, a shell, a home, and a GPU that is only said to be there. */
+export function createMachines(deps: MachinesDeps): SandboxMachines {
+  const { pods, clock, folder } = deps;
+  const deadlineSeconds = deps.deadlineSeconds ?? DEADLINE_SECONDS;
+  const machines = new Map<string, Machine>();
+  const ending = new Set<PodId>();
+  const stopped = new AbortController();
+  const options: CallOptions = { signal: new AbortController().signal };
+  const deadlineAt = (): string =>
+    new Date(clock.now().getTime() + deadlineSeconds * 1000).toISOString();
+  const living = (): readonly PodId[] => [...machines.values()].map(({ podId }) => podId);
+  const alive = keepAlive({
+    clock,
+    everySeconds: deadlineSeconds / 4,
+    signal: stopped.signal,
+    round: async () => {
+      await Promise.all(
+        living().map(async (podId) =>
+          pods.deadlines?.setDeadline(podId, deadlineAt(), options).catch(() => undefined),
+        ),
+      );
+    },
+  });
+
+  /** Orders go on by themselves, one after the other: a cloud does not wait for them either. */
+  const order = (
+    id: string,
+    wanted: Machine['wanted'],
+    work: (machine: Machine) => Promise<void>,
+  ): void => {
+    const machine = machines.get(id);
+    if (machine === undefined) return;
+    machine.wanted = wanted;
+    machine.pending += 1;
+    machine.busy = machine.busy
+      .then(async () => work(machine))
+      .catch((failure: unknown) => deps.onFailure?.(failure))
+      .finally(() => {
+        machine.pending -= 1;
+      });
+  };
+  const bringKeys = async (machine: Machine, pod: ProviderPod | undefined): Promise<void> => {
+    const { keys, written } = machine;
+    const home = pod?.endpoint?.workFolder;
+    if (home === undefined || written === keys) return;
+    await writeKeys(home, written ?? [], keys);
+    machine.written = keys;
+  };
+  const terminate = async (podId: PodId): Promise<void> => {
+    ending.add(podId);
+    await pods.terminatePod(podId, options);
+  };
+
+  return {
+    async start(spec) {
+      if (stopped.signal.aborted)
+        throw new InputError('unsupported', 'The sandbox has ended: it starts no machines.');
+      if (machines.has(spec.id))
+        throw new InputError('invalid_input', `A machine with the id ${spec.id} is there already.`);
+      const token = randomToken(12);
+      const files = await furnish(path.join(folder, 'machines', token), spec.gpu);
+      const pod = await pods.createPod(
+        {
+          offerId: offerIdSchema.parse('local:cpu'),
+          label: `sandbox-${token}`,
+          diskGb: 1,
+          sshPublicKey: files.nobodysKey,
+          maxUsdPerHour: 0,
+          deadlineAt: deadlineAt(),
+          onExpiry: 'destroy',
+          env: { ...spec.sessionEnv, PATH: `${files.bin}:${deps.searchPath}` },
+          ports: [],
+          setup: files.bootScript(spec.env, spec.setup),
+          setupEveryStart: true,
+        },
+        options,
+      );
+      machines.set(spec.id, {
+        podId: pod.podId,
+        files,
+        keys: spec.authorizedKeys,
+        written: undefined,
+        busy: Promise.resolve(),
+        pending: 0,
+        wanted: 'run',
+      });
+    },
+    async look(id) {
+      const machine = machines.get(id);
+      if (machine === undefined) return { status: 'gone' };
+      const pod = await pods.getPod(machine.podId, options);
+      await bringKeys(machine, pod);
+      return stateOf(pod, machine);
+    },
+    async stop(id) {
+      order(id, 'stop', async ({ podId }) => pods.power?.stopPod(podId, options));
+      return Promise.resolve();
+    },
+    async resume(id) {
+      order(id, 'run', async ({ podId }) => {
+        await pods.deadlines?.setDeadline(podId, deadlineAt(), options);
+        await pods.power?.startPod(podId, options);
+      });
+      return Promise.resolve();
+    },
+    async restart(id) {
+      order(id, 'run', async ({ podId }) => pods.power?.restartPod(podId, options));
+      return Promise.resolve();
+    },
+    async destroy(id) {
+      const machine = machines.get(id);
+      if (machine === undefined) return;
+      machines.delete(id);
+      await terminate(machine.podId);
+      await machine.files.remove();
+    },
+    async authorize(id, keys) {
+      const machine = machines.get(id);
+      if (machine === undefined) return;
+      machine.keys = keys;
+      await bringKeys(machine, await pods.getPod(machine.podId, options));
+    },
+    async bootLog(id) {
+      const machine = machines.get(id);
+      const pod = machine === undefined ? undefined : await pods.getPod(machine.podId, options);
+      const home = pod?.endpoint?.workFolder;
+      return home === undefined ? '' : readBootLog(home);
+    },
+    async [Symbol.asyncDispose]() {
+      stopped.abort();
+      await alive;
+      const left = [...machines.values()];
+      machines.clear();
+      await Promise.all(left.map(async ({ podId }) => terminate(podId)));
+      await untilGone([...ending], deps);
+      await Promise.all(left.map(async ({ files }) => files.remove()));
+    },
+  };
+}
+
+async function untilGone(podIds: readonly PodId[], { pods, clock }: MachinesDeps): Promise<void> {
+  const { signal } = new AbortController();
+  const gone = await poll(
+    async () => {
+      const found = await Promise.all(podIds.map(async (podId) => pods.getPod(podId, { signal })));
+      return found.every((pod) => pod === undefined) ? true : undefined;
+    },
+    { clock, signal, timeoutSeconds: GONE_LIMIT_SECONDS, everySeconds: 0.1 },
+  );
+  if (gone === undefined) throw new Error('Some machines of the sandbox did not end.');
+}
+
+function stateOf(pod: ProviderPod | undefined, { wanted, pending }: Machine): MachineState {
+  if (pod === undefined) return { status: 'gone' };
+  const { endpoint, status } = pod;
+  if (wanted === 'stop') {
+    const hasEnded = pending === 0 && (status === 'stopped' || status === 'failed');
+    return { status: hasEnded ? 'stopped' : 'running' };
+  }
+  if (pending > 0 || status === 'stopped') return { status: 'starting' };
+  if (status === 'failed') return { status: 'failed' };
+  if (status !== 'running' || endpoint === undefined) return { status: 'starting' };
+  return { status: 'running', host: endpoint.host, port: endpoint.port };
+}
