@@ -10,6 +10,7 @@ const HINTS = {
   too_large: 'Send less in one call: put long scripts in a file and use sync_files.',
   unsupported: 'Choose another way; this one cannot work here.',
   config_missing: 'The operator must set the named variable and restart.',
+  key_unusable: 'The user must mend the named key file or load it into the SSH agent.',
   insufficient_credit:
     'Ask the user to add credit at the provider, or choose a cheaper offer.',
   auth_rejected: 'The provider refused the API key. Ask the operator.',
@@ -103,6 +104,7 @@ export class InputError extends AppError<
 /** The operator can fix it. */
 export class ConfigError extends AppError<
   | 'config_missing'
+  | 'key_unusable'
   | 'auth_rejected'
   | 'insufficient_credit'
   | 'state_unwritable'

@@ -2,18 +2,40 @@ import { z } from 'zod';
 import type { CallOptions } from './call.ts';
 import { podIdSchema } from './ids.ts';
 
-/** How to reach a pod by SSH. Host keys are filed under `podId`, so a reused address never confuses two pods. */
-export const sshEndpointSchema = z.object({
-  podId: podIdSchema,
+/** One SSH server: its address, who we are there, and how it proves that it is itself. */
+const sshTargetSchema = z.object({
   host: z.string().min(1),
   port: z.int().min(1).max(65_535),
   user: z.string().min(1),
-  /** A proxy carries a shell only; direct also carries exec and copies. */
-  route: z.enum(['direct', 'proxy']),
-  /** Path of the private key on this machine; absent: the agent of the person. */
+  /** Path of the private key on this machine: this key and no other, from the file or from the agent. */
   keyPath: z.string().exactOptional(),
+  /** Without `keyPath`: tried in this order as far as they exist, after what the agent holds. Absent: the agent alone. */
+  keyPaths: z.array(z.string()).exactOptional(),
+  /** Without `keyPath`: of the agent only the keys of `keyPaths` are offered. */
+  identitiesOnly: z.boolean().exactOptional(),
+  /** Socket of the SSH agent. Absent: the one of the person. Empty: none. */
+  agentSocket: z.string().exactOptional(),
   /** Base64 of the host's public key blob where the provider told it; then nothing else is accepted. */
   hostKey: z.string().exactOptional(),
+  /** The same from the person's known_hosts: one of these, or it is another machine. */
+  knownHostKeys: z.array(z.string()).exactOptional(),
+  /** Never accepted. */
+  revokedHostKeys: z.array(z.string()).exactOptional(),
+});
+export type SshTarget = Readonly<z.output<typeof sshTargetSchema>>;
+
+/** How to reach a pod by SSH. Host keys are filed under `podId`, so a reused address never confuses two pods. */
+export const sshEndpointSchema = z.object({
+  podId: podIdSchema,
+  ...sshTargetSchema.shape,
+  /** Tried once after `user` was clearly denied. Only where nobody chose `user`. */
+  secondUser: z.string().min(1).exactOptional(),
+  /** Machines on the way, nearest first. */
+  via: z.array(sshTargetSchema).exactOptional(),
+  /** A program of the person's own ssh configuration that carries the connection to the first machine of the way. */
+  proxyCommand: z.string().min(1).exactOptional(),
+  /** A proxy carries a shell only; direct also carries exec and copies. */
+  route: z.enum(['direct', 'proxy']),
   /** Absolute. Absent: found on the pod (`/workspace` where it exists, else the home). */
   workFolder: z.string().exactOptional(),
 });
