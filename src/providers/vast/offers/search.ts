@@ -1,0 +1,139 @@
+import type { CallOptions, Clock } from '../../../core/call.ts';
+import { ProviderError } from '../../../core/errors.ts';
+import { localPartOf, type OfferId } from '../../../core/ids.ts';
+import type { Offer, OfferQuery } from '../../../core/offer.ts';
+import { MAX_ROWS, planSearch, type SearchPlan, searchBody } from './body.ts';
+import { type FieldConditions, NO_FILTER } from './filter.ts';
+import { parseVastQuery } from './query.ts';
+import { isRawRow, type RawRow, readRow } from './row.ts';
+import { keepsConditions } from './row-match.ts';
+import { type OfferTerms, toOffer } from './to-offer.ts';
+
+/** What the search needs of a client: one `POST /api/v0/bundles/`, the rows under `offers` as they came. */
+export interface VastSearch {
+  search(
+    body: Readonly<Record<string, unknown>>,
+    options: CallOptions,
+  ): Promise<readonly unknown[]>;
+  /** With it, the end date of an offer counts too. */
+  readonly clock?: Clock | undefined;
+  /** Told how many rows of an answer were left out because they cannot be read or have a price that cannot be true. */
+  readonly onSkipped?: ((rows: number) => void) | undefined;
+}
+
+/** Ten searches a minute are allowed; one find may make a second for relaxations. */
+const MAX_PAGES = 4;
+/** As many as any caller can show. */
+const ENOUGH = 50;
+/** The smallest cap anybody has seen. */
+const SMALLEST_CAP = 64;
+const PRICE_STEP = 2e-6;
+
+/**
+ * Offers that keep every condition of `query` that Vast.ai knows and of its `vastQuery`, cheapest first. Where an answer may have
+ * been cut (64 rows, or another round number), asks on from its highest price, until enough are found or four answers are in:
+ * what is left out is always dearer than what is shown. Rows that cannot be read are left out. Throws `invalid_input` for a
+ * `vastQuery` that cannot be read, `provider_contract` when no row of an answer can.
+ */
+export async function listVastOffers(
+  port: VastSearch,
+  query: OfferQuery,
+  options: CallOptions,
+): Promise<readonly Offer[]> {
+  const filter = query.vastQuery === undefined ? NO_FILTER : parseVastQuery(query.vastQuery);
+  const plan = planSearch(query, filter);
+  if (plan === undefined) return [];
+  const found = new Map<string, Offer>();
+  const terms = termsOf(port, query);
+  const seen = new Set<unknown>();
+  let more: FieldConditions = new Map();
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const rows = await port.search(searchBody(plan, more), options);
+    const fresh = rows.filter(isRawRow).filter((row) => !seen.has(idOf(row)));
+    const offers = fresh.flatMap((row) => {
+      seen.add(idOf(row));
+      const offer = toOffer(row, terms);
+      return offer === undefined ? [] : [{ row, offer }];
+    });
+    if (rows.length > 0 && !rows.some((row) => readRow(row) !== undefined)) throw unreadable();
+    if (fresh.length > offers.length) port.onSkipped?.(fresh.length - offers.length);
+    for (const { row, offer } of offers)
+      if (keepsConditions(row, offer, plan.asked)) found.set(offer.offerId, offer);
+    if (!mayBeCut(rows.length) || fresh.length === 0) break;
+    if (plan.isWhole && found.size >= ENOUGH) break;
+    more = dearerThan(fresh, plan);
+    if (more.size === 0) break;
+  }
+  return [...found.values()].sort((a, b) => a.usdPerHour - b.usdPerHour);
+}
+
+/** One offer, priced afresh; `undefined`: gone, or no id of Vast.ai's. Verified or not, whoever owns it. */
+export async function getVastOffer(
+  port: VastSearch,
+  offerId: OfferId,
+  { diskGb, interruptible }: Pick<OfferTerms, 'diskGb' | 'interruptible'>,
+  options: CallOptions,
+): Promise<Offer | undefined> {
+  const id = localPartOf(offerId);
+  if (!/^[1-9]\d{0,14}$/.test(id)) return undefined;
+  const plan: SearchPlan = {
+    // A filter on `id` finds nothing.
+    asked: new Map([['ask_contract_id', { eq: Number(id) }]]),
+    isWhole: true,
+    priceField: interruptible ? 'min_bid' : 'dph_total',
+    diskGb,
+  };
+  const rows = await port.search(searchBody(plan), options);
+  const terms = termsOf(port, { diskGb, interruptible });
+  const row = rows.filter(isRawRow).find((candidate) => idOf(candidate) === Number(id));
+  if (row === undefined || row['rentable'] === false || row['rented'] === true) return undefined;
+  const offer = toOffer(row, terms);
+  if (offer === undefined) throw unreadable();
+  return offer;
+}
+
+function termsOf(
+  { clock }: VastSearch,
+  { diskGb, interruptible }: Pick<OfferTerms, 'diskGb' | 'interruptible'>,
+): OfferTerms {
+  return {
+    diskGb,
+    interruptible,
+    nowSeconds: clock === undefined ? undefined : clock.now().getTime() / 1000,
+  };
+}
+
+function idOf(row: RawRow): unknown {
+  return row['ask_contract_id'] ?? row['id'];
+}
+
+function unreadable(): ProviderError {
+  return new ProviderError(
+    'provider_contract',
+    'Vast.ai answered with offers that this version cannot read.',
+  );
+}
+
+/** Nobody says how many rows come at most. A full answer is one of a round number. */
+function mayBeCut(rows: number): boolean {
+  return rows >= SMALLEST_CAP && (rows >= MAX_ROWS || rows % 50 === 0 || rows % 64 === 0);
+}
+
+/** From the highest price on, without the offers of that price that are known. Empty: the rows have no price to go on from. */
+function dearerThan(rows: readonly RawRow[], { priceField }: SearchPlan): FieldConditions {
+  const prices = rows.flatMap((row) => {
+    const price = row[priceField];
+    const id = idOf(row);
+    return typeof price === 'number' && typeof id === 'number' ? [{ price, id }] : [];
+  });
+  const highest = prices.reduce((most, { price }) => Math.max(most, price), 0);
+  if (highest <= 0) return new Map();
+  const from = highest - PRICE_STEP;
+  return new Map([
+    [priceField, { gte: from }],
+    [
+      'ask_contract_id',
+      { notin: prices.filter(({ price }) => price >= from - PRICE_STEP).map(({ id }) => id) },
+    ],
+  ]);
+}

@@ -1,0 +1,157 @@
+import { offerIdSchema } from '../../../core/ids.ts';
+import type { Offer } from '../../../core/offer.ts';
+import { vastGpuName } from './gpu-names.ts';
+import { readRow, type VastRow } from './row.ts';
+import { nominalGb } from './vram.ts';
+
+const HOURS_PER_MONTH = 720;
+/** Nothing on the market costs that much: such a price is a mistake or a trap. */
+const MAX_USD_PER_HOUR = 1000;
+
+export interface OfferTerms {
+  /** The disk that the price is for. The row must come from a search with `allocated_storage` of the same size. */
+  readonly diskGb: number;
+  readonly interruptible: boolean;
+  /** Now, as seconds since the epoch: with it the end date counts too. */
+  readonly nowSeconds?: number | undefined;
+}
+
+/**
+ * One row of a search as an offer, priced whole: GPU and the disk asked for. `undefined` for a row that cannot be read, has no
+ * disk, or has a price that cannot be true (none, zero, below zero, absurd). Pure.
+ */
+export function toOffer(row: unknown, terms: OfferTerms): Offer | undefined {
+  const read = readRow(row);
+  return read === undefined ? undefined : offerOf(read, terms);
+}
+
+function offerOf(row: VastRow, terms: OfferTerms): Offer | undefined {
+  const id = row.ask_contract_id ?? row.id;
+  const price = priceOf(row, terms);
+  const share = shareOf(row);
+  const diskGb = Math.floor(row.disk_space);
+  if (id == null || price === undefined || share === undefined || !(diskGb > 0)) return undefined;
+  if (row.num_gpus > 0 && !row.gpu_name) return undefined;
+  const reliability = row.reliability2 ?? row.reliability;
+  const hoursLeft = hoursLeftOf(row, terms.nowSeconds);
+  const warnings = warningsOf(row, price.isDearer);
+  return {
+    offerId: offerIdSchema.parse(`vast:${id}`),
+    provider: 'vast',
+    ...(row.num_gpus > 0 ? gpuOf(row) : {}),
+    gpuCount: row.num_gpus,
+    vcpu: share.vcpu,
+    ramGb: share.ramGb,
+    diskGb,
+    region: countryOf(row.geolocation) ?? 'unknown',
+    pricing: terms.interruptible ? 'interruptible' : 'on_demand',
+    usdPerHour: price.total,
+    gpuUsdPerHour: price.gpu,
+    diskUsdPerHour: price.disk,
+    usdPerHourStopped: price.disk,
+    ...amount('egressUsdPerGb', row.inet_up_cost),
+    ...amount('ingressUsdPerGb', row.inet_down_cost),
+    ...(terms.interruptible ? amount('minBidUsdPerHour', row.min_bid) : {}),
+    ...(reliability != null && reliability >= 0 && reliability <= 1 ? { reliability } : {}),
+    ...positive('cuda', row.cuda_max_good),
+    ...positive('computeCapability', row.compute_cap == null ? null : row.compute_cap / 100),
+    ...amount('downloadMbps', row.inet_down),
+    ...amount('uploadMbps', row.inet_up),
+    ...(row.machine_id == null ? {} : { machineId: String(row.machine_id) }),
+    ...(hoursLeft === undefined ? {} : { hoursLeft }),
+    ...(row.direct_port_count == null ? {} : { directSsh: row.direct_port_count >= 1 }),
+    ...(warnings.length > 0 ? { warnings } : {}),
+  };
+}
+
+interface Price {
+  readonly total: number;
+  readonly gpu: number;
+  readonly disk: number;
+  readonly isDearer: boolean;
+}
+/** The parts we know, unless the cloud itself says that the whole is dearer. */
+function priceOf(row: VastRow, { diskGb, interruptible }: OfferTerms): Price | undefined {
+  const gpu = interruptible ? row.min_bid : row.dph_base;
+  if (gpu == null || gpu <= 0 || row.storage_cost == null || row.storage_cost < 0) return undefined;
+  const disk = (diskGb * row.storage_cost) / HOURS_PER_MONTH;
+  const parts = gpu + disk;
+  const told = interruptible ? undefined : row.dph_total;
+  const isDearer = told != null && told > parts * 1.01 + 0.001;
+  const total = isDearer ? told : parts;
+  if (total > MAX_USD_PER_HOUR) return undefined;
+  return { total: micros(total), gpu: micros(gpu), disk: micros(disk), isDearer };
+}
+
+/** `cpu_ram` and `cpu_cores` are the whole machine's; the share is that of the cores, else that of the GPUs. */
+function shareOf(row: VastRow): { vcpu: number; ramGb: number } | undefined {
+  const { cpu_cores: cores, cpu_cores_effective: own, cpu_ram: ramMb, gpu_frac: frac } = row;
+  const gpuShare = frac != null && frac > 0 && frac <= 1 ? frac : 1;
+  const vcpu = own ?? (cores == null ? null : cores * gpuShare);
+  if (vcpu == null || vcpu <= 0 || ramMb == null || ramMb <= 0) return undefined;
+  const share = own != null && cores != null && cores > 0 ? Math.min(1, own / cores) : gpuShare;
+  return {
+    vcpu: Math.max(0.1, tenths(vcpu)),
+    ramGb: Math.max(0.1, tenths((ramMb * share) / 1024)),
+  };
+}
+
+function gpuOf({ gpu_name: name, gpu_ram: mb }: VastRow): Pick<Offer, 'gpu' | 'vramGb'> {
+  return {
+    gpu: vastGpuName(name ?? '') || 'unnamed GPU',
+    ...(mb != null && mb > 0 ? { vramGb: nominalGb(mb) } : {}),
+  };
+}
+
+/** "Texas, US" -> "US". It may be ", US", or no country at all. */
+export function countryOf(geolocation: string | null | undefined): string | undefined {
+  return /(?:^|[,\s])([A-Z]{2})$/i.exec(geolocation?.trim() ?? '')?.[1]?.toUpperCase();
+}
+
+function hoursLeftOf({ duration, end_date: end }: VastRow, now?: number): number | undefined {
+  const told = [
+    ...(duration == null ? [] : [duration]),
+    ...(end == null || now === undefined ? [] : [end - now]),
+  ];
+  return told.length === 0 ? undefined : tenths(Math.max(0, Math.min(...told)) / 3600);
+}
+
+function warningsOf(row: VastRow, isDearer: boolean): string[] {
+  return [
+    ...(row.verification === 'deverified'
+      ? ['Vast.ai withdrew its verification of this host.']
+      : row.verification === 'verified'
+        ? []
+        : ['Vast.ai has not verified this host.']),
+    ...(row.rentable === false ? ['It cannot be rented now.'] : []),
+    ...(row.external === true ? ['It belongs to an external provider.'] : []),
+    ...(row.direct_port_count != null && row.direct_port_count < 1
+      ? ['No open ports: SSH goes through the proxy of Vast.ai, which is slower.']
+      : []),
+    ...(countryOf(row.geolocation) === undefined ? ['Its location is not known.'] : []),
+    ...(row.gpu_arch === 'amd' ? ['AMD GPU: images for CUDA do not work on it.'] : []),
+    ...(row.cpu_arch === 'arm64' ? ['ARM processor: images for x86 do not start on it.'] : []),
+    ...(isDearer ? ['The total that Vast.ai names is above GPU and disk together.'] : []),
+  ];
+}
+
+function amount<Name extends string>(
+  name: Name,
+  value: number | null | undefined,
+): Partial<Record<Name, number>>;
+function amount(name: string, value: number | null | undefined): Record<string, number> {
+  return value != null && value >= 0 ? { [name]: value } : {};
+}
+function positive<Name extends string>(
+  name: Name,
+  value: number | null | undefined,
+): Partial<Record<Name, number>>;
+function positive(name: string, value: number | null | undefined): Record<string, number> {
+  return value != null && value > 0 ? { [name]: value } : {};
+}
+function tenths(value: number): number {
+  return Math.round(value * 10) / 10;
+}
+function micros(value: number): number {
+  return Math.round(value * 1e6) / 1e6;
+}
