@@ -78,3 +78,52 @@ export interface SeenRequest {
   readonly fault?: string | undefined;
   readonly body?: unknown;
 }
+
+export interface SandboxOptions {
+  /** How much faster its time passes; 0: it stands still until it is turned. Default 1. */
+  readonly speed?: number | undefined;
+  /** The same seed makes the same offers. */
+  readonly seed?: number | undefined;
+  readonly offers?: number | undefined;
+  /** Of the first cloud; 0: any free one, which is the default. */
+  readonly port?: number | undefined;
+  readonly faults?: readonly FaultRule[] | undefined;
+  /** How likely a fault strikes by itself at each chance: 0 to 1. */
+  readonly chaos?: number | undefined;
+  readonly apiKey?: string | undefined;
+  readonly creditUsd?: number | undefined;
+  /** `none`: machines that run at once and have nobody behind their port. Default `pods`. */
+  readonly machines?: 'pods' | 'none' | undefined;
+  /** How long machines outlive a sandbox that was killed; real seconds. */
+  readonly machineSeconds?: number | undefined;
+  /** Told of every request as it was answered. */
+  readonly onRequest?: ((request: SeenRequest) => void) | undefined;
+}
+
+export interface SandboxOrigin {
+  readonly cloud: string;
+  readonly url: string;
+  /** What to export so that a client comes here. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+/** Fake clouds that run. Dispose is `end`. */
+export interface Sandbox extends AsyncDisposable {
+  readonly origins: readonly SandboxOrigin[];
+  readonly folder: string;
+  /** Machines that a sandbox which died had left, and that were ended at the start. */
+  readonly swept: number;
+  books(): SandboxBooks;
+  requests(count?: number): readonly SeenRequest[];
+  /** Throws `invalid_input` for a kind that no cloud knows. */
+  addFault(rule: FaultRule): void;
+  /** Turns the clock forward. Seconds of the sandbox. */
+  advance(seconds: number): Promise<void>;
+  /** Ends every machine and stops serving. Answers how many machines it destroyed. */
+  end(): Promise<number>;
+}
+/** The sandbox before it is started. */
+export interface SandboxProgram {
+  readonly faultKinds: readonly (FaultKind & { readonly cloud: string })[];
+  /** Throws `config_missing` for a port that is taken. */
+  open(options: SandboxOptions): Promise<Sandbox>;
+}

@@ -37,29 +37,10 @@ export function createNoMachines(): SandboxMachines {
 }
 
 /** A port of this machine that refuses: it was free a moment ago. */
-export async function closedPort(): Promise<number> {
+async function closedPort(): Promise<number> {
   const { server, port } = await listen(createServer());
   await new Promise((resolve) => server.close(resolve));
   return port;
-}
-
-/** A port that takes connections and never says a word. */
-export async function openSilentDoor(): Promise<{ readonly port: number } & AsyncDisposable> {
-  const sockets = new Set<{ destroy(): unknown }>();
-  const { server, port } = await listen(
-    createServer((socket) => {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.once('close', () => sockets.delete(socket));
-    }),
-  );
-  return {
-    port,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
 }
 
 async function listen(server: Server): Promise<{ readonly server: Server; readonly port: number }> {

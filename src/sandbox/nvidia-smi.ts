@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { shellQuote } from '../core/shell-quote.ts';
 import type { MachineGpu } from './machines.ts';
 
@@ -9,6 +10,7 @@ export function nvidiaSmiScript(gpu: MachineGpu): string {
   const name = /^(?:NVIDIA|Tesla|Quadro)\b/.test(gpu.name)
     ? gpu.name
     : `NVIDIA ${/^(?:RTX \d|GTX)/.test(gpu.name) ? 'GeForce ' : ''}${gpu.name}`;
+  const ecc = /\b(?:[AHLBV]\d{2,3}\w?|GH200|T4|RTX A\d+|Q RTX)\b/.test(name) ? '0' : '[N/A]';
   return `#!/bin/sh
 # A made-up GPU: this machine belongs to a rehearsal.
 name=${shellQuote(name.replace(/[^\x20-\x7e]/g, '').slice(0, 80))}
@@ -16,6 +18,8 @@ count=${Math.max(0, Math.trunc(gpu.count))}
 total=${Math.max(1, Math.trunc(gpu.vramMib))}
 driver=${shellQuote(gpu.driver)}
 cuda=${shellQuote(gpu.cuda)}
+ecc=${shellQuote(ecc)}
+token=${randomBytes(4).toString('hex')}
 capability=${shellQuote(gpu.computeCapability ?? '[N/A]')}
 ${BODY}`;
 }
@@ -45,7 +49,7 @@ if [ -n "$version" ]; then
   printf 'NVIDIA-SMI version  : %s\nNVML version        : %s\nDRIVER version      : %s\nCUDA Version        : %s\n' "$driver" "\${driver%.*}" "$driver" "$cuda"
   exit 0
 fi
-uuid() { printf 'GPU-5a4db0%02x-7e1e-4a1e-9c0d-00000000%04x' "$1" "$total"; }
+uuid() { printf 'GPU-%s-7e1e-4a1e-9c0d-%08x%04x' "$token" "$total" "$1"; }
 bus() { printf '00000000:%02X:00.0' "$(($1 + 1))"; }
 wanted() { [ -z "$only" ] && return 0; case ,$only, in *,"$1",*) return 0 ;; esac; return 1; }
 if [ -n "$list" ]; then
@@ -71,7 +75,8 @@ value() {
     uuid|gpu_uuid) v=$(uuid "$2") ;;
     pci.bus_id|gpu_bus_id) v=$(bus "$2") ;;
     serial|gpu_serial|mig.mode.current|mig.mode.pending|ecc.mode.current|ecc.mode.pending) v='[N/A]' ;;
-    ecc.errors.corrected.volatile.total|ecc.errors.uncorrected.volatile.total|ecc.errors.corrected.aggregate.total|ecc.errors.uncorrected.aggregate.total|retired_pages.pending) v='[N/A]' ;;
+    ecc.errors.corrected.volatile.total|ecc.errors.uncorrected.volatile.total|ecc.errors.corrected.aggregate.total|ecc.errors.uncorrected.aggregate.total) v=$ecc ;;
+    retired_pages.pending) v='[N/A]' ;;
     memory.total) v=$total u=MiB ;;
     memory.used) v=3 u=MiB ;;
     memory.reserved) v=350 u=MiB ;;
