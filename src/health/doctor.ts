@@ -3,11 +3,18 @@ import { createHash } from 'node:crypto';
 import { access, constants, readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { CallOptions, Clock } from '../core/call.ts';
-import { InputError, isAppError } from '../core/errors.ts';
-import type { Doctor, DoctorProvider } from '../core/health.ts';
+import { InputError } from '../core/errors.ts';
+import type { Doctor } from '../core/health.ts';
 import type { ProviderName } from '../core/ids.ts';
 import type { SshIdentity } from '../core/machine.ts';
-import type { Provider, Providers } from '../core/provider.ts';
+import type { Providers } from '../core/provider.ts';
+import {
+  accountNotes,
+  checkProvider,
+  KNOWN_PROVIDERS,
+  type KnownProvider,
+  keysInVain,
+} from './accounts.ts';
 import { homeProblem, keyProblem, workspaceProblem } from './settings.ts';
 
 export interface DoctorDeps {
@@ -17,18 +24,12 @@ export interface DoctorDeps {
   readonly home: string;
   readonly workspace: string;
   /** Every provider that can be switched on, and the variable that does it. Default: those of this version. */
-  readonly knownProviders?: readonly KnownProvider[];
+  readonly knownProviders?: readonly KnownProvider[] | undefined;
+  /** Whether a variable is set in the server's environment; never its value. */
+  readonly isSet?: ((variable: string) => boolean) | undefined;
 }
-export interface KnownProvider {
-  readonly name: ProviderName;
-  /** Absent: always on. */
-  readonly keyVariable?: string | undefined;
-}
-
-const KNOWN_PROVIDERS: readonly KnownProvider[] = [{ name: 'local' }];
-
+const NO_KEY = 'No SSH key yet: it is made with the first pod, or now with fix "generate_ssh_key".';
 const TOOLS = ['ssh', 'scp', 'rsync', 'tar', 'git', 'nvidia-smi'] as const;
-const CHECK_LIMIT_SECONDS = 20;
 
 /** Looks at keys, accounts and tools. A provider that fails is shown as such and hides no other. */
 export function createDoctor(deps: DoctorDeps): Doctor {
@@ -60,7 +61,12 @@ export function createDoctor(deps: DoctorDeps): Doctor {
         ...(problem === undefined ? {} : { problem }),
       };
       const hasKey = sshKey.exists || problem !== undefined;
-      const missing = [...problems, ...missingOf(providers, hasKey, all)];
+      const missing = [
+        ...problems,
+        ...(hasKey ? [] : [NO_KEY]),
+        ...accountNotes(providers, all),
+        ...keysInVain(deps.isSet ?? (() => false)),
+      ];
       return {
         providers,
         sshKey,
@@ -73,28 +79,6 @@ export function createDoctor(deps: DoctorDeps): Doctor {
       };
     },
   };
-}
-
-async function checkProvider(
-  provider: Provider | undefined,
-  { name, keyVariable }: KnownProvider,
-  options: CallOptions,
-): Promise<DoctorProvider> {
-  if (provider === undefined) return { provider: name, configured: false, keySource: keyVariable };
-  try {
-    const signal = AbortSignal.any([
-      options.signal,
-      AbortSignal.timeout(CHECK_LIMIT_SECONDS * 1000),
-    ]);
-    const account = await provider.checkAccount({ ...options, signal });
-    return { provider: name, configured: true, ...account };
-  } catch (thrown) {
-    options.signal.throwIfAborted();
-    const problem = isAppError(thrown)
-      ? `${thrown.message} ${thrown.hint}`
-      : `It did not answer within ${CHECK_LIMIT_SECONDS} s, or failed unexpectedly.`;
-    return { provider: name, configured: true, keySource: keyVariable, reachable: false, problem };
-  }
 }
 
 /** On one provider, or on all that keep keys on the account. */
@@ -122,28 +106,6 @@ async function registerKey(
     fixed.push(`Registered our SSH key with ${at}.`);
   }
   return fixed;
-}
-
-function missingOf(
-  providers: readonly DoctorProvider[],
-  keyExists: boolean,
-  known: readonly KnownProvider[],
-): readonly string[] {
-  const missing: string[] = [];
-  if (!keyExists)
-    missing.push(
-      'No SSH key yet: it is made with the first pod, or now with fix "generate_ssh_key".',
-    );
-  for (const { provider, configured, reachable, sshKeyRegistered, problem } of providers) {
-    const variable = known.find(({ name }) => name === provider)?.keyVariable;
-    if (!configured && variable !== undefined)
-      missing.push(`${provider} is off: set ${variable} and restart the server to use it.`);
-    if (configured && reachable === false)
-      missing.push(`${provider} cannot be used: ${problem ?? 'it does not answer.'}`);
-    if (sshKeyRegistered === false)
-      missing.push(`Our SSH key is not on the ${provider} account: use fix "register_ssh_key".`);
-  }
-  return missing;
 }
 
 /** "SHA256:…" as ssh-keygen says it; `undefined` while there is no key pair. Makes nothing. */

@@ -1,9 +1,10 @@
 import type { CallOptions, Clock } from '../core/call.ts';
-import { InputError, isAppError, type RemoteError } from '../core/errors.ts';
-import type { Health } from '../core/health.ts';
+import { type AppError, InputError, isAppError, type RemoteError } from '../core/errors.ts';
+import type { BootLogs, Health } from '../core/health.ts';
 import type { JobId, PodId } from '../core/ids.ts';
 import type { Jobs } from '../core/job.ts';
 import type { Remote } from '../core/remote.ts';
+import { quoteForeign } from '../core/untrusted.ts';
 import { findingsIn } from './match.ts';
 import { POD_PROBE, type PodFacts, podFactsFrom } from './pod-probe.ts';
 import { judge } from './pod-verdict.ts';
@@ -11,13 +12,18 @@ import { judge } from './pod-verdict.ts';
 type Diagnosis = Awaited<ReturnType<Health['diagnose']>>;
 
 const PROBE_LIMIT_SECONDS = 40;
+const MAX_BOOT_LOG_CHARS = 8000;
 
-/** Says how a pod is, why a job ended, or what a text means. What cannot be looked at is `unknown`, never fine. */
-export function createHealth(deps: {
+export interface HealthDeps {
   readonly remote: Remote;
   readonly jobs: Jobs;
   readonly clock: Clock;
-}): Health {
+  /** Absent: a pod that cannot be reached is judged without what it printed. */
+  readonly bootLogs?: BootLogs | undefined;
+}
+
+/** Says how a pod is, why a job ended, or what a text means. What cannot be looked at is `unknown`, never fine. */
+export function createHealth(deps: HealthDeps): Health {
   return {
     async diagnose({ podId, jobId, text }, options) {
       if (text !== undefined) return ofText(text);
@@ -64,11 +70,7 @@ async function ofJob(jobs: Jobs, jobId: JobId, options: CallOptions): Promise<Di
   return { verdict: 'ok', facts, findings: [] };
 }
 
-async function ofPod(
-  deps: { readonly remote: Remote; readonly clock: Clock },
-  podId: PodId,
-  options: CallOptions,
-): Promise<Diagnosis> {
+async function ofPod(deps: HealthDeps, podId: PodId, options: CallOptions): Promise<Diagnosis> {
   const before = deps.clock.now().getTime() / 1000;
   let probed: PodFacts;
   try {
@@ -79,19 +81,10 @@ async function ofPod(
     probed = podFactsFrom(answer.stdout);
   } catch (thrown) {
     options.signal.throwIfAborted();
-    if (!isAppError(thrown) || !isUnreachable(thrown.code)) throw thrown;
-    return {
-      verdict: 'unknown',
-      facts: { problem: thrown.code },
-      findings: [
-        {
-          code: thrown.code,
-          class: 'network',
-          retryable: 'wait',
-          remedy: `${thrown.message} That says nothing about jobs on it. ${thrown.hint}`,
-        },
-      ],
-    };
+    if (!isAppError(thrown)) throw thrown;
+    const bootLog = await bootLogOf(deps.bootLogs, podId, options);
+    if (isUnreachable(thrown.code) || bootLog !== undefined) return ofSilent(thrown, bootLog);
+    throw thrown;
   }
   // The pod read its clock somewhere between our two readings.
   const after = deps.clock.now().getTime() / 1000;
@@ -102,6 +95,44 @@ async function ofPod(
   for (const card of gpus)
     for (const [name, value] of Object.entries(card)) flat[`gpu${card.index}.${name}`] = value;
   return { verdict, facts: flat, findings };
+}
+
+/** A pod that lets nobody in. What it printed while it booted may still tell why. */
+function ofSilent(failure: AppError, bootLog: string | undefined): Diagnosis {
+  const findings = bootLog === undefined ? [] : findingsIn(bootLog);
+  const isHost = findings.some((finding) => finding.class === 'host_fault');
+  return {
+    verdict: isHost ? 'rerent' : findings.length > 0 ? 'warn' : 'unknown',
+    facts: { problem: failure.code },
+    findings: [
+      ...findings,
+      {
+        code: failure.code,
+        class: 'network',
+        retryable: failure.code === 'pod_gone' ? 'no' : 'wait',
+        remedy: `${failure.message} That says nothing about jobs on it. ${failure.hint}`,
+      },
+    ],
+    ...(bootLog === undefined ? {} : { bootLog }),
+  };
+}
+
+/** It only adds to a diagnosis: when it cannot be had, there is one without it. */
+async function bootLogOf(
+  bootLogs: BootLogs | undefined,
+  podId: PodId,
+  options: CallOptions,
+): Promise<string | undefined> {
+  try {
+    const tail = await bootLogs?.tail(podId, options);
+    const quoted =
+      tail === undefined ? '' : quoteForeign(tail.slice(-MAX_BOOT_LOG_CHARS), MAX_BOOT_LOG_CHARS);
+    return quoted === '' ? undefined : quoted;
+  } catch (failure) {
+    options.signal.throwIfAborted();
+    if (isAppError(failure)) return undefined;
+    throw failure;
+  }
 }
 
 function isUnreachable(code: string): boolean {

@@ -1,6 +1,7 @@
 import type { Finding, JobEvidence } from '../core/job.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import type { Rule } from './rule.ts';
+import { BOOT_RULES } from './rules-boot.ts';
 import { CLOUD_RULES } from './rules-cloud.ts';
 import { FRAMEWORK_RULES } from './rules-framework.ts';
 import { LINK_RULES } from './rules-link.ts';
@@ -12,6 +13,7 @@ export const RULES: readonly Rule[] = [
   ...MACHINE_RULES,
   ...FRAMEWORK_RULES,
   ...CLOUD_RULES,
+  ...BOOT_RULES,
   ...LINK_RULES,
   ...PROGRAM_RULES,
 ];

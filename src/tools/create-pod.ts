@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { offerIdSchema, quoteIdSchema } from '../core/ids.ts';
-import { attemptSchema, quoteSchema } from '../core/lease.ts';
+import { type Attempt, attemptSchema, quoteSchema } from '../core/lease.ts';
 import { type CreateOutcome, podSchema } from '../core/pods.ts';
 import { envParam, names, secretEnvParam, text, waitParam } from './params.ts';
 import { podNext } from './pod-next.ts';
 import { briefPod, renderPod } from './pod-text.ts';
+import { attemptLine, quotePrice, quoteText } from './quote-text.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { count, duration, lines, list, type Next, oneLine, renderResult, usd } from './words.ts';
+import { count, inSentence, list, type Next, renderResult, usd } from './words.ts';
 
 const positive = z.number().positive();
 
@@ -27,7 +28,7 @@ export const createPod = defineTool({
       .describe('Instead of offerId: candidates in order.'),
     name: text(100).exactOptional(),
     image: text(500).exactOptional(),
-    template: text(200).exactOptional(),
+    template: text(200).exactOptional().describe('Hash, id or name.'),
     workload: z
       .enum(['pytorch', 'cuda', 'transformers', 'tensorflow', 'vllm', 'jax'])
       .exactOptional()
@@ -37,8 +38,8 @@ export const createPod = defineTool({
     env: envParam.default({}).describe('No secrets here.'),
     secretEnv: secretEnvParam.default([]).describe('Names only.'),
     ports: names(50).default([]).describe('Like "8888/http".'),
-    registryAuth: text(200).exactOptional().describe('Name of a credential.'),
-    volume: text(200).exactOptional(),
+    registryAuth: text(200).exactOptional().describe('Variable with user:password@host.'),
+    volume: text(200).exactOptional().describe('"ID:/mount" or "new:20:/mount" (GB).'),
     bidUsdPerHour: positive.exactOptional().describe('For interruptible offers.'),
     expectedHours: positive.exactOptional(),
     budgetUsd: positive.exactOptional().describe('The pod ends when this is spent.'),
@@ -77,19 +78,9 @@ export const createPod = defineTool({
     const { quote, pod, attempts } = result;
     return renderResult(
       result,
-      quote !== undefined &&
-        lines(
-          `Quote ${quote.quoteId}: at most ${usd(quote.usdPerHour)}/h, ${usd(quote.maxUsd)} in all for ${duration(quote.terms.ttlMinutes * 60)}, ${quote.terms.diskGb} GB disk, then ${quote.terms.onExpiry}. Valid until ${quote.expiresAt}, once.`,
-          list(
-            quote.offers.map(
-              (offer) =>
-                `${offer.offerId}: ${offer.gpu === undefined ? 'no GPU' : `${offer.gpuCount} x ${offer.gpu}`}, ${offer.region}, ${usd(offer.usdPerHour)}/h`,
-            ),
-          ),
-        ),
+      quote !== undefined && quoteText(quote),
       pod !== undefined && renderPod(pod),
-      attempts.length > 0 &&
-        `Attempts:\n${list(attempts.map((attempt) => `${attempt.offerId}: ${oneLine(attempt.reason)} (cleanup: ${attempt.cleanup})`))}`,
+      attempts.length > 0 && `Attempts:\n${list(attempts.map(attemptLine))}`,
     );
   },
 });
@@ -123,15 +114,16 @@ function resultOf(outcome: CreateOutcome) {
 function wordsOf(outcome: CreateOutcome): { summary: string; next: Next } {
   switch (outcome.status) {
     case 'needs_confirmation': {
-      const { quoteId, usdPerHour, maxUsd, terms, expiresAt } = outcome.quote;
-      const price = `${usd(usdPerHour)}/h, at most ${usd(maxUsd)} in ${duration(terms.ttlMinutes * 60)}`;
+      const { quoteId, expiresAt, notes = [] } = outcome.quote;
+      const price = quotePrice(outcome.quote);
+      const caution = notes.length === 0 ? '' : ` Tell the user also: ${notes.join(' ')}`;
       if (outcome.declined === true)
         return {
           summary: `The user declined (${price}). Nothing is rented. Ask the user before calling create_pod again.`,
           next: [{ tool: 'find_offer', why: 'Look for something the user likes better.' }],
         };
       return {
-        summary: `Nothing is rented yet. Show the user this price and ask: ${price}. The quote lives until ${expiresAt}.`,
+        summary: `Nothing is rented yet. Show the user this price and ask: ${price}. The quote lives until ${expiresAt}.${caution}`,
         next: [
           {
             tool: 'create_pod',
@@ -144,9 +136,10 @@ function wordsOf(outcome: CreateOutcome): { summary: string; next: Next } {
     case 'ready':
     case 'provisioning': {
       const { podId, usdPerHour = 0, deadlineAt } = outcome.pod;
+      const tried = outcome.attempts.length;
       const state = outcome.status === 'ready' ? 'is ready' : 'is rented and starting';
       return {
-        summary: `Pod ${podId} ${state} at ${usd(usdPerHour)}/h${deadlineAt === undefined ? '' : `, until ${deadlineAt} at the latest`}.`,
+        summary: `Pod ${podId} ${state} at ${usd(usdPerHour)}/h${deadlineAt === undefined ? '' : `, until ${deadlineAt} at the latest`}.${tried === 0 ? '' : ` ${count(tried, 'machine')} before it did not come up, see attempts.`}`,
         next: podNext(outcome.pod),
       };
     }
@@ -155,7 +148,7 @@ function wordsOf(outcome: CreateOutcome): { summary: string; next: Next } {
         ({ cleanup }) => cleanup === 'present' || cleanup === 'unknown',
       ).length;
       return {
-        summary: `No pod came up after ${count(outcome.attempts.length, 'attempt')}. ${open === 0 ? 'Nothing is left running.' : `${count(open, 'machine')} may still be charged: call list_pods.`}`,
+        summary: `No pod came up after ${count(outcome.attempts.length, 'attempt')}. ${lastReason(outcome.attempts)}${open === 0 ? 'Nothing is left running.' : `${count(open, 'machine')} may still be charged: call list_pods.`}`,
         next: [
           ...(open > 0 || outcome.pod !== undefined
             ? [{ tool: 'list_pods', why: 'See what may still be charged.', arguments: {} }]
@@ -165,4 +158,10 @@ function wordsOf(outcome: CreateOutcome): { summary: string; next: Next } {
       };
     }
   }
+}
+
+/** Why the last one failed, in our own words. */
+function lastReason(attempts: readonly Attempt[]): string {
+  const last = attempts.at(-1);
+  return last === undefined ? '' : `Last: ${inSentence(last.reason)}. `;
 }

@@ -2,11 +2,12 @@ import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { type Gate, gateSchema } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
-import { receiptSchema } from '../core/lease.ts';
+import { type Receipt, receiptSchema } from '../core/lease.ts';
 import { type DestroyOutcome, podSchema } from '../core/pods.ts';
 import { podIdParam, text, waitParam } from './params.ts';
 import { briefPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
+import { isVolumeId } from './volume-text.ts';
 import {
   count,
   duration,
@@ -58,6 +59,9 @@ export const destroy = defineTool({
           `Proof: ${inSentence(receipt.proof.how)}, read at ${receipt.proof.readAt}.`,
           receipt.artifacts.length > 0 &&
             `Files home:\n${list(receipt.artifacts.map(({ localPath, proof }) => `${localPath} (${proof})`))}`,
+          receipt.volumes !== undefined &&
+            receipt.volumes.length > 0 &&
+            `Kept and still charged:\n${list(receipt.volumes.map(keptLine))}`,
           receipt.waiver !== undefined &&
             `Waived by ${receipt.waiver.by}: ${oneLine(receipt.waiver.reason)} (${count(receipt.waiver.gates.length, 'open gate')}).`,
         ),
@@ -87,6 +91,7 @@ function resultOf(outcome: DestroyOutcome) {
 }
 
 function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next: Next } {
+  const thing = `${isVolumeId(podId) ? 'Volume' : 'Pod'} ${podId}`;
   const again = { tool: 'destroy', why: 'Try again until it is gone.', arguments: { podId } };
   switch (outcome.outcome) {
     case 'gone': {
@@ -96,18 +101,22 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
           ? ''
           : ` It ran ${duration(receipt.runtimeSeconds)} for about ${usd(receipt.estimatedUsd)}; seen gone at ${receipt.proof.readAt}.`;
       return {
-        summary: `Pod ${podId} is gone.${cost}`,
-        next: [{ tool: 'report', why: 'Read the final report.', arguments: { podId } }],
+        summary: `${thing} is gone.${cost}${keptWords(receipt)}`,
+        next: [
+          isVolumeId(podId)
+            ? { tool: 'list_pods', why: 'See what is left.', arguments: {} }
+            : { tool: 'report', why: 'Read the final report.', arguments: { podId } },
+        ],
       };
     }
     case 'present':
       return {
-        summary: `Pod ${podId} still exists although its end was ordered. Billing may go on.`,
+        summary: `${thing} still exists although its end was ordered. Billing may go on.`,
         next: [again],
       };
     case 'unknown':
       return {
-        summary: `The provider gave no reading of pod ${podId} after its end was ordered. Billing may go on.`,
+        summary: `The provider gave no reading of ${podId} after its end was ordered. Billing may go on.`,
         next: [again, { tool: 'doctor', why: 'See whether the provider answers.', arguments: {} }],
       };
     case 'blocked': {
@@ -116,7 +125,7 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
       const holdsFiles = outcome.missing.some(({ gate }) => gate !== 'job_running');
       const wayOut = holdsFiles ? ` ${GIVE_UP}` : '';
       return {
-        summary: `Pod ${podId} is kept: ${count(outcome.missing.length, 'open gate')} (${kinds}). Nothing was stopped.${said}${wayOut}`,
+        summary: `${thing} is kept: ${count(outcome.missing.length, 'open gate')} (${kinds}). Nothing was stopped.${said}${wayOut}`,
         next: gateCalls(podId, outcome.missing),
       };
     }
@@ -151,3 +160,15 @@ function gateCalls(podId: PodId, missing: readonly Gate[]): Next {
 
 const renderGate = ({ gate, jobId, path, why }: Gate): string =>
   `${gate}${jobId === undefined ? '' : ` ${jobId}`}${path === undefined ? '' : ` ${path}`}: ${why}`;
+
+type Kept = NonNullable<Receipt['volumes']>[number];
+const keptLine = ({ volumeId, sizeGb, usdPerMonth }: Kept): string =>
+  `volume ${volumeId}, ${sizeGb} GB${usdPerMonth === undefined ? '' : `, ${usd(usdPerMonth)} a month`}`;
+
+/** A volume outlives its pod and bills on: nobody may learn that from the next invoice [VO-03]. */
+function keptWords(receipt: Receipt | undefined): string {
+  const volumes = receipt?.volumes ?? [];
+  return volumes.length === 0
+    ? ''
+    : ` It leaves ${volumes.map(keptLine).join('; ')}, charged until destroyed too.`;
+}

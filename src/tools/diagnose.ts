@@ -28,15 +28,20 @@ export const diagnose = defineTool({
     verdict: z.enum(['ok', 'warn', 'rerent', 'unknown']),
     facts: z.record(z.string(), z.union([z.string(), z.number()])),
     findings: z.array(findingSchema),
+    bootLog: z.string().exactOptional(),
     ...resultShape,
   }),
   async handle(target, { health, signal, progress }) {
     exactlyOne({ podId: target.podId, jobId: target.jobId, text: target.text });
-    const { verdict, facts, findings } = await health.diagnose(target, { signal, progress });
+    const { verdict, facts, findings, bootLog } = await health.diagnose(target, {
+      signal,
+      progress,
+    });
     return {
       verdict,
       facts: { ...facts },
       findings: [...findings],
+      ...(bootLog === undefined ? {} : { bootLog }),
       summary: `${VERDICTS[verdict]} ${count(findings.length, 'finding')}.`,
       next: nextOf(verdict, target.podId, target.jobId),
     };
@@ -51,6 +56,7 @@ export const diagnose = defineTool({
           evidence !== undefined && fence(evidence, 'evidence'),
         ),
       ),
+      result.bootLog !== undefined && fence(result.bootLog, 'boot log'),
     );
   },
 });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import type { Doctor } from '../core/health.ts';
 import { providerNameSchema } from '../core/ids.ts';
+import { daysOrHours } from './offer-text.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { count, list, type Next, oneLine, renderResult, usd } from './words.ts';
 
@@ -11,6 +12,8 @@ const doctorProviderSchema = z.object({
   keySource: z.string().optional(),
   reachable: z.boolean().optional(),
   balanceUsd: z.number().optional(),
+  usdPerHour: z.number().optional(),
+  hoursLeft: z.number().optional(),
   sshKeyRegistered: z.boolean().optional(),
   problem: z.string().optional(),
 });
@@ -77,12 +80,12 @@ export const doctor = defineTool({
       result,
       list(
         result.providers.map(
-          ({ provider, configured, keySource, reachable, balanceUsd, sshKeyRegistered, problem }) =>
+          ({ provider, configured, keySource, reachable, sshKeyRegistered, problem, ...money }) =>
             [
               `${provider}: ${configured ? 'configured' : 'not configured'}`,
               keySource !== undefined && `key from ${keySource}`,
               reachable !== undefined && (reachable ? 'reachable' : 'not reachable'),
-              balanceUsd !== undefined && `balance ${usd(balanceUsd)}`,
+              balanceWords(money),
               sshKeyRegistered !== undefined &&
                 `our SSH key is ${sshKeyRegistered ? '' : 'not '}registered`,
               problem !== undefined && oneLine(problem),
@@ -105,21 +108,40 @@ export const doctor = defineTool({
 type Found = Awaited<ReturnType<Doctor['check']>>;
 /** A cloud without a key is a choice, and a key is made when the first pod needs it: neither is a fault. */
 function summaryOf(
-  { providers, missing, fixed, sshKey }: Found,
+  { providers, problems = [], fixed, sshKey }: Found,
   usable: Found['providers'],
 ): string {
-  const names = (some: Found['providers']): string =>
-    some.map(({ provider }) => provider).join(', ');
+  const names = usable.map((each) => [each.provider, balanceWords(each)].filter(isSaid).join(', '));
   const off = providers.filter(({ configured }) => !configured);
-  const makesKey = !sshKey.exists && sshKey.problem === undefined;
-  const faults = missing.length - off.length - (makesKey ? 1 : 0);
+  const broken = providers.filter(
+    ({ configured, reachable, problem }) =>
+      configured && (reachable === false || problem !== undefined),
+  );
+  const faults = problems.length + broken.length;
   return [
-    `Usable: ${names(usable) || 'nothing'}.`,
-    off.length > 0 && `Off for want of an API key: ${names(off)}.`,
-    makesKey && 'The first pod makes our SSH key.',
+    `Usable: ${names.join('; ') || 'nothing'}.`,
+    off.length > 0 &&
+      `Off for want of an API key: ${off.map(({ provider, keySource }) => `${provider}${keySource === undefined ? '' : ` (${keySource})`}`).join(', ')}.`,
+    !sshKey.exists && sshKey.problem === undefined && 'The first pod makes our SSH key.',
     faults > 0 ? `${count(faults, 'problem')}, see missing.` : 'No problems.',
     fixed.length > 0 && `${count(fixed.length, 'thing')} fixed.`,
   ]
-    .filter((part) => part !== false)
+    .filter(isSaid)
     .join(' ');
 }
+
+/** Money of one account: what is there, and how long it lasts at what runs now. */
+function balanceWords({
+  balanceUsd,
+  usdPerHour,
+  hoursLeft,
+}: Pick<Found['providers'][number], 'balanceUsd' | 'usdPerHour' | 'hoursLeft'>): string | false {
+  if (balanceUsd === undefined) return false;
+  const lasts =
+    hoursLeft === undefined || usdPerHour === undefined
+      ? ''
+      : `, lasts ${daysOrHours(hoursLeft)} at ${usd(usdPerHour)}/h`;
+  return `balance ${usd(balanceUsd)}${lasts}`;
+}
+
+const isSaid = (part: string | false): part is string => part !== false;

@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { providerNameSchema } from '../core/ids.ts';
 import { type Offer, offerSchema } from '../core/offer.ts';
+import { offerLine } from './offer-text.ts';
 import { names, text } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { count, list, type Next, oneLine, renderResult, usd } from './words.ts';
 
 const positive = z.number().positive();
+/** An offer is one line, and none of it may be cut off. */
+const LINE_CHARS = 900;
 
 export const findOffer = defineTool({
   name: 'find_offer',
@@ -46,6 +49,7 @@ export const findOffer = defineTool({
       }),
     ),
     snapshotAt: z.string(),
+    notes: z.array(z.string()).exactOptional(),
     ...resultShape,
   }),
   async handle(input, { offers, signal, progress }) {
@@ -58,10 +62,11 @@ export const findOffer = defineTool({
         ? `No offer matches.${found.relaxations.length > 0 ? ' See relaxations for the filter to drop.' : ''}${gap}`
         : best.rehearsal === true
           ? `No GPU offer matches. What is left is a rehearsal without a GPU: ${best.offerId} on this machine, free, for trying the steps only. Tell the user.${gap}`
-          : `${count(found.offers.length, 'offer')}; the cheapest is ${best.offerId} at ${usd(best.usdPerHour)}/h. A reading at ${found.snapshotAt}, not a reservation.${gap}`;
+          : `${count(found.offers.length, 'offer')}, best first: ${best.offerId} at ${usd(best.usdPerHour)}/h in all. A reading at ${found.snapshotAt}, not a reservation.${gap}`;
     return {
-      ...found,
       offers: [...found.offers],
+      snapshotAt: found.snapshotAt,
+      ...(found.notes === undefined ? {} : { notes: [...found.notes] }),
       applied: Object.fromEntries(
         Object.entries(found.applied).map(([name, value]) => [
           name,
@@ -75,29 +80,19 @@ export const findOffer = defineTool({
         ...(error === undefined ? {} : { error }),
       })),
       summary,
-      next: nextCalls(best, found.relaxations[0]?.drop, failed.length > 0),
+      next: nextCalls(input, best, found.relaxations[0]?.drop, failed.length > 0),
     };
   },
   render(result) {
     return renderResult(
       result,
       list(
-        result.offers.map((offer) =>
-          [
-            `${offer.offerId}: ${offer.gpu === undefined ? 'no GPU' : `${offer.gpuCount} x ${offer.gpu}`}`,
-            offer.vramGb !== undefined && `${offer.vramGb} GB VRAM`,
-            `${offer.vcpu} vCPU, ${offer.ramGb} GB RAM, ${usd(offer.usdPerHour)}/h, ${offer.pricing}`,
-            offer.region,
-            offer.reliability !== undefined && `reliability ${offer.reliability.toFixed(3)}`,
-            offer.downloadMbps !== undefined && `${offer.downloadMbps} Mbps`,
-            offer.rehearsal === true && offer.why === undefined && 'rehearsal',
-            offer.why,
-          ]
-            .filter((part) => part !== false && part !== undefined)
-            .join(', '),
-        ),
+        result.offers.map((offer) => `${offer.offerId}: ${offerLine(offer)}`),
         50,
+        LINE_CHARS,
       ),
+      result.notes !== undefined && list(result.notes),
+      `Filters in force: ${appliedWords(result.applied)}`,
       list(
         result.relaxations.map(
           ({ drop, wouldMatch }) => `without ${drop}: ${count(wouldMatch, 'offer')}`,
@@ -112,37 +107,66 @@ export const findOffer = defineTool({
   },
 });
 
-function nextCalls(best: Offer | undefined, drop: string | undefined, someFailed: boolean): Next {
-  if (best !== undefined)
+/** What a price depends on goes with the call, so that what is rented is what was shown. */
+interface Asked {
+  readonly diskGb: number;
+  readonly expectedHours?: number | undefined;
+}
+function nextCalls(
+  { diskGb, expectedHours }: Asked,
+  best: Offer | undefined,
+  drop: string | undefined,
+  someFailed: boolean,
+): Next {
+  if (best === undefined)
+    return [
+      {
+        tool: 'find_offer',
+        why:
+          drop === undefined
+            ? 'Search again with fewer filters.'
+            : `Search again without ${oneLine(drop, 80)}, if the user agrees.`,
+      },
+      ...(someFailed
+        ? [{ tool: 'doctor', why: 'See why a provider did not answer.', arguments: {} }]
+        : []),
+    ];
+  const { offerId, minBidUsdPerHour, rehearsal } = best;
+  if (rehearsal === true)
     return [
       {
         tool: 'create_pod',
-        why:
-          best.rehearsal === true
-            ? 'Only to rehearse on this machine: it has no GPU.'
-            : 'Rent an offer after the user has seen the price.',
-        arguments: { offerId: best.offerId },
+        why: 'Only to rehearse on this machine: it has no GPU.',
+        arguments: { offerId },
       },
-      ...(best.rehearsal === true
-        ? [
-            {
-              tool: 'ssh_profile',
-              why: 'A GPU machine that the user already has can be used.',
-              arguments: { action: 'list' },
-            },
-          ]
-        : []),
+      {
+        tool: 'ssh_profile',
+        why: 'A GPU machine that the user already has can be used.',
+        arguments: { action: 'list' },
+      },
     ];
   return [
     {
-      tool: 'find_offer',
+      tool: 'create_pod',
       why:
-        drop === undefined
-          ? 'Search again with fewer filters.'
-          : `Search again without ${oneLine(drop, 80)}, if the user agrees.`,
+        minBidUsdPerHour === undefined
+          ? 'Rent an offer after the user has seen the price.'
+          : 'Rent it after the user chose a bid: this is the lowest, and the lowest is outbid first.',
+      arguments: {
+        offerId,
+        diskGb,
+        ...(minBidUsdPerHour === undefined ? {} : { bidUsdPerHour: minBidUsdPerHour }),
+        ...(expectedHours === undefined ? {} : { expectedHours }),
+      },
     },
-    ...(someFailed
-      ? [{ tool: 'doctor', why: 'See why a provider did not answer.', arguments: {} }]
-      : []),
   ];
+}
+
+function appliedWords(
+  applied: Readonly<Record<string, string | number | boolean | string[]>>,
+): string {
+  return Object.entries(applied)
+    .filter(([, value]) => !Array.isArray(value) || value.length > 0)
+    .map(([name, value]) => `${name} ${oneLine(String(value), 120)}`)
+    .join(', ');
 }

@@ -20,14 +20,20 @@ export const getPod = defineTool({
   output: z.object({ pod: podSchema, reached: z.boolean(), ...resultShape }),
   async handle({ podId, ...request }, { pods, signal, progress }) {
     const { pod, reached } = await pods.get(podId, request, { signal, progress });
+    const instead =
+      pod.podId === podId
+        ? ''
+        : `Pod ${podId} did not come up and was replaced, as the quote allowed. `;
+    const replaced =
+      pod.replacedBy === undefined ? '' : ` Pod ${pod.replacedBy} was rented in its place.`;
     const stage = pod.status === 'provisioning' && pod.stage !== undefined ? ` (${pod.stage})` : '';
-    const waited =
-      request.waitFor === undefined || reached ? '' : ` It is not ${request.waitFor} yet.`;
+    const { waitFor } = request;
+    const waited = waitFor === undefined || reached ? '' : ` It is not ${waitFor} yet.`;
     const money = pod.spentUsd === undefined ? '' : ` ${usd(pod.spentUsd)} spent so far.`;
     return {
       pod,
       reached,
-      summary: `Pod ${pod.podId} is ${pod.status}${stage}.${waited}${money}`,
+      summary: `${instead}Pod ${pod.podId} is ${pod.status}${stage}.${replaced}${waited}${money}`,
       next: podNext(pod),
     };
   },

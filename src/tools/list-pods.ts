@@ -9,6 +9,7 @@ import { unfetchedOf } from '../core/unfetched.ts';
 import { firstThings } from './pod-next.ts';
 import { briefPod, renderPod } from './pod-text.ts';
 import { defineTool, resultShape, type ToolContext } from './tool.ts';
+import { shownVolume, volumeLine, volumeSchema, volumeWords } from './volume-text.ts';
 import { count, lines, list, oneLine, renderResult, usd } from './words.ts';
 
 /** A look at jobs must not hold up the list. */
@@ -50,6 +51,7 @@ export const listPods = defineTool({
         balanceUsd: z.number().exactOptional(),
       }),
     ),
+    volumes: z.array(volumeSchema).exactOptional(),
     usdPerHour: z.number(),
     spentUsd: z.number(),
     ...resultShape,
@@ -75,11 +77,13 @@ export const listPods = defineTool({
         return withWork(seenThrough(pod, jobs, context.clock), jobs, allSessions, records);
       }),
     );
+    const volumes = listed.volumes ?? [];
     const failed = listed.providers.filter(({ ok }) => !ok);
     const alive = all.filter(({ status }) => status !== 'gone');
     const strange = all.filter(({ mode }) => mode === 'unmanaged').length;
     const summary = [
       `${count(alive.length, 'pod')}, burning ${usd(listed.usdPerHour)}/h; ${usd(listed.spentUsd)} spent.`,
+      volumes.length > 0 && volumeWords(volumes),
       strange > 0 && `${count(strange, 'machine')} not rented by us (unmanaged).`,
       failed.length > 0 &&
         `No answer from ${failed.map(({ provider }) => provider).join(', ')}: their pods may be missing here.`,
@@ -92,6 +96,7 @@ export const listPods = defineTool({
         ...(error === undefined ? {} : { error }),
         ...(balanceUsd === undefined ? {} : { balanceUsd }),
       })),
+      ...(listed.volumes === undefined ? {} : { volumes: volumes.map(shownVolume) }),
       usdPerHour: listed.usdPerHour,
       spentUsd: listed.spentUsd,
       summary: summary.filter((part) => part !== false).join(' '),
@@ -114,6 +119,7 @@ export const listPods = defineTool({
           list(pod.unfetched.map(({ jobId, path }) => `not home: ${path} of ${jobId}`)),
         ),
       ),
+      result.volumes !== undefined && list(result.volumes.map(volumeLine)),
       list(
         result.providers.map(
           ({ provider, ok, error, balanceUsd }) =>

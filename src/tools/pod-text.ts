@@ -1,6 +1,11 @@
 import { type Pod, podSchema } from '../core/pods.ts';
 import { duration, lines, list, oneLine, usd } from './words.ts';
 
+/** What a route means for the work. */
+const ROUTES: Readonly<Record<string, string>> = {
+  proxy: "proxy: through the cloud's own relay, which is slow for large copies",
+};
+
 /** One pod in a few lines, for people. */
 export function renderPod(pod: Pod): string {
   const { endpoint } = pod;
@@ -11,7 +16,7 @@ export function renderPod(pod: Pod): string {
     pod.deadlineAt !== undefined &&
       `Deadline: ${pod.deadlineAt}, then ${pod.onExpiry ?? 'destroy'}`,
     endpoint !== undefined &&
-      `Endpoint: ${endpoint.user}@${endpoint.host}:${endpoint.port} (${endpoint.route})`,
+      `Endpoint: ${endpoint.user}@${endpoint.host}:${endpoint.port} (${ROUTES[endpoint.route] ?? oneLine(endpoint.route, 40)})`,
     pod.workFolder !== undefined && `Work folder: ${oneLine(pod.workFolder)}`,
     pod.stages !== undefined &&
       pod.stages.length > 0 &&
@@ -26,6 +31,8 @@ export function renderPod(pod: Pod): string {
         ),
       ),
     pod.dangerClocks !== undefined && list(pod.dangerClocks),
+    pod.replaces !== undefined && `Rented in the place of ${pod.replaces}`,
+    pod.replacedBy !== undefined && `Replaced by ${pod.replacedBy}`,
     pod.problem !== undefined && `Problem reported: ${oneLine(pod.problem)}`,
     pod.observedAt !== undefined && `Last reading: ${pod.observedAt}`,
   );

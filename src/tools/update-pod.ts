@@ -27,6 +27,7 @@ export const updatePod = defineTool({
     ttlMinutes: z.number().positive().max(525_600).exactOptional().describe('From now.'),
     budgetUsd: z.number().positive().exactOptional(),
     name: text(100).exactOptional(),
+    bidUsdPerHour: z.number().positive().exactOptional(),
     adopt: z.boolean().exactOptional().describe('Take over an unmanaged machine; asks the user.'),
   }),
   output: z.object({
@@ -38,7 +39,7 @@ export const updatePod = defineTool({
     if (Object.values(request).every((value) => value === false))
       throw new InputError(
         'invalid_input',
-        'Nothing to change: give action, ttlMinutes, budgetUsd, name or adopt.',
+        'Nothing to change: give action, ttlMinutes, budgetUsd, name, bidUsdPerHour or adopt.',
       );
     const { pod, stillCharged, deadlineBefore } = await pods.update(podId, request, {
       signal,

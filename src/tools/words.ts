@@ -52,8 +52,8 @@ export function lines(...parts: readonly (string | false | undefined)[]): string
 }
 
 /** A list for people: the first `limit` lines and how many more there are. */
-export function list(items: readonly string[], limit = 20): string {
-  const shown = items.slice(0, limit).map((item) => `- ${oneLine(item)}`);
+export function list(items: readonly string[], limit = 20, maxChars = 300): string {
+  const shown = items.slice(0, limit).map((item) => `- ${oneLine(item, maxChars)}`);
   return [...shown, ...(items.length > limit ? [`- … ${items.length - limit} more`] : [])].join(
     '\n',
   );

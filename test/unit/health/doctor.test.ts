@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/core/call.ts';
-import { ConfigError } from '../../../src/core/errors.ts';
+import { ConfigError, ProviderError } from '../../../src/core/errors.ts';
 import type { ProviderName } from '../../../src/core/ids.ts';
 import type { AccountCheck, Provider } from '../../../src/core/provider.ts';
-import { createDoctor } from '../../../src/health/doctor.ts';
+import { createDoctor, type DoctorDeps } from '../../../src/health/doctor.ts';
 
 const options = { signal: new AbortController().signal };
 const BLOB = 'AAAAC3NzaC1lZDI1NTE5AAAAIJ6q3bqk2bYy0B2l5o9l9YlOQmA8w8h0bXv1c3m3xk1a';
@@ -37,10 +37,7 @@ const provider = (
   return [name, part as Provider];
 };
 const doctorOf = (...providers: [ProviderName, Provider][]) => doctorWith({}, ...providers);
-const doctorWith = (
-  settings: { home?: string; workspace?: string },
-  ...providers: [ProviderName, Provider][]
-) =>
+const doctorWith = (settings: Partial<DoctorDeps>, ...providers: [ProviderName, Provider][]) =>
   createDoctor({
     providers: new Map(providers),
     knownProviders: [
@@ -88,6 +85,63 @@ describe('doctor', () => {
     expect(seen.missing.join('\n')).toContain('generate_ssh_key');
     expect(seen.tools).toMatchObject({ tar: true });
     expect(seen.sshKey).toEqual({ path: keyPath, exists: false });
+  });
+
+  it('names exactly the clouds of this version, and keys that were set in vain', async () => {
+    const seen = await doctorWith({ knownProviders: undefined, isSet: () => true }).check(
+      {},
+      options,
+    );
+    expect(seen.providers).toEqual([
+      { provider: 'local', configured: false, keySource: undefined },
+      { provider: 'vast', configured: false, keySource: 'VAST_API_KEY' },
+    ]);
+    const missing = seen.missing.join('\n');
+    expect(missing).toContain('vast is off: set VAST_API_KEY');
+    expect(missing).toContain('RUNPOD_API_KEY is set, but this version cannot rent on RunPod.');
+    expect(missing).toContain('LAMBDA_API_KEY is set');
+    const none = await doctorWith({ knownProviders: undefined }).check({}, options);
+    expect(none.missing.join()).not.toMatch(/runpod|lambda/i);
+  });
+
+  it('says how long the balance lasts at what the whole account burns [KE-02]', async () => {
+    const pods = [0.4, 0.1].map((usdPerHour) => ({ status: 'running', usdPerHour }));
+    const listPods = async () =>
+      Promise.resolve([...pods, { status: 'stopped', usdPerHour: 9 }] as never);
+    const check = async (balanceUsd: number) => {
+      const [name, part] = provider('vast', async () =>
+        Promise.resolve({ keySource: 'VAST_API_KEY', reachable: true, balanceUsd }),
+      );
+      return doctorOf([name, { ...part, listPods }]).check({ provider: 'vast' }, options);
+    };
+    const low = await check(2);
+    expect(low.providers[0]).toMatchObject({ balanceUsd: 2, usdPerHour: 0.5, hoursLeft: 4 });
+    expect(low.missing.join()).toContain('lasts 4.0 h');
+    expect((await check(100)).missing.join()).not.toContain('lasts');
+    expect((await check(0)).missing.join()).toContain('no credit');
+  });
+
+  it('shows a balance even when the list of pods cannot be had', async () => {
+    const [name, part] = provider('vast', async () =>
+      Promise.resolve({ reachable: true, balanceUsd: 5 }),
+    );
+    const listPods = async () => Promise.reject(new ProviderError('rate_limited', 'Later.'));
+    const seen = await doctorOf([name, { ...part, listPods }]).check({ provider: 'vast' }, options);
+    expect(seen.providers[0]).toEqual({
+      provider: 'vast',
+      configured: true,
+      reachable: true,
+      balanceUsd: 5,
+    });
+  });
+
+  it('hands on what a cloud that answers complains of', async () => {
+    const seen = await doctorOf(
+      provider('vast', async () =>
+        Promise.resolve({ reachable: true, problem: 'The key lacks a permission.' }),
+      ),
+    ).check({ provider: 'vast' }, options);
+    expect(seen.missing).toContain('vast: The key lacks a permission.');
   });
 
   it('makes a key when asked, once, and shows its fingerprint', async () => {

@@ -4,6 +4,9 @@ import { diagnoseJob, findingsIn, RULES } from '../../../src/health/match.ts';
 import { FAILURE_CLASSES } from '../../../src/health/rule.ts';
 import { SAMPLES } from './samples.ts';
 
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from + 1 }, (_, index) => from + index);
+
 describe('failure rules [FA-01]', () => {
   it('each have an id of their own, a known class, a short remedy and samples', () => {
     const ids = RULES.map(({ id }) => id);
@@ -25,6 +28,28 @@ describe('failure rules [FA-01]', () => {
       expect(findingsIn(`before\n${positive}\nafter`).map(({ code }) => code)).toContain(id);
     },
   );
+
+  it('know every row of parts 2.1 and 2.2 of the catalogue', () => {
+    const rows = [...range(1, 18), ...range(20, 29)].map(
+      (row) => `D-${String(row).padStart(3, '0')}`,
+    );
+    expect(rows.filter((row) => !RULES.some(({ id }) => id === row))).toEqual([]);
+  });
+
+  it.each([
+    ['a bad key is answered with 404 (vast.md 16.2)', 'error 404: Invalid user key', 'D-001'],
+    ['no key at all', '{"error":"auth_error","msg":"This action requires login."}', 'D-001'],
+    ['an offer that is gone', 'error 404/3603: no_such_ask  Instance type by id 1', 'D-004'],
+    ['a GPU that was taken', 'Required resources are currently unavailable, state', 'D-004'],
+    ['a plain 429 (vast.md 16.3)', 'API requests too frequent: endpoint threshold=4.5', 'D-006'],
+    ['no money', '{"success":false,"error":"insufficient_credit"}', 'D-003'],
+    ['a bid', 'error 400: Please set a bid price >= 0.001.', 'D-015'],
+    ['a pod that is gone', 'error 404: Instance 12345 not found.', 'D-010'],
+    ['a container', 'Error response from daemon: failed: OCI runtime create failed: x', 'D-020'],
+    ['an image', 'pull access denied for x, repository does not exist', 'D-021'],
+  ])('know the words of Vast.ai: %s', (_what, text, id) => {
+    expect(findingsIn(text).map(({ code }) => code)).toEqual([id]);
+  });
 
   it('have only bounded repetitions, so that no line is slow', () => {
     for (const { id, pattern } of RULES) {

@@ -1,0 +1,40 @@
+import type { Attempt, Quote } from '../core/lease.ts';
+import { gpuOf } from './offer-text.ts';
+import { duration, lines, list, oneLine, usd } from './words.ts';
+
+/** The money of a quote in half a sentence: rate, what it will probably cost, what it can cost at most. */
+export function quotePrice({ usdPerHour, expectedUsd, maxUsd, terms }: Quote): string {
+  const expected =
+    expectedUsd === undefined || terms.expectedHours === undefined
+      ? ''
+      : `, about ${usd(expectedUsd)} for ${duration(terms.expectedHours * 3600)}`;
+  return `${usd(usdPerHour)}/h${expected}, at most ${usd(maxUsd)} in ${duration(terms.ttlMinutes * 60)}`;
+}
+
+/** A quote for people: money first, then what is bought with it, then what speaks against it. */
+export function quoteText(quote: Quote): string {
+  const { quoteId, terms, offers, expiresAt, notes = [] } = quote;
+  return lines(
+    `Quote ${quoteId}: ${quotePrice(quote)}, ${terms.diskGb} GB disk, then ${terms.onExpiry}. Valid until ${expiresAt}, once.`,
+    terms.bidUsdPerHour !== undefined &&
+      `Bid: ${usd(terms.bidUsdPerHour)}/h; the machine may be taken away at any time.`,
+    terms.volume !== undefined && `Volume: ${oneLine(terms.volume)}`,
+    list(
+      offers.map(
+        (offer) =>
+          `${offer.offerId}: ${gpuOf(offer)}, ${offer.region}, ${usd(offer.usdPerHour)}/h${offer.usdPerHourStopped === undefined ? '' : `, stopped ${usd(offer.usdPerHourStopped)}/h`}`,
+      ),
+    ),
+    notes.length > 0 && `Before you agree:\n${list(notes)}`,
+  );
+}
+
+/** What became of one machine that was tried. */
+export function attemptLine({ offerId, podId, stage, seconds, reason, cleanup }: Attempt): string {
+  const how = [
+    podId,
+    stage !== undefined && `reached ${oneLine(stage, 40)}`,
+    seconds !== undefined && `after ${duration(seconds)}`,
+  ].filter((part) => part !== undefined && part !== false);
+  return `${offerId}${how.length === 0 ? '' : ` (${how.join(', ')})`}: ${oneLine(reason)} (cleanup: ${cleanup})`;
+}

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { type PodId, podIdSchema } from '../core/ids.ts';
+import type { Volume } from '../core/provider.ts';
+import { count, oneLine, usd } from './words.ts';
+
+/** A disk of its own, as list_pods shows it. */
+export const volumeSchema = z.object({
+  volumeId: podIdSchema,
+  name: z.string(),
+  sizeGb: z.number(),
+  usdPerMonth: z.number().exactOptional(),
+  machineId: z.string().exactOptional(),
+  podIds: z.array(podIdSchema),
+});
+
+export function shownVolume(volume: Volume): z.output<typeof volumeSchema> {
+  const { volumeId, name, sizeGb, usdPerMonth, machineId, podIds } = volume;
+  return {
+    volumeId,
+    name,
+    sizeGb,
+    podIds: [...podIds],
+    ...(usdPerMonth === undefined ? {} : { usdPerMonth }),
+    ...(machineId === undefined ? {} : { machineId }),
+  };
+}
+
+/** A volume bills whether anybody uses it or not: how many there are, and what they cost together. */
+export function volumeWords(volumes: readonly Volume[]): string {
+  const idle = volumes.filter(({ podIds }) => podIds.length === 0);
+  const known = volumes.every(({ usdPerMonth }) => usdPerMonth !== undefined);
+  const total = volumes.reduce((sum, { usdPerMonth = 0 }) => sum + usdPerMonth, 0);
+  const price = known ? ` for ${usd(total)} a month` : '';
+  const unused = idle.length === 0 ? '' : `, ${idle.length} attached to no pod`;
+  return `${count(volumes.length, 'volume')}${price}${unused}.`;
+}
+
+export const volumeLine = ({
+  volumeId,
+  name,
+  sizeGb,
+  usdPerMonth,
+  podIds,
+}: z.output<typeof volumeSchema>): string =>
+  `volume ${volumeId} "${oneLine(name, 80)}": ${sizeGb} GB${usdPerMonth === undefined ? '' : `, ${usd(usdPerMonth)} a month`}, ${podIds.length === 0 ? 'attached to no pod' : `attached to ${podIds.join(', ')}`}`;
+
+/** Whether this id names a volume and not a pod. */
+export const isVolumeId = (podId: PodId): boolean => podId.includes(':V.');
