@@ -5,13 +5,16 @@ import type { Secrets, SshIdentity } from '../core/machine.ts';
 import type { Offer } from '../core/offer.ts';
 import type { Ask, CreateOutcome, Pod, Pods } from '../core/pods.ts';
 import { untilAborted } from './deps.ts';
+import { createHosts } from './hosts.ts';
 import { handleOf } from './ledger.ts';
 import { checkLimits } from './limits.ts';
 import { bindingMinutes, usd } from './money.ts';
-import { type OrderDeps, type Ordered, orderPod, type Supplies } from './order.ts';
+import { type OrderDeps, type Ordered, orderPod } from './order.ts';
+import { checkPreconditions } from './preconditions.ts';
 import { freshOffers, keepQuote, priceOf, quoteFor, validQuote } from './quotes.ts';
 import { type Approval, intend, leaseFor, type Rent, readableLeases } from './rent.ts';
-import { checkTerms, secretValues } from './terms.ts';
+import { ensureKey, suppliesFor } from './supplies.ts';
+import { checkTerms } from './terms.ts';
 
 const CLEANUP_SECONDS = 60;
 
@@ -38,6 +41,7 @@ interface Approved {
 
 export function createCreation(deps: CreateDeps): Pods['create'] {
   const { clock, store, limits, providers, secrets } = deps;
+  const checks = { providers, store, clock, hosts: createHosts({ store, clock }) };
 
   async function approve(
     request: Parameters<Pods['create']>[0],
@@ -46,15 +50,15 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
     if (request.quoteId !== undefined) {
       const quote = await validQuote(store.quotes, request.quoteId, clock);
       checkTerms(quote.terms, secrets);
-      return {
-        quote,
-        approvedBy: 'quote',
-        offers: await freshOffers(providers, quote.terms, options),
-      };
+      const sold = await freshOffers(providers, quote.terms, options);
+      const { offers } = await checkPreconditions(sold, quote.terms, checks, options);
+      return { quote, approvedBy: 'quote', offers };
     }
     checkTerms(request.terms, secrets);
-    const offers = await freshOffers(providers, request.terms, options);
-    const quote = quoteFor(request.terms, offers, clock);
+    const sold = await freshOffers(providers, request.terms, options);
+    const plan = await checkPreconditions(sold, request.terms, checks, options);
+    const { offers } = plan;
+    const quote = quoteFor(plan.terms, offers, clock, plan.notes);
     // Nobody is asked for what the limits forbid; they are checked again when the intent is written.
     for (const offer of offers.slice(0, 1))
       checkLimits(
@@ -64,7 +68,8 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
         clock.now(),
       );
     if (quote.usdPerHour === 0) return { quote, approvedBy: 'free', offers };
-    if (quote.maxUsd <= (limits.autoApproveUsd ?? -1)) return { quote, approvedBy: 'auto', offers };
+    const isSmall = quote.maxUsd <= (limits.autoApproveUsd ?? -1);
+    if (isSmall && !plan.mustAsk) return { quote, approvedBy: 'auto', offers };
     const answer = await ask({ message: questionOf(quote), field: 'approve' });
     if (answer === 'accepted') return { quote, approvedBy: 'form', offers };
     await keepQuote(store, quote, clock);
@@ -80,10 +85,8 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
     isFirst: boolean,
     signal: AbortSignal,
   ): Promise<Ordered> {
-    const supplies: Supplies = {
-      sshPublicKey: await deps.identity.publicKey({ signal }),
-      secretEnv: secretValues(quote.terms, secrets),
-    };
+    const supplies = await suppliesFor(quote.terms, deps, { signal });
+    await ensureKey(providers.get(offer.provider), supplies.sshPublicKey, { signal });
     const lease = leaseFor(offer, quote, approvedBy, attempts, deps);
     signal.throwIfAborted();
     deps.creating.add(lease.leaseId);

@@ -2,10 +2,11 @@ import type { Clock } from '../core/call.ts';
 import { isAppError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
 import { poll } from '../core/poll.ts';
-import type { PodRequest, ProviderPod, Providers } from '../core/provider.ts';
+import type { ProviderPod, Providers } from '../core/provider.ts';
 import { limitOf, untilAborted } from './deps.ts';
 import { type Ledger, without } from './ledger.ts';
 import type { Observer, Reading } from './observer.ts';
+import { requestOf, type Supplies } from './request.ts';
 import type { Teardown } from './teardown.ts';
 
 const CREATION_LIMIT_SECONDS = 300;
@@ -29,11 +30,6 @@ export type Ordered =
       readonly cleanup: 'present' | 'unknown';
     };
 
-/** What the order needs and no lease may hold. Read before the intent, so that nothing but the order follows it. */
-export interface Supplies {
-  readonly sshPublicKey: string;
-  readonly secretEnv: Readonly<Record<string, string>>;
-}
 export interface OrderDeps {
   readonly providers: Providers;
   readonly clock: Clock;
@@ -54,6 +50,7 @@ const REFUSALS = new Set([
   'rate_limited',
   'auth_rejected',
   'config_missing',
+  'insufficient_credit',
   'budget_exceeded',
 ]);
 
@@ -94,32 +91,11 @@ export async function orderPod(
   return ended(lease, await teardown.end(lease, { waitSeconds: CLEANUP_SECONDS }), reason);
 }
 
-async function createPod(
-  lease: Lease,
-  { sshPublicKey, secretEnv }: Supplies,
-  deps: OrderDeps,
-): Promise<ProviderPod> {
+async function createPod(lease: Lease, supplies: Supplies, deps: OrderDeps): Promise<ProviderPod> {
   const provider = deps.providers.get(lease.provider);
   if (provider === undefined) throw new Error('The provider went away.');
   const signal = limitOf(CREATION_LIMIT_SECONDS);
-  const { terms } = lease;
-  const request: PodRequest = {
-    offerId: lease.offer.offerId,
-    label: lease.label,
-    diskGb: terms.diskGb,
-    sshPublicKey,
-    maxUsdPerHour: lease.usdPerHour,
-    deadlineAt: lease.deadlineAt,
-    onExpiry: terms.onExpiry,
-    image: terms.image,
-    template: terms.template,
-    workload: terms.workload,
-    setup: terms.setup,
-    env: { ...terms.env, ...secretEnv },
-    ports: terms.ports,
-    bidUsdPerHour: terms.bidUsdPerHour,
-  };
-  return untilAborted(provider.createPod(request, { signal }), signal);
+  return untilAborted(provider.createPod(requestOf(lease, supplies), { signal }), signal);
 }
 
 async function afterFailure(lease: Lease, failure: unknown, deps: OrderDeps): Promise<Ordered> {

@@ -6,6 +6,7 @@ import type { Quote, Terms } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
 import type { Provider, Providers } from '../core/provider.ts';
 import type { Collections, Store } from '../core/store.ts';
+import { costNotes } from './cost-notes.ts';
 import { bindingMinutes, minutesAfter, usdFor } from './money.ts';
 import { EVERYTHING } from './offer-filter.ts';
 import { cannotRentOn } from './offers.ts';
@@ -22,11 +23,21 @@ export function priceOf(offer: Offer, { bidUsdPerHour }: Terms): number {
   return bidUsdPerHour ?? offer.usdPerHour;
 }
 
-/** Binds offers, price, disk, deadline and budget for five minutes. Throws `budget_exceeded` when the budget buys nothing. */
-export function quoteFor(terms: Terms, offers: readonly Offer[], clock: Clock): Quote {
+/**
+ * Binds offers, price, disk, deadline and budget for five minutes, with what the offers cost beside their price among the notes.
+ * Throws `budget_exceeded` when the budget buys nothing.
+ */
+export function quoteFor(
+  terms: Terms,
+  offers: readonly Offer[],
+  clock: Clock,
+  notes: readonly string[] = [],
+): Quote {
   const now = clock.now();
   checkTtl(terms.ttlMinutes);
   const usdPerHour = Math.max(...offers.map((offer) => priceOf(offer, terms)));
+  const { expectedHours } = terms;
+  const shown = [...new Set([...notes, ...costNotes(terms, offers)])];
   const most = offers.map((offer) => {
     const price = priceOf(offer, terms);
     return usdFor(bindingMinutes(terms, price), price);
@@ -41,7 +52,11 @@ export function quoteFor(terms: Terms, offers: readonly Offer[], clock: Clock): 
     terms: { ...terms, offerIds: offers.map(({ offerId }) => offerId) },
     usdPerHour,
     maxUsd: Math.max(...most),
+    ...(expectedHours === undefined
+      ? {}
+      : { expectedUsd: Math.min(usdFor(expectedHours * 60, usdPerHour), Math.max(...most)) }),
     offers: [...offers],
+    ...(shown.length === 0 ? {} : { notes: shown }),
     createdAt: now.toISOString(),
     expiresAt: minutesAfter(now, QUOTE_MINUTES),
   };

@@ -2,6 +2,8 @@ import { ConfigError, InputError } from '../core/errors.ts';
 import type { Terms } from '../core/lease.ts';
 import type { Secrets } from '../core/machine.ts';
 import { Redactor } from '../core/redact.ts';
+import { registryLoginOf } from './registry.ts';
+import { given, planOf } from './request.ts';
 
 const SETUP_LIMIT_BYTES = 16_384;
 const SECRET_NAME =
@@ -16,8 +18,8 @@ const NOT_A_VALUE = new Set(['null', 'undefined', 'None']);
  */
 export function checkTerms(terms: Terms, secrets: Secrets): void {
   const { image, template, workload, setup = '', env, secretEnv } = terms;
-  if ([image, template, workload].filter((choice) => choice !== undefined).length > 1)
-    invalid('Give only one of image, template and workload.');
+  const choices = [image, template, workload].filter((choice) => given(choice) !== undefined);
+  if (choices.length > 1) invalid('Give only one of image, template and workload.');
   checkPodName(terms.name);
   if (Buffer.byteLength(setup) > SETUP_LIMIT_BYTES)
     throw new InputError('too_large', `setup is larger than ${SETUP_LIMIT_BYTES} bytes.`, {
@@ -33,7 +35,10 @@ export function checkTerms(terms: Terms, secrets: Secrets): void {
     if (looksSecret(value) || (SECRET_NAME.test(name) && value.length >= 8)) refuse(`env ${name}`);
   }
   for (const name of secretEnv) checkName(name, 'secretEnv');
+  planOf(terms);
   secretValues(terms, secrets);
+  const registryAuth = given(terms.registryAuth);
+  if (registryAuth !== undefined) registryLoginOf(registryAuth, secrets);
 }
 
 /** Throws `invalid_input` for a name that a list could not show on one line. */

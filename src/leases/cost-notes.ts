@@ -1,0 +1,54 @@
+import type { Terms } from '../core/lease.ts';
+import type { Offer } from '../core/offer.ts';
+import { bindingMinutes, usd } from './money.ts';
+
+/** As cheap as not to mention, US dollars per GB. */
+const SMALL_EGRESS_USD = 0.002;
+/** A run takes longer than it was thought to (OF-16). */
+export const SPARE_TIME = 1.5;
+
+/** What these offers cost beside the hourly price, and clocks that end them before the terms do (OF-16, OF-20, CO-09). */
+export function costNotes(terms: Terms, offers: readonly Offer[]): readonly string[] {
+  const many = offers.length > 1;
+  return offers.flatMap((offer) =>
+    notesOf(terms, offer).map((note) => (many ? `${offer.offerId}: ${note}` : capital(note))),
+  );
+}
+
+function notesOf(terms: Terms, offer: Offer): readonly string[] {
+  const { expectedHours } = terms;
+  const usdPerHour = terms.bidUsdPerHour ?? offer.usdPerHour;
+  const plannedHours = bindingMinutes(terms, usdPerHour) / 60;
+  const { hoursLeft, egressUsdPerGb = 0, usdPerHourStopped } = offer;
+  const wantedHours =
+    expectedHours === undefined ? plannedHours : Math.max(plannedHours, expectedHours * SPARE_TIME);
+  return [
+    ...(expectedHours !== undefined && expectedHours > plannedHours + 0.001
+      ? [
+          `the pod ends after ${hours(plannedHours)} by its deadline or budget; ${hours(expectedHours)} are expected.`,
+        ]
+      : []),
+    ...(hoursLeft !== undefined && hoursLeft < wantedHours
+      ? [`its owner ends every rental in ${hours(hoursLeft)}, sooner than the pod may be needed.`]
+      : []),
+    ...(terms.onExpiry === 'stop' && usdPerHourStopped !== undefined && usdPerHour > 0
+      ? [`stopped, it goes on costing ${usd(usdPerHourStopped * 24)} a day.`]
+      : []),
+    ...(egressUsdPerGb > SMALL_EGRESS_USD
+      ? [`sending data out costs ${usd(egressUsdPerGb)} a GB on top of the price.`]
+      : []),
+    ...(offer.pricing === 'interruptible'
+      ? ['it may be taken away at any time, when somebody bids more.']
+      : []),
+    ...(offer.warnings ?? []),
+  ];
+}
+
+export function hours(count: number): string {
+  if (count < 1) return `${Math.round(count * 60)} minutes`;
+  return count < 48 ? `${Number(count.toFixed(1))} h` : `${Math.floor(count / 24)} days`;
+}
+
+function capital(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+}
