@@ -20,7 +20,14 @@ export async function runCommand(
     readonly flags: Readonly<Record<string, string>>;
   },
 ): Promise<number> {
-  const config: Config = readConfig(environment, flags);
+  // The sandbox has a port of its own: the flag of that name is no setting there.
+  const isSandbox = words[0] === 'sandbox';
+  const { port, ...others } = flags;
+  const own =
+    isSandbox && port !== undefined
+      ? [...words.slice(0, 1), '--port', port, ...words.slice(1)]
+      : words;
+  const config: Config = readConfig(environment, isSandbox ? others : flags);
   const interrupt = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(name, () => {
@@ -39,6 +46,7 @@ export async function runCommand(
       opened ??= import('./app.ts').then(({ createApp }) => createApp(config, files));
       return (await opened).services;
     },
+    sandbox: async () => (await import('./sandbox-host.ts')).sandboxOf(config, files),
     clock: systemClock,
     signal: interrupt.signal,
     version,
@@ -50,7 +58,7 @@ export async function runCommand(
     settingsFolder: environment['XDG_CONFIG_HOME'] ?? environment['APPDATA'],
   };
   try {
-    return await runCli(words, host);
+    return await runCli(own, host);
   } finally {
     await (await opened)?.[Symbol.asyncDispose]();
   }

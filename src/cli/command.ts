@@ -3,6 +3,7 @@ import type { Clock } from '../core/call.ts';
 import type { Files } from '../core/files.ts';
 import type { Doctor } from '../core/health.ts';
 import type { Pods } from '../core/pods.ts';
+import type { SandboxProgram } from '../core/sandbox.ts';
 import type { Output } from './output.ts';
 
 /** The part of the services that commands use. */
@@ -23,6 +24,8 @@ export interface CliHost {
   readonly colour: boolean;
   /** Built on the first call: commands that need nothing start nothing. */
   readonly services: () => Promise<CliServices>;
+  /** The made-up clouds, not started yet. */
+  readonly sandbox: () => Promise<SandboxProgram>;
   readonly clock: Clock;
   /** Aborts on Ctrl-C and on a polite request to end. */
   readonly signal: AbortSignal;
@@ -71,6 +74,8 @@ export interface CommandHelp {
 export interface Command extends CommandHelp {
   /** How many words may follow the name. */
   readonly positionals: { readonly min: number; readonly max: number };
+  /** What stands below the options in the help, where it must be asked for. */
+  readonly more?: (host: CliHost) => Promise<string>;
   /** Answers with the exit code: 0 only for success. */
   run(context: CommandContext): Promise<number>;
 }
@@ -103,4 +108,26 @@ export function choice<const T extends string>(
   const found = allowed.find((word) => word === given);
   if (found === undefined) throw new UsageError(`--${name} must be one of: ${allowed.join(', ')}.`);
   return found;
+}
+
+/** All values of an option that may be repeated. */
+export function texts(values: OptionValues, name: string): readonly string[] {
+  const given = values[name];
+  const list: readonly unknown[] = Array.isArray(given) ? given : [given];
+  return list.filter((value) => typeof value === 'string');
+}
+
+/** The value of an option that takes a number within bounds. */
+export function numberOf(
+  values: OptionValues,
+  name: string,
+  bounds: { readonly min: number; readonly max: number; readonly whole?: boolean },
+): number | undefined {
+  const given = text(values, name);
+  if (given === undefined) return undefined;
+  const number = given.trim() === '' ? Number.NaN : Number(given);
+  const { min, max, whole = false } = bounds;
+  if (!(number >= min && number <= max) || (whole && !Number.isInteger(number)))
+    throw new UsageError(`--${name} takes a ${whole ? 'whole ' : ''}number from ${min} to ${max}.`);
+  return number;
 }

@@ -5,6 +5,7 @@ import { destroyCommand } from './destroy.ts';
 import { doctorCommand } from './doctor.ts';
 import { overview } from './help.ts';
 import { podsCommand } from './pods.ts';
+import { sandboxCommand } from './sandbox/command.ts';
 import { watchCommand } from './watch.ts';
 
 /** Served by the entry, because they live as long as the process. */
@@ -30,6 +31,7 @@ export const SERVERS: readonly CommandHelp[] = [
 /** The one list of commands for people. */
 export const COMMANDS: readonly Command[] = [
   demoCommand,
+  sandboxCommand,
   doctorCommand,
   podsCommand,
   watchCommand,

@@ -42,7 +42,7 @@ async function run(
   out: Output,
 ): Promise<number> {
   if (beforeDashes(argv).some((word) => word === '--help' || word === '-h'))
-    return show(commandHelp(command), out);
+    return show(await helpOf(command, host), out);
   try {
     const { values, positionals } = parse(command, argv);
     return await command.run({ ...host, out, values, positionals });
@@ -104,16 +104,22 @@ function failed(thrown: unknown, signal: AbortSignal, out: Output): number {
   return EXIT_FAILED;
 }
 
-function help(
+async function help(
   words: readonly string[],
   host: CliHost,
   out: Output,
   commands: readonly Command[],
-): number {
+): Promise<number> {
   const name = words.find((word) => !word.startsWith('-'));
   if (name === undefined) return show(helpText(host.version), out);
   const found = [...SERVERS, ...commands].find((command) => command.name === name);
-  return found === undefined ? unknownCommand(name, out) : show(commandHelp(found), out);
+  return found === undefined ? unknownCommand(name, out) : show(await helpOf(found, host), out);
+}
+
+async function helpOf(command: CommandHelp | Command, host: CliHost): Promise<string> {
+  const text = commandHelp(command);
+  if (!('more' in command) || command.more === undefined) return text;
+  return `${text}\n\n${await command.more(host)}`;
 }
 
 function show(text: string, out: Output): number {

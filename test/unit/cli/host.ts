@@ -23,6 +23,7 @@ export function testHost(overrides: Partial<CliHost> = {}): TestHost {
     interactive: false,
     colour: false,
     services: async () => Promise.reject(new Error('This command needs no services.')),
+    sandbox: async () => Promise.reject(new Error('This command needs no sandbox.')),
     signal: new AbortController().signal,
     version: '1.2.3',
     nodePath: process.execPath,

@@ -1,0 +1,34 @@
+import type { FaultRule } from '../../core/sandbox.ts';
+import { UsageError } from '../command.ts';
+
+export const FAULT_SYNTAX = 'KIND[=VALUE][xTIMES][@WHERE]';
+
+/**
+ * Reads `stuck-loading@123`, `slow=30x2@route:PUT /api/v0/asks`, `wrong-gpu@machine:55`. A number alone names an offer.
+ * Throws a `UsageError` that says what was expected.
+ */
+export function faultFrom(word: string): FaultRule {
+  const [, kind, value, times, where] =
+    /^([a-z][a-z0-9-]*?)(?:=([^@]+?))?(?:x(\d+))?(?:@(.+))?$/.exec(word) ?? [];
+  if (kind === undefined)
+    throw new UsageError(`--fault takes ${FAULT_SYNTAX}, like "stuck-loading@123".`);
+  return {
+    kind,
+    ...(value === undefined ? {} : { value: asNumber(value) }),
+    ...(times === undefined ? {} : { times: Number(times) }),
+    ...(where === undefined ? {} : targetOf(where)),
+  };
+}
+
+function targetOf(where: string): Pick<FaultRule, 'offerId' | 'machineId' | 'route'> {
+  const [, name, rest = ''] = /^(offer|machine|route):(.+)$/.exec(where) ?? [];
+  if (name === 'machine') return { machineId: rest };
+  if (name === 'route') return { route: rest };
+  if (name === 'offer') return { offerId: rest };
+  return /^(?:\/|[A-Z]+ )/.test(where) ? { route: where } : { offerId: where };
+}
+
+function asNumber(text: string): number | string {
+  const number = Number(text);
+  return text.trim() === '' || !Number.isFinite(number) ? text : number;
+}

@@ -1,0 +1,4 @@
+import type { CloudMaker } from './sandbox.ts';
+
+/** The one list of made-up clouds; each gets an origin of its own. */
+export const CLOUDS: readonly CloudMaker[] = [];
