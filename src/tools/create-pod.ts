@@ -6,9 +6,9 @@ import { type CreateOutcome, podSchema } from '../core/pods.ts';
 import { envParam, names, secretEnvParam, text, waitParam } from './params.ts';
 import { podNext } from './pod-next.ts';
 import { briefPod, renderPod } from './pod-text.ts';
-import { attemptLine, quotePrice, quoteText } from './quote-text.ts';
+import { attemptsText, quotePrice, quoteText } from './quote-text.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { count, inSentence, list, type Next, renderResult, usd } from './words.ts';
+import { count, inSentence, type Next, renderResult, usd } from './words.ts';
 
 const positive = z.number().positive();
 
@@ -16,7 +16,7 @@ export const createPod = defineTool({
   name: 'create_pod',
   title: 'Rent a GPU pod',
   description:
-    'Rent a GPU pod (cloud instance) from an offer. COSTS MONEY until destroyed or ttlMinutes. Asks the user in a form; else answers needs_confirmation with a quote: show the price to the user, then call again with quoteId (its terms are used). Free pods start at once. Waits up to waitSeconds; then get_pod with waitFor "ready".',
+    'Rent a GPU pod (cloud instance) from an offer. COSTS MONEY until destroyed or ttlMinutes. Asks the user in a form; else answers needs_confirmation with a quote: show its price and notes, then call again with quoteId. A host that fails is proven gone and the next offer taken. Free pods start at once. Waits up to waitSeconds; then get_pod with waitFor "ready".',
   effect: 'spend',
   input: z.strictObject({
     offerId: offerIdSchema.exactOptional(),
@@ -80,7 +80,7 @@ export const createPod = defineTool({
       result,
       quote !== undefined && quoteText(quote),
       pod !== undefined && renderPod(pod),
-      attempts.length > 0 && `Attempts:\n${list(attempts.map(attemptLine))}`,
+      attempts.length > 0 && attemptsText(attempts),
     );
   },
 });

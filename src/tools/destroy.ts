@@ -26,7 +26,7 @@ export const destroy = defineTool({
   name: 'destroy',
   title: 'Destroy a pod',
   description:
-    'Destroy (terminate) a rented GPU pod and stop the meter; its disk is lost. Refused as "blocked" while jobs run or declared artifacts are not home and proven: fetch_artifacts first. discardUnfetched with a reason gives them up, only if the user says so. Waits up to waitSeconds: "gone" is read afresh from the provider; on "present" or "unknown" billing may go on: call again.',
+    'Destroy (terminate) a rented GPU pod (or a volume, by its id) and stop the meter; its disk is lost. Refused as "blocked" while jobs run or declared artifacts are not home and proven: fetch_artifacts first. discardUnfetched with a reason gives them up, only if the user says so. Waits up to waitSeconds: "gone" is read afresh from the provider; on "present" or "unknown" billing may go on: call again.',
   effect: 'destroy',
   input: z.strictObject({
     podId: podIdParam,

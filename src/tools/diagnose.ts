@@ -17,7 +17,7 @@ export const diagnose = defineTool({
   name: 'diagnose',
   title: 'Diagnose a pod, job or error',
   description:
-    'Why did it fail, is this GPU pod healthy? Checks a pod (GPU, memory, disk, clock) or a job, or reads an error text (CUDA out of memory, no space left, NCCL): verdict ok, warn, rerent or unknown, and findings with class, whether a retry helps, and the remedy. Free, changes nothing. Takes up to half a minute on a pod.',
+    'Why did it fail, is this GPU pod healthy? Checks a pod (GPU, memory, disk, clock) or a job, its boot log when it never came up, or an error text (CUDA out of memory, no space left, NCCL): verdict ok, warn, rerent or unknown, and findings with class, whether a retry helps, and the remedy. Free. Takes half a minute on a pod.',
   effect: 'read',
   input: z.strictObject({
     podId: podIdParam.exactOptional(),

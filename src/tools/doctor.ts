@@ -22,7 +22,7 @@ export const doctor = defineTool({
   name: 'doctor',
   title: 'Check the setup',
   description:
-    'Check the setup before renting a GPU: per configured cloud and local, whether its API key is found, the account answers, its balance, and whether our SSH key is registered; local tools and what is missing. Free. Changes something only with fix: make our SSH key, or register it on an account. Next: find_offer.',
+    'Check the setup before renting a GPU: per cloud the API key, whether the account answers, its balance and how long that lasts, whether our SSH key is on it; local tools; what is missing and the fix. Free. Changes something only with fix: make our SSH key, or register it on an account. Next: find_offer.',
   effect: 'write',
   input: z.strictObject({
     fix: z.enum(['register_ssh_key', 'generate_ssh_key']).exactOptional(),

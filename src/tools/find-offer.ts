@@ -14,10 +14,10 @@ export const findOffer = defineTool({
   name: 'find_offer',
   title: 'Find GPU offers',
   description:
-    'Search GPU machines to rent (H100, A100, RTX 4090) over all configured clouds and local rehearsal, cheapest total price first. Free, rents nothing. Prices are a snapshot, not a reservation. When nothing matches it names the one filter to relax. Next: show the user the shortlist, then create_pod.',
+    'Search GPU machines to rent (H100, A100, RTX 4090) over all configured clouds and local rehearsal, cheapest total price (disk included) first. Free, rents nothing. Prices are a snapshot, not a reservation. When nothing matches it names the one filter to relax. Next: show the user the shortlist, then create_pod.',
   effect: 'read',
   input: z.strictObject({
-    gpu: names().default([]).describe('Models, any of them: ["H100","RTX 4090"].'),
+    gpu: names().default([]).describe('Any of: H100, RTX 4090.'),
     gpuCount: z.int().positive().max(64).default(1),
     minVramGb: z.number().nonnegative().default(24).describe('Per GPU, nominal.'),
     diskGb: positive.default(64),
@@ -32,7 +32,7 @@ export const findOffer = defineTool({
     interruptible: z.boolean().default(false).describe('Cheaper, may be taken away.'),
     expectedHours: positive.exactOptional(),
     limit: z.int().min(1).max(50).default(5),
-    vastQuery: text(2000).exactOptional().describe("Vast's own filter, ANDed."),
+    vastQuery: text(2000).exactOptional().describe('Filter in the language of Vast.ai, ANDed.'),
   }),
   output: z.object({
     offers: z.array(offerSchema),

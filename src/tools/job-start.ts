@@ -20,7 +20,7 @@ export const jobStart = defineTool({
   name: 'job_start',
   title: 'Start a job',
   description:
-    'Start long work (train, fine-tune, render, benchmark) on a GPU pod that nobody has to watch: it runs under a supervisor on the pod and survives lost links and restarts. Returns within seconds. Declare every output in artifacts: destroy refuses until they are home. Costs only the pod. Next: job_wait, then fetch_artifacts.',
+    'Start long work (train, fine-tune, render, benchmark) on a GPU pod that nobody has to watch: it runs under a supervisor on the pod and survives lost links and restarts. Declare every output in artifacts: destroy refuses until they are home. Costs only the pod. Next: job_wait, then fetch_artifacts.',
   effect: 'execute',
   input: z.strictObject({
     podId: podIdParam.exactOptional(),

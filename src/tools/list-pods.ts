@@ -16,26 +16,28 @@ import { count, lines, list, oneLine, renderResult, usd } from './words.ts';
 const REFRESH_LIMIT_MS = 8_000;
 const MOST_PER_POD = 10;
 
-const podWithWorkSchema = podSchema.extend({
-  sessions: z.array(z.object({ sessionId: sessionIdSchema, state: sessionStateSchema })),
-  jobs: z.array(
-    z.object({
-      jobId: jobIdSchema,
-      name: z.string(),
-      status: jobStatusSchema,
-      exitCode: z.int().exactOptional(),
-      observedAt: z.string().exactOptional(),
-    }),
-  ),
-  unfetched: z.array(z.object({ jobId: jobIdSchema, path: z.string() })),
-});
+const podWithWorkSchema = podSchema
+  .extend({
+    sessions: z.array(z.object({ sessionId: sessionIdSchema, state: sessionStateSchema })),
+    jobs: z.array(
+      z.object({
+        jobId: jobIdSchema,
+        name: z.string(),
+        status: jobStatusSchema,
+        exitCode: z.int().exactOptional(),
+        observedAt: z.string().exactOptional(),
+      }),
+    ),
+    unfetched: z.array(z.object({ jobId: jobIdSchema, path: z.string() })),
+  })
+  .describe('As in get_pod, with sessions, jobs, unfetched.');
 export type PodWithWork = z.output<typeof podWithWorkSchema>;
 
 export const listPods = defineTool({
   name: 'list_pods',
   title: 'List pods: where was I?',
   description:
-    "Where was I? All GPU pods (instances) over all clouds, rented or the user's own, with their shell sessions, jobs and artifacts not home yet, hourly burn rate, spend, account balances, orphans and machines we do not manage. Call it first after a restart or when unsure. Free. Its `next` says what to do first.",
+    "Where was I? All GPU pods (instances) over all clouds, rented or the user's own, with their shell sessions, jobs and artifacts not home yet, volumes, hourly burn rate, spend, balances, orphans and machines we do not manage. Call it first after a restart or when unsure. Free. Its `next` says what to do first.",
   effect: 'read',
   input: z.strictObject({
     provider: providerNameSchema.exactOptional(),

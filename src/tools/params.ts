@@ -13,7 +13,7 @@ import { MAX_WAIT_SECONDS, maxBytesSchema, offsetSchema } from '../core/page.ts'
 
 /* Parameters that several tools share, each with the words a model reads. */
 
-export const podIdParam = podIdSchema.describe('From list_pods, like "vast:123".');
+export const podIdParam = podIdSchema.describe('Like "vast:123".');
 export const profileIdParam = profileIdSchema.describe('SSH profile, instead of podId.');
 export const jobIdParam = jobIdSchema.describe('From job_start.');
 export const sessionIdParam = sessionIdSchema.describe('From session_open.');

@@ -1,6 +1,6 @@
 import type { Attempt, Quote } from '../core/lease.ts';
 import { gpuOf } from './offer-text.ts';
-import { duration, lines, list, oneLine, usd } from './words.ts';
+import { duration, fence, lines, list, oneLine, usd } from './words.ts';
 
 /** The money of a quote in half a sentence: rate, what it will probably cost, what it can cost at most. */
 export function quotePrice({ usdPerHour, expectedUsd, maxUsd, terms }: Quote): string {
@@ -29,8 +29,16 @@ export function quoteText(quote: Quote): string {
   );
 }
 
-/** What became of one machine that was tried. */
-export function attemptLine({ offerId, podId, stage, seconds, reason, cleanup }: Attempt): string {
+/** What became of each machine that was tried, with the last it printed as quoted data. */
+export function attemptsText(attempts: readonly Attempt[]): string {
+  const printed = attempts.map(
+    ({ offerId, foreignText }) =>
+      foreignText !== undefined && fence(foreignText, `boot log of ${offerId}`),
+  );
+  return lines('Attempts:', list(attempts.map(attemptLine)), ...printed);
+}
+
+function attemptLine({ offerId, podId, stage, seconds, reason, cleanup }: Attempt): string {
   const how = [
     podId,
     stage !== undefined && `reached ${oneLine(stage, 40)}`,

@@ -8,7 +8,7 @@ export const sessionOpen = defineTool({
   name: 'session_open',
   title: 'Open a shell session',
   description:
-    'Open a shell (ssh terminal) on a GPU pod or on a machine of the user. Its life is on the pod: folder, environment and transcript survive lost links and restarts of this server. reuse takes the idle session that is already there. Adds no cost. Next: session_write; for work over ten minutes job_start.',
+    'Open a shell (ssh terminal) on a GPU pod or on a machine of the user. Its life is on the pod: folder, environment and transcript survive lost links and restarts of this server. reuse takes an idle one. Adds no cost. Next: session_write; for work over ten minutes job_start.',
   effect: 'execute',
   input: z.strictObject({
     podId: podIdParam.exactOptional(),
