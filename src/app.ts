@@ -12,6 +12,7 @@ import { createDoctor } from './health/doctor.ts';
 import { createHealth } from './health/health.ts';
 import { diagnoseJob } from './health/match.ts';
 import { createJobs } from './jobs/jobs.ts';
+import { createHosts } from './leases/hosts.ts';
 import { createManagedMachines } from './leases/machines.ts';
 import { createOffers } from './leases/offers.ts';
 import { createPods } from './leases/pods.ts';
@@ -107,7 +108,7 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
     processId: processIdOf(process.pid),
   });
   const services: Services = {
-    offers: createOffers({ providers, clock }),
+    offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }) }),
     pods,
     sessions,
     jobs,

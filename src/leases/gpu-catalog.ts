@@ -86,12 +86,12 @@ function lettersOf({ model, variants, form }: GpuName): string {
 /** Least number of changed letters that make one word the other. */
 function distanceOf(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);
-  for (const [line, letter] of [...one].entries()) {
+  for (let line = 0; line < one.length; line += 1) {
     const next = [line + 1];
     for (let at = 0; at < other.length; at += 1)
       next.push(
         Math.min(
-          (row[at] ?? 0) + (letter === other[at] ? 0 : 1),
+          (row[at] ?? 0) + (one[line] === other[at] ? 0 : 1),
           (row[at + 1] ?? 0) + 1,
           (next[at] ?? 0) + 1,
         ),

@@ -1,106 +1,141 @@
 import type { Offer, OfferQuery } from '../core/offer.ts';
-import { isGpuMatch } from './gpu-name.ts';
+import { gpuMatcher } from './gpu-name.ts';
 
+export type FilterName = keyof OfferQuery;
+type Test = (offer: Offer) => boolean;
 interface Filter {
-  readonly name: keyof OfferQuery;
+  readonly name: FilterName;
   readonly exemptsRehearsal: boolean;
-  isActive(query: OfferQuery): boolean;
-  matches(offer: Offer, query: OfferQuery): boolean;
+  /** `undefined`: the query does not ask for it. */
+  readonly test: (query: OfferQuery) => Test | undefined;
 }
+
+const atLeast = (
+  least: number | undefined,
+  fact: (offer: Offer) => number | undefined,
+): Test | undefined =>
+  least === undefined
+    ? undefined
+    : (offer) => {
+        const value = fact(offer);
+        return value !== undefined && value >= least;
+      };
 
 /** A fact the provider does not tell fails a filter that was asked for; reliability alone is a default and passes. */
 const FILTERS: readonly Filter[] = [
   {
     name: 'gpu',
     exemptsRehearsal: true,
-    isActive: ({ gpu }) => gpu.length > 0,
-    matches: ({ gpu, vramGb }, query) =>
-      gpu !== undefined && query.gpu.some((wanted) => isGpuMatch(wanted, gpu, vramGb)),
+    test({ gpu }) {
+      if (gpu.length === 0) return undefined;
+      const matches = gpuMatcher(gpu);
+      return (offer) => offer.gpu !== undefined && matches(offer.gpu, offer.vramGb);
+    },
   },
   {
     name: 'gpuCount',
     exemptsRehearsal: true,
-    isActive: () => true,
-    matches: (offer, { gpuCount }) => offer.gpuCount === gpuCount,
+    test:
+      ({ gpuCount }) =>
+      (offer) =>
+        offer.gpuCount === gpuCount,
   },
   {
     name: 'minVramGb',
     exemptsRehearsal: true,
-    isActive: ({ minVramGb }) => minVramGb > 0,
-    matches: ({ vramGb, gpuCount }, query) =>
-      gpuCount === 0 || (vramGb !== undefined && vramGb >= query.minVramGb),
+    test: ({ minVramGb }) =>
+      minVramGb > 0
+        ? ({ vramGb, gpuCount }) => gpuCount === 0 || (vramGb !== undefined && vramGb >= minVramGb)
+        : undefined,
   },
   {
     name: 'minCuda',
     exemptsRehearsal: true,
-    isActive: ({ minCuda }) => minCuda !== undefined,
-    matches: ({ cuda }, { minCuda = 0 }) => cuda !== undefined && cuda >= minCuda,
+    test: ({ minCuda }) => atLeast(minCuda, ({ cuda }) => cuda),
   },
   {
     name: 'diskGb',
     exemptsRehearsal: true,
-    isActive: () => true,
-    matches: (offer, { diskGb }) => offer.diskGb >= diskGb,
+    test: ({ diskGb }) => atLeast(diskGb, (offer) => offer.diskGb),
   },
   {
     name: 'maxUsdPerHour',
     exemptsRehearsal: false,
-    isActive: ({ maxUsdPerHour }) => maxUsdPerHour !== undefined,
-    matches: ({ usdPerHour }, { maxUsdPerHour = Infinity }) => usdPerHour <= maxUsdPerHour,
+    test: ({ maxUsdPerHour }) =>
+      maxUsdPerHour === undefined ? undefined : ({ usdPerHour }) => usdPerHour <= maxUsdPerHour,
   },
   {
     name: 'minReliability',
     exemptsRehearsal: false,
-    isActive: ({ minReliability }) => minReliability > 0,
-    matches: ({ reliability = 1 }, { minReliability }) => reliability >= minReliability,
+    test: ({ minReliability }) =>
+      minReliability > 0 ? ({ reliability = 1 }) => reliability >= minReliability : undefined,
   },
   {
     name: 'minDownloadMbps',
     exemptsRehearsal: true,
-    isActive: ({ minDownloadMbps }) => minDownloadMbps !== undefined,
-    matches: ({ downloadMbps }, { minDownloadMbps = 0 }) =>
-      downloadMbps !== undefined && downloadMbps >= minDownloadMbps,
+    test: ({ minDownloadMbps }) => atLeast(minDownloadMbps, ({ downloadMbps }) => downloadMbps),
   },
   {
     name: 'minVcpu',
     exemptsRehearsal: false,
-    isActive: ({ minVcpu }) => minVcpu !== undefined,
-    matches: ({ vcpu }, { minVcpu = 0 }) => vcpu >= minVcpu,
+    test: ({ minVcpu }) => atLeast(minVcpu, ({ vcpu }) => vcpu),
   },
   {
     name: 'minRamGb',
     exemptsRehearsal: false,
-    isActive: ({ minRamGb }) => minRamGb !== undefined,
-    matches: ({ ramGb }, { minRamGb = 0 }) => ramGb >= minRamGb,
+    test: ({ minRamGb }) => atLeast(minRamGb, ({ ramGb }) => ramGb),
   },
   {
     name: 'regions',
     exemptsRehearsal: false,
-    isActive: ({ regions }) => regions.length > 0,
-    matches: ({ region }, { regions }) =>
-      regions.some((wanted) => region.toLowerCase().includes(wanted.toLowerCase())),
+    test({ regions }) {
+      const wanted = regions.map(regionWords);
+      return regions.length === 0
+        ? undefined
+        : ({ region }) => {
+            const words = regionWords(region);
+            return wanted.some((words_) => words.includes(words_));
+          };
+    },
   },
   {
     name: 'interruptible',
     exemptsRehearsal: true,
-    isActive: () => true,
-    matches: ({ pricing }, { interruptible }) => (pricing === 'interruptible') === interruptible,
+    test:
+      ({ interruptible }) =>
+      ({ pricing }) =>
+        (pricing === 'interruptible') === interruptible,
   },
 ];
 
-/** The filters that shut this offer out. A rehearsal has no GPU and takes disk and network as they are. */
-export function failedFilters(offer: Offer, query: OfferQuery): readonly (keyof OfferQuery)[] {
-  return FILTERS.filter(
-    (filter) =>
-      filter.isActive(query) &&
-      !(offer.rehearsal === true && filter.exemptsRehearsal) &&
-      !filter.matches(offer, query),
-  ).map(({ name }) => name);
+/** The filters of a query, made ready for thousands of offers. */
+export interface OfferFilter {
+  passes(offer: Offer): boolean;
+  /** The filters that shut this offer out. */
+  failed(offer: Offer): readonly FilterName[];
 }
 
-/** Asks for everything that has room for the disk: what is shut out is decided, and counted, here. */
-export function withoutFilters({ vastQuery, diskGb, interruptible }: OfferQuery): OfferQuery {
-  return { ...EVERYTHING, diskGb, interruptible, vastQuery };
+/** A rehearsal has no GPU and takes disk and network as they are. */
+export function offerFilter(query: OfferQuery): OfferFilter {
+  const tests = FILTERS.flatMap(({ name, exemptsRehearsal, test }) => {
+    const own = test(query);
+    return own === undefined ? [] : { name, exemptsRehearsal, own };
+  });
+  const isShutOut = (offer: Offer, test: (typeof tests)[number]): boolean =>
+    !(offer.rehearsal === true && test.exemptsRehearsal) && !test.own(offer);
+  return {
+    passes: (offer) => !tests.some((test) => isShutOut(offer, test)),
+    failed: (offer) => tests.filter((test) => isShutOut(offer, test)).map(({ name }) => name),
+  };
+}
+
+/** Words apart, so that "us" is no part of "Russia". */
+function regionWords(region: string): string {
+  return ` ${region
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+    .join(' ')
+    .trim()} `;
 }
 
 /** `gpuCount` 0 means any number. */
@@ -113,6 +148,27 @@ export const EVERYTHING: OfferQuery = {
   regions: [],
   interruptible: false,
 };
+
+/** Small enough that no machine is shut out, and what every cloud gives. */
+const LEAST_DISK_GB = 10;
+
+/** Asks for everything of that kind: what is shut out is decided, and counted, here. */
+export function withoutFilters({ vastQuery, diskGb, interruptible }: OfferQuery): OfferQuery {
+  return {
+    ...EVERYTHING,
+    diskGb: Math.min(diskGb, LEAST_DISK_GB),
+    interruptible,
+    vastQuery,
+  };
+}
+
+/** The offer as it would be with another disk, where the cloud tells what the disk costs. */
+export function withDisk(offer: Offer, fromGb: number, toGb: number): Offer {
+  const { diskUsdPerHour, usdPerHour } = offer;
+  if (diskUsdPerHour === undefined || fromGb === toGb) return offer;
+  const disk = (diskUsdPerHour / fromGb) * toGb;
+  return { ...offer, diskUsdPerHour: disk, usdPerHour: usdPerHour - diskUsdPerHour + disk };
+}
 
 /** Every filter in force, defaults too. */
 export function appliedFilters(

@@ -1,143 +1,147 @@
 import type { CallOptions, Clock } from '../core/call.ts';
-import { toAppError } from '../core/errors.ts';
-import { PROVIDER_NAMES, type ProviderName } from '../core/ids.ts';
+import { InputError } from '../core/errors.ts';
+import type { Hosts } from '../core/host.ts';
+import type { ProviderName } from '../core/ids.ts';
 import type { Offer, OfferQuery } from '../core/offer.ts';
-import type { Offers, ProviderReading } from '../core/pods.ts';
-import type { Provider, Providers } from '../core/provider.ts';
-import { usd, usdFor } from './money.ts';
-import { appliedFilters, failedFilters, withoutFilters } from './offer-filter.ts';
-
-const PROVIDER_LIMIT_SECONDS = 30;
+import type { Offers } from '../core/pods.ts';
+import type { Providers } from '../core/provider.ts';
+import { gpusMeantBy, nearestGpus } from './gpu-catalog.ts';
+import { gpuMatcher, gpuNameOf } from './gpu-name.ts';
+import { standingOf } from './hosts.ts';
+import { appliedFilters, offerFilter, withDisk, withoutFilters } from './offer-filter.ts';
+import { type HostBook, hostOf, ranked, whyOf } from './offer-rank.ts';
+import { createSources, type SourceAnswer } from './offer-sources.ts';
+import { notesOf, plain, warningsOf } from './offer-warnings.ts';
 
 export interface OffersDeps {
   readonly providers: Providers;
   readonly clock: Clock;
+  readonly hosts: Hosts;
 }
-interface Answer {
-  readonly reading: ProviderReading;
-  readonly offers: readonly Offer[];
+interface Relaxation {
+  readonly drop: string;
+  readonly wouldMatch: number;
 }
 
-/** Asks every cloud at once. One that fails shows its error and hides nothing of the others. */
-export function createOffers({ providers, clock }: OffersDeps): Offers {
-  const ask = async (
-    name: ProviderName,
+/**
+ * Asks every cloud at once. One that fails shows its error and hides nothing of the others. Throws `invalid_input`, with the
+ * nearest names, for a GPU that nobody knows and nobody sells.
+ */
+export function createOffers({ providers, clock, hosts }: OffersDeps): Offers {
+  const sources = createSources({ providers, clock });
+
+  /** What a search that found nothing would find without one of its filters: one wide look, and one more for a query of Vast's own. */
+  const relaxed = async (
+    names: readonly ProviderName[],
     query: OfferQuery,
-    { signal }: CallOptions,
-  ): Promise<Answer> => {
-    const provider = providers.get(name);
-    if (provider === undefined)
-      return { reading: { provider: name, ok: false, error: notConfigured(name) }, offers: [] };
-    try {
-      return {
-        reading: { provider: name, ok: true },
-        offers: await boundedOffers(provider, query, signal),
-      };
-    } catch (thrown) {
-      signal.throwIfAborted();
-      const { code, message } = toAppError(thrown, signal);
-      return { reading: { provider: name, ok: false, error: `${code}: ${message}` }, offers: [] };
+    isEligible: (offer: Offer) => boolean,
+    options: CallOptions,
+  ): Promise<{
+    readonly relaxations: readonly Relaxation[];
+    readonly wide: readonly SourceAnswer[];
+  }> => {
+    const everything = withoutFilters(query);
+    const hasVastQuery = query.vastQuery !== undefined && names.includes('vast');
+    const [wide, plainVast] = await Promise.all([
+      Promise.all(names.map(async (name) => sources.ask(name, everything, options))),
+      hasVastQuery ? sources.ask('vast', { ...query, vastQuery: undefined }, options) : undefined,
+    ]);
+    const filter = offerFilter(query);
+    const counts = new Map<string, number>();
+    const count = (drop: string): void => {
+      counts.set(drop, (counts.get(drop) ?? 0) + 1);
+    };
+    for (const offer of wide.flatMap(({ offers }) => offers)) {
+      const [only, ...more] = filter.failed(withDisk(offer, everything.diskGb, query.diskGb));
+      if (only !== undefined && more.length === 0 && isEligible(offer)) count(only);
     }
+    for (const offer of plainVast?.offers ?? [])
+      if (isEligible(offer) && filter.passes(offer)) count('vastQuery');
+    const relaxations = [...counts].map(([drop, wouldMatch]) => ({ drop, wouldMatch }));
+    return { relaxations: relaxations.sort((a, b) => b.wouldMatch - a.wouldMatch), wide };
   };
 
   return {
     async find({ providers: named, limit, ...query }, options) {
+      checkWishes(query.gpu);
       const names = named.length > 0 ? [...new Set(named)] : [...providers.keys()];
       const mayRehearse = named.includes('local') || !hasCloud(providers);
       const isListed = ({ rehearsal }: Offer): boolean => rehearsal !== true || mayRehearse;
-      const answers = await Promise.all(names.map(async (name) => ask(name, query, options)));
-      const offers = answers
-        .flatMap((answer) => answer.offers)
-        .filter((offer) => isListed(offer) && failedFilters(offer, query).length === 0)
-        .sort(byOrder)
-        .slice(0, limit);
+      const [book, ...answers] = await Promise.all([
+        // What is not remembered must not hide what is sold.
+        hosts.all().catch((): HostBook => new Map()),
+        ...names.map(async (name) => sources.ask(name, query, options)),
+      ]);
+      const now = clock.now();
+      const isBlocked = (offer: Offer): boolean =>
+        book.size > 0 && standingOf(hostOf(offer, book), now) === 'blocked';
+      const filter = offerFilter(query);
+      const fitting = answers
+        .flatMap(({ offers }) => offers)
+        .filter((offer) => isListed(offer) && filter.passes(offer));
+      const free = ranked(
+        fitting.filter((offer) => !isBlocked(offer)),
+        book,
+        now,
+      );
+      const answered = answers.filter(({ reading }) => reading.ok).map(({ reading }) => reading);
+      const { relaxations, wide } =
+        free.length > 0
+          ? { relaxations: [], wide: [] }
+          : await relaxed(
+              answered.map(({ provider }) => provider),
+              query,
+              (offer) => isListed(offer) && !isBlocked(offer),
+              options,
+            );
+      if (free.length === 0 && answered.length === answers.length)
+        checkKnown(query.gpu, [...answers, ...wide]);
+      const cheapestUsd = Math.min(
+        ...free.filter(({ rehearsal }) => rehearsal !== true).map(({ usdPerHour }) => usdPerHour),
+      );
+      const notes = notesOf(query, { found: free.length > 0, blocked: fitting.filter(isBlocked) });
       return {
-        offers: offers.map((offer, rank) => ({ ...offer, why: whyOf(offer, rank, query) })),
+        offers: free.slice(0, limit).map((offer) => {
+          const warnings = warningsOf(offer, query, book, now);
+          return {
+            ...offer,
+            why: whyOf(offer, cheapestUsd, book, query),
+            ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
+          };
+        }),
         applied: { ...appliedFilters(query), providers: names, limit },
-        relaxations:
-          offers.length > 0
-            ? []
-            : countRelaxed(
-                (
-                  await Promise.all(
-                    names.map(async (name) => ask(name, withoutFilters(query), options)),
-                  )
-                )
-                  .flatMap((answer) => answer.offers)
-                  .filter(isListed),
-                query,
-              ),
+        relaxations,
         providers: answers.map(({ reading }) => reading),
-        snapshotAt: clock.now().toISOString(),
+        ...(notes.length === 0 ? {} : { notes }),
+        snapshotAt: now.toISOString(),
       };
     },
   };
-}
-
-async function boundedOffers(
-  provider: Provider,
-  query: OfferQuery,
-  signal: AbortSignal,
-): Promise<readonly Offer[]> {
-  const limit = AbortSignal.timeout(PROVIDER_LIMIT_SECONDS * 1000);
-  return provider.listOffers(query, { signal: AbortSignal.any([signal, limit]) });
 }
 
 export function hasCloud(providers: Providers): boolean {
   return [...providers.keys()].some((name) => name !== 'local' && name !== 'ssh');
 }
 
-/** A cloud that this version has no way to rent on. */
-export function cannotRentOn(name: ProviderName): string {
-  return `This version cannot rent on ${name}. What works: pods of this machine (local), and machines that the user already has (ssh_profile).`;
+/** Refuses, before anybody is asked, a wish that names no model: "RTX", "nvidia gpu". */
+function checkWishes(wishes: readonly string[]): void {
+  for (const wish of wishes) if (gpuNameOf(wish).model === '') noSuchGpu(wish);
 }
 
-function notConfigured(name: ProviderName): string {
-  return PROVIDER_NAMES.includes(name) && name !== 'local' && name !== 'ssh'
-    ? `unsupported: ${cannotRentOn(name)}`
-    : `config_missing: ${name} is not available here.`;
-}
-
-/** Real machines first, then by what they cost, then by a stable name (OF-03). */
-function byOrder(a: Offer, b: Offer): number {
-  return (
-    Number(a.rehearsal === true) - Number(b.rehearsal === true) ||
-    a.usdPerHour - b.usdPerHour ||
-    (b.reliability ?? 0) - (a.reliability ?? 0) ||
-    (a.offerId < b.offerId ? -1 : 1)
-  );
-}
-
-/** How many offers each single filter shuts out on its own (OF-05). */
-function countRelaxed(
-  offers: readonly Offer[],
-  query: OfferQuery,
-): readonly { readonly drop: string; readonly wouldMatch: number }[] {
-  const counts = new Map<string, number>();
-  for (const offer of offers) {
-    const [only, ...more] = failedFilters(offer, query);
-    if (only !== undefined && more.length === 0) counts.set(only, (counts.get(only) ?? 0) + 1);
+/** Refuses a wish that nobody knows, after all clouds were asked: what is not in our list may be sold all the same. */
+function checkKnown(wishes: readonly string[], answers: readonly SourceAnswer[]): void {
+  for (const wish of wishes) {
+    if (gpusMeantBy(wish).length > 0) continue;
+    const matches = gpuMatcher([wish]);
+    const isSold = answers.some(({ offers }) =>
+      offers.some(({ gpu, vramGb }) => gpu !== undefined && matches(gpu, vramGb)),
+    );
+    if (!isSold) noSuchGpu(wish);
   }
-  return [...counts]
-    .map(([drop, wouldMatch]) => ({ drop, wouldMatch }))
-    .sort((a, b) => b.wouldMatch - a.wouldMatch);
 }
 
-/** Our own words and the offer's numbers. */
-function whyOf(offer: Offer, rank: number, { expectedHours }: OfferQuery): string {
-  const parts = [
-    offer.rehearsal === true
-      ? 'rehearsal: no GPU, costs nothing'
-      : rank === 0
-        ? 'cheapest that fits'
-        : `${usd(offer.usdPerHour)} an hour in all`,
-    ...(offer.reliability === undefined
-      ? []
-      : [`reliability ${(offer.reliability * 100).toFixed(1)} %`]),
-    ...(offer.pricing === 'interruptible' ? ['may be taken away at any time'] : []),
-    ...(expectedHours === undefined || offer.usdPerHour === 0
-      ? []
-      : [`about ${usd(usdFor(expectedHours * 60, offer.usdPerHour))} for ${expectedHours} h`]),
-  ];
-  return parts.join(', ');
+function noSuchGpu(wish: string): never {
+  throw new InputError('invalid_input', `No GPU is known, or sold now, as "${plain(wish)}".`, {
+    hint: `Did you mean ${nearestGpus(wish).join(', ')}? Or leave gpu out and set minVramGb.`,
+  });
 }

@@ -9,7 +9,7 @@ import type { Collections, Store } from '../core/store.ts';
 import { costNotes } from './cost-notes.ts';
 import { bindingMinutes, minutesAfter, usdFor } from './money.ts';
 import { EVERYTHING } from './offer-filter.ts';
-import { cannotRentOn } from './offers.ts';
+import { cannotRentOn } from './offer-sources.ts';
 
 export const QUOTE_MINUTES = 5;
 const DAY_MS = 86_400_000;

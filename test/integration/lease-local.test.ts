@@ -5,6 +5,7 @@ import type { PodId } from '../../src/core/ids.ts';
 import { leaseSchema } from '../../src/core/lease.ts';
 import { Redactor } from '../../src/core/redact.ts';
 import type { PodsDeps } from '../../src/leases/deps.ts';
+import { createHosts } from '../../src/leases/hosts.ts';
 import { createManagedMachines } from '../../src/leases/machines.ts';
 import { createOffers } from '../../src/leases/offers.ts';
 import { createPods } from '../../src/leases/pods.ts';
@@ -62,7 +63,11 @@ it('a real pod from offer to receipt, over two server lives [RE-04] [RE-05] [TD-
   let podId: PodId;
   {
     await using server = openServer(local, 'first');
-    const found = await createOffers({ providers: server.providers, clock: systemClock }).find(
+    const found = await createOffers({
+      providers: server.providers,
+      clock: systemClock,
+      hosts: createHosts({ store: server.store, clock: systemClock }),
+    }).find(
       {
         gpu: ['H100'],
         gpuCount: 1,

@@ -3,7 +3,9 @@ import type { ProviderName } from '../../../src/core/ids.ts';
 import { type Offer, type OfferQuery, offerSchema } from '../../../src/core/offer.ts';
 import type { Provider } from '../../../src/core/provider.ts';
 import { isGpuMatch } from '../../../src/leases/gpu-name.ts';
+import { createHosts } from '../../../src/leases/hosts.ts';
 import { createOffers } from '../../../src/leases/offers.ts';
+import { createMemoryStore } from '../../../src/store/memory.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { anOffer, createFakeProvider } from '../../support/fake-provider.ts';
 
@@ -39,7 +41,11 @@ async function find(
   providers: readonly ProviderName[] = [],
   limit = 5,
 ) {
-  const offers = createOffers({ providers: new Map(clouds.map((c) => [c.name, c])), clock });
+  const offers = createOffers({
+    providers: new Map(clouds.map((c) => [c.name, c])),
+    clock,
+    hosts: createHosts({ store: createMemoryStore(), clock }),
+  });
   return offers.find({ ...QUERY, ...changes, providers, limit }, { signal });
 }
 const idsOf = ({ offers }: { offers: readonly Offer[] }) => offers.map(({ offerId }) => offerId);

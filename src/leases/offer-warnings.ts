@@ -1,0 +1,87 @@
+import type { Offer, OfferQuery } from '../core/offer.ts';
+import { hours, SPARE_TIME } from './cost-notes.ts';
+import { gpusMeantBy, namesakesOf } from './gpu-catalog.ts';
+import { blemishOf } from './hosts.ts';
+import { usd } from './money.ts';
+import { type HostBook, hostOf } from './offer-rank.ts';
+import { imageFor, troubleWith } from './workloads.ts';
+
+/** A floor that a search has unless the caller lowers it (OF-02). */
+const USUAL_RELIABILITY = 0.9;
+/** From here on sending results home is money, US dollars per GB. */
+const DEAR_EGRESS_USD = 0.02;
+const SHOWN_NAMES = 6;
+
+/** What is dangerous about an offer, in our own words; what its cloud says comes first (OF-02, OF-16, OF-18 to OF-20). */
+export function warningsOf(
+  offer: Offer,
+  query: OfferQuery,
+  book: HostBook,
+  now: Date,
+): readonly string[] {
+  const { hoursLeft, reliability, egressUsdPerGb = 0 } = offer;
+  const { expectedHours } = query;
+  const blemish = blemishOf(hostOf(offer, book), now);
+  const image = offer.rehearsal === true ? undefined : imageFor(undefined, [offer]);
+  const trouble = image === undefined ? undefined : troubleWith(image, offer);
+  return [
+    ...(offer.warnings ?? []),
+    ...(expectedHours !== undefined &&
+    hoursLeft !== undefined &&
+    hoursLeft < expectedHours * SPARE_TIME
+      ? [`its owner ends every rental in ${hours(hoursLeft)}; ${hours(expectedHours)} are expected`]
+      : []),
+    ...(reliability !== undefined && reliability < USUAL_RELIABILITY
+      ? [`reliability is below ${USUAL_RELIABILITY * 100} %`]
+      : []),
+    ...(egressUsdPerGb >= DEAR_EGRESS_USD
+      ? [`sending data out costs ${usd(egressUsdPerGb)} a GB on top`]
+      : []),
+    ...(trouble === undefined ? [] : [`even the usual image will not do: ${trouble}`]),
+    ...(blemish === undefined ? [] : [blemish]),
+  ];
+}
+
+/** What a person should know about a search as a whole (OF-02, OF-07, OF-15). */
+export function notesOf(
+  query: OfferQuery,
+  { found, blocked }: { readonly found: boolean; readonly blocked: readonly Offer[] },
+): readonly string[] {
+  const left = blocked.slice(0, SHOWN_NAMES).map(({ offerId }) => offerId);
+  return [
+    ...query.gpu.flatMap((wish) => gpuNotes(wish, query, found)),
+    ...(query.minReliability < USUAL_RELIABILITY
+      ? [
+          `minReliability is lowered to ${query.minReliability}: such machines fail and vanish more often.`,
+        ]
+      : []),
+    ...(blocked.length > 0
+      ? [
+          `Left out because the machine failed for us in the last 24 hours: ${left.join(', ')}${blocked.length > left.length ? ` and ${blocked.length - left.length} more` : ''}. Name one as offerId to take it all the same.`,
+        ]
+      : []),
+  ];
+}
+
+function gpuNotes(wish: string, { minVramGb }: OfferQuery, found: boolean): readonly string[] {
+  const kinds = gpusMeantBy(wish).filter((kind) => vramOf(kind) >= minVramGb);
+  if (kinds.length > 1)
+    return [
+      `"${plain(wish)}" is ${kinds.slice(0, SHOWN_NAMES).join(', ')}: all are searched. Say which to narrow it.`,
+    ];
+  const namesakes = found ? [] : namesakesOf(wish);
+  return namesakes.length === 0
+    ? []
+    : [
+        `Not searched, though they share the number: ${namesakes.slice(0, SHOWN_NAMES).join(', ')}.`,
+      ];
+}
+
+function vramOf(kind: string): number {
+  return Number(/(\d+) GB$/.exec(kind)?.[1] ?? 0);
+}
+
+/** A wish as it may be repeated in a sentence of ours. */
+export function plain(wish: string): string {
+  return wish.replace(/[^A-Za-z0-9 ._-]/g, '').slice(0, 40);
+}
