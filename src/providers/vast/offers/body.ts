@@ -65,16 +65,17 @@ export function planSearch(query: OfferQuery, filter: VastFilter): SearchPlan | 
   return { asked, isWhole, priceField, diskGb: query.diskGb };
 }
 
-/** The body of `POST /api/v0/bundles/` for a plan, cheapest first; `more` are further conditions, for the next page. */
+/** The body of `POST /api/v0/bundles/` for a plan, cheapest first; `more` are further conditions, for the next page. `withCuda` asks for the CUDA version too. */
 export function searchBody(
   { asked, priceField, diskGb }: SearchPlan,
   more: FieldConditions = new Map(),
+  { withCuda = false }: { readonly withCuda?: boolean } = {},
 ): Readonly<Record<string, unknown>> {
   const conditions = bothFilters(asked, more) ?? asked;
   return {
     ...Object.fromEntries(
       [...conditions]
-        .filter(([field]) => isAnswered(field, conditions, priceField))
+        .filter(([field]) => isAnswered(field, conditions, priceField, withCuda))
         .map(([field, asks]) => [field === 'id' ? 'ask_contract_id' : field, inWords(field, asks)]),
     ),
     order: [[priceField, 'asc']],
@@ -88,8 +89,13 @@ export function searchBody(
  * Conditions that are only looked at here: a filter on CUDA without one on the compute capability has been seen to lose GPUs, and
  * what `dph_total` means in a search for bids nobody says.
  */
-function isAnswered(field: string, all: FieldConditions, priceField: string): boolean {
-  if (field === 'cuda_max_good') return all.has('compute_cap');
+function isAnswered(
+  field: string,
+  all: FieldConditions,
+  priceField: string,
+  withCuda: boolean,
+): boolean {
+  if (field === 'cuda_max_good') return withCuda || all.has('compute_cap');
   return field !== 'dph_total' || priceField === 'dph_total';
 }
 

@@ -94,6 +94,16 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ['driver_vers', 'Write driver_version.'],
   ['os_version', 'Write ubuntu_version.'],
   ['dphtotal', 'Write dph_total.'],
+  ['price', 'Write dph_total (dollars an hour) or the parameter maxUsdPerHour.'],
+  ['vram', 'Write gpu_ram (GB for each GPU).'],
+  ['ram', 'Write cpu_ram (GB).'],
+  ['gpu', 'Write gpu_name.'],
+  ['gpus', 'Write num_gpus.'],
+  ['cuda', 'Write cuda_max_good.'],
+  ['cpus', 'Write cpu_cores_effective.'],
+  ['disk', 'Write disk_space (GB).'],
+  ['country', 'Write geolocation.'],
+  ['region', 'Write geolocation.'],
   ['limit', 'Use the parameter limit of find_offer.'],
   ['order', 'Offers always come cheapest first.'],
   ['type', 'Use the parameter interruptible of find_offer.'],
@@ -129,7 +139,9 @@ export function adviceOn(name: string): string {
   const nearest = [...VAST_QUERY_FIELDS, ...ALIASES.keys()]
     .map((known) => ({ known, distance: editDistance(name.toLowerCase(), known) }))
     .reduce((best, next) => (next.distance < best.distance ? next : best));
-  return `The nearest field is ${nearest.known}.`;
+  return nearest.distance <= Math.max(1, name.length / 2)
+    ? `The nearest field is ${nearest.known}.`
+    : 'Often used: gpu_name, gpu_ram, num_gpus, dph_total, disk_space, reliability, geolocation.';
 }
 
 /** How many characters must be put in, taken out or changed. */

@@ -67,22 +67,22 @@ const LOOSE = new Set(
   ),
 );
 const SIZE_OR_FORM = /^(?:\d{1,3}(?:gb?)?|(?:sxm|pcie?|nvl)\d?|(?:hbm|gddr)\d[a-z]?)$/;
-const MAX_NAME_CHARS = 32;
 const MAX_NAME_WORDS = 5;
 const MAX_WISH_CHARS = 100;
+/** A word of a name has a digit, or is short and in capitals, or is one of these. */
+const NAME_WORD =
+  /^(?:[A-Za-z]{0,10}\d[A-Za-z0-9/.+-]{0,10}|titan|radeon|quadro|tesla|instinct|geforce|nvidia|amd|pro|ti|xp|super|ada|laptop|mobile|max-q|server|workstation|edition|generation|blackwell)$/i;
+const CAPITALS = /^[A-Z]{1,5}$/;
 
-/** The name to show for a name of Vast.ai: known ones as the maker writes them, others cleaned, one short line. */
+/** The name to show for a name of Vast.ai: known ones as the maker writes them, of others what looks like a name. */
 export function vastGpuName(name: string): string {
   const known = CANONICAL.get(name);
   if (known !== undefined) return known;
   const [line = ''] = cleanTerminalText(name).trim().split('\n');
-  const words = line
-    .replace(/[^A-Za-z0-9 .+/()-]+/g, ' ')
-    .split(' ')
-    .filter((word) => word !== '')
-    .slice(0, MAX_NAME_WORDS);
-  while (words.join(' ').length > MAX_NAME_CHARS) words.pop();
-  return words.join(' ');
+  const words = line.split(/[^A-Za-z0-9/.+-]+/).filter((word) => word !== '');
+  const end = words.findIndex((word) => !NAME_WORD.test(word) && !CAPITALS.test(word));
+  const kept = words.slice(0, Math.min(end < 0 ? words.length : end, MAX_NAME_WORDS)).join(' ');
+  return /\d/.test(kept) || PLAIN.includes(kept) ? kept : '';
 }
 
 /**

@@ -45,13 +45,20 @@ export async function listVastOffers(
   if (plan === undefined) return [];
   const found = new Map<string, Offer>();
   const terms = termsOf(port, query);
-  const seen = new Set<unknown>();
+  /** The price of each row that was seen, by its id. */
+  const seen = new Map<unknown, unknown>();
   let more: FieldConditions = new Map();
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const rows = await port.search(searchBody(plan, more), options);
-    const fresh = rows.filter(isRawRow).filter((row) => !seen.has(idOf(row)));
-    const offers = fresh.flatMap((row) => {
-      seen.add(idOf(row));
+    const isLast = page === MAX_PAGES - 1;
+    // Nothing found so far: the last time everything is asked of the cloud, even what it may filter too strictly by.
+    const body =
+      isLast && found.size === 0
+        ? searchBody(plan, new Map(), { withCuda: true })
+        : searchBody(plan, more);
+    const rows = await port.search(body, options);
+    const fresh = rows.filter((row) => !isRawRow(row) || !seen.has(idOf(row)));
+    const offers = fresh.filter(isRawRow).flatMap((row) => {
+      seen.set(idOf(row), row[plan.priceField]);
       const offer = toOffer(row, terms);
       return offer === undefined ? [] : [{ row, offer }];
     });
@@ -59,9 +66,10 @@ export async function listVastOffers(
     if (fresh.length > offers.length) port.onSkipped?.(fresh.length - offers.length);
     for (const { row, offer } of offers)
       if (keepsConditions(row, offer, plan.asked)) found.set(offer.offerId, offer);
-    if (!mayBeCut(rows.length) || fresh.length === 0) break;
-    if (plan.isWhole && found.size >= ENOUGH) break;
-    more = dearerThan(fresh, plan);
+    if (!mayBeCut(rows.length)) break;
+    if (found.size === 0 && (isLast || fresh.length === 0)) throw unfiltered();
+    if (fresh.length === 0 || (plan.isWhole && found.size >= ENOUGH)) break;
+    more = dearerThan(seen, plan);
     if (more.size === 0) break;
   }
   return [...found.values()].sort((a, b) => a.usdPerHour - b.usdPerHour);
@@ -119,13 +127,23 @@ function mayBeCut(rows: number): boolean {
   return rows >= SMALLEST_CAP && (rows >= MAX_ROWS || rows % 50 === 0 || rows % 64 === 0);
 }
 
+/** None of what we saw fits, there is more, and we may not ask again: that is not "none". */
+function unfiltered(): ProviderError {
+  return new ProviderError(
+    'provider_contract',
+    'Vast.ai showed a part of its offers only, and none of that part fits.',
+    { hint: 'Narrow the search: name the GPU, or set maxUsdPerHour or minVramGb.' },
+  );
+}
+
 /** From the highest price on, without the offers of that price that are known. Empty: the rows have no price to go on from. */
-function dearerThan(rows: readonly RawRow[], { priceField }: SearchPlan): FieldConditions {
-  const prices = rows.flatMap((row) => {
-    const price = row[priceField];
-    const id = idOf(row);
-    return typeof price === 'number' && typeof id === 'number' ? [{ price, id }] : [];
-  });
+function dearerThan(
+  seen: ReadonlyMap<unknown, unknown>,
+  { priceField }: SearchPlan,
+): FieldConditions {
+  const prices = [...seen].flatMap(([id, price]) =>
+    typeof price === 'number' && typeof id === 'number' ? [{ price, id }] : [],
+  );
   const highest = prices.reduce((most, { price }) => Math.max(most, price), 0);
   if (highest <= 0) return new Map();
   const from = highest - PRICE_STEP;
