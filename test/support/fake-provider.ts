@@ -1,9 +1,9 @@
 import type { CallOptions, Clock } from '../../src/core/call.ts';
-import { InputError, PolicyError, ProviderError } from '../../src/core/errors.ts';
+import { ConfigError, InputError, PolicyError, ProviderError } from '../../src/core/errors.ts';
 import { offerIdSchema, type PodId, type ProviderName, podIdSchema } from '../../src/core/ids.ts';
 import type { SshEndpoint } from '../../src/core/machine.ts';
 import { type Offer, offerSchema } from '../../src/core/offer.ts';
-import type { PodRequest, Provider, ProviderPod } from '../../src/core/provider.ts';
+import type { PodRequest, Provider, ProviderPod, Volume } from '../../src/core/provider.ts';
 
 /** A machine of the fake cloud. Alive machines cost money; dead ones are remembered. */
 export interface FakeMachine {
@@ -61,6 +61,8 @@ export interface FakeProvider extends Provider {
   readonly machines: readonly FakeMachine[];
   /** Every call by name, in order. */
   readonly calls: readonly string[];
+  /** Public keys on the account now. */
+  readonly accountKeys: readonly string[];
   alive(): readonly FakeMachine[];
   /** Somebody ends it by hand. */
   vanish(podId: PodId): void;
@@ -83,6 +85,15 @@ export interface FakeProviderOptions {
   readonly canStop?: boolean;
   readonly canHoldDeadlines?: boolean;
   readonly balanceUsd?: number;
+  /** What is wrong with the account. */
+  readonly accountProblem?: string;
+  /** Public keys on the account. Given: the cloud wants keys registered. */
+  readonly accountKeys?: readonly string[];
+  /** Registering a key fails. */
+  readonly keysFail?: boolean;
+  /** Given: the cloud has volumes. */
+  readonly volumes?: readonly Volume[];
+  readonly checkPlan?: NonNullable<Provider['checkPlan']>;
   /** Sent with every request, so it is in what a refusal quotes back. */
   readonly apiKey?: string;
 }
@@ -114,6 +125,7 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
   let offers = options.offers ?? [anOffer({ provider: name })];
   const machines: FakeMachine[] = [];
   const calls: string[] = [];
+  const accountKeys = [...(options.accountKeys ?? [])];
   const faults: FakeFaults = {
     loseAnswers: 0,
     loseRequests: 0,
@@ -221,6 +233,7 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
     faults,
     machines,
     calls,
+    accountKeys,
     alive() {
       endDue();
       return machines.filter(({ alive }) => alive);
@@ -324,10 +337,40 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
     async checkAccount(call_) {
       return call('checkAccount', call_, () => ({
         keySource: 'VAST_API_KEY',
-        reachable: true,
+        reachable: options.accountProblem === undefined,
         balanceUsd: options.balanceUsd ?? 12,
+        problem: options.accountProblem,
+        sshKeyRegistered: options.accountKeys === undefined ? undefined : accountKeys.length > 0,
       }));
     },
+    ...(options.checkPlan === undefined
+      ? {}
+      : {
+          checkPlan: async (offer, plan, call_) =>
+            call('checkPlan', call_, async () => options.checkPlan?.(offer, plan, call_) ?? []),
+        }),
+    ...(options.accountKeys === undefined
+      ? {}
+      : {
+          keys: {
+            registerKey: async (publicKey: string, call_: CallOptions) =>
+              call('registerKey', call_, () => {
+                if (options.keysFail === true)
+                  throw new ConfigError('auth_rejected', 'The key may not be added.');
+                if (!accountKeys.includes(publicKey)) accountKeys.push(publicKey);
+              }),
+          },
+        }),
+    ...(options.volumes === undefined
+      ? {}
+      : {
+          volumes: {
+            listVolumes: async (call_: CallOptions) =>
+              call('listVolumes', call_, () => options.volumes ?? []),
+            removeVolume: async (_volumeId: PodId, call_: CallOptions) =>
+              call('removeVolume', call_, () => undefined),
+          },
+        }),
     ...(options.canStop === true
       ? {
           power: {
