@@ -5,7 +5,11 @@ import { z } from 'zod';
 import { COMMANDS, SERVERS } from '../../../src/cli/index.ts';
 import { SETTINGS } from '../../../src/config.ts';
 import { ERROR_CODES } from '../../../src/core/errors.ts';
+import { VAST_QUERY_FIELDS } from '../../../src/providers/vast/offers/fields.ts';
+import { parseVastQuery } from '../../../src/providers/vast/offers/query.ts';
+import { VAST_FAULTS } from '../../../src/sandbox/vast/fault-kinds.ts';
 import { TOOLS } from '../../../src/tools/index.ts';
+import { vocabulary } from '../skills/skill-file.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
@@ -20,6 +24,7 @@ const DOCS = [
   'CHANGELOG.md',
   'docs/architecture.md',
   'docs/tools.md',
+  'docs/providers/vast.md',
   'examples/tiny-lm/README.md',
 ];
 const matches = (text: string, pattern: RegExp): readonly string[] =>
@@ -91,7 +96,43 @@ describe('README.md', () => {
   it('explains only errors that can be met', () => {
     const section = text.slice(text.indexOf('## Troubleshooting'));
     const codes = matches(section, /^\| `([a-z_]+)` \|/gm);
-    expect(codes).toEqual(['path_outside_workspace', 'state_unwritable']);
+    expect(codes).toEqual(['auth_rejected', 'path_outside_workspace', 'state_unwritable']);
     for (const code of codes) expect(ERROR_CODES).toContain(code);
+  });
+});
+
+describe('docs/providers/vast.md', () => {
+  const text = read('docs/providers/vast.md');
+
+  it('shows only queries that can be read', () => {
+    const block = /```text\n([^]*?)```/.exec(text)?.[1] ?? '';
+    const queries = block.trim().split('\n');
+    expect(queries.length).toBeGreaterThan(3);
+    for (const query of queries) expect(() => parseVastQuery(query), query).not.toThrow();
+  });
+
+  it('explains only errors, tools and parameters that exist', () => {
+    const section = text.slice(text.indexOf('## When something goes wrong'));
+    const codes = matches(section, /^\| `([a-z_]+)`/gm);
+    expect(codes.length).toBeGreaterThan(8);
+    for (const code of codes) expect(ERROR_CODES).toContain(code);
+    const words = new Set([
+      ...ERROR_CODES,
+      ...vocabulary(),
+      ...VAST_QUERY_FIELDS,
+      // A field of errors, permissions of an API key, and aliases of the query language.
+      'retryAfterSeconds',
+      ...['instance_read', 'instance_write', 'user_read', 'user_write'],
+      ...['cuda_vers', 'dlperf_usd', 'flops_usd', 'display_active'],
+    ]);
+    const used = matches(text.replace(/```[^]*?```/g, ''), /`([a-z]+(?:[A-Z_][A-Za-z]+)+)`/g);
+    expect(used.filter((word) => !words.has(word))).toEqual([]);
+  });
+
+  it('names faults that the sandbox has', () => {
+    const named = matches(text, /--fault ([a-z-]+)/g);
+    expect(named.length).toBeGreaterThan(2);
+    const known = VAST_FAULTS.map(({ kind }) => kind);
+    expect(named.filter((kind) => !known.includes(kind))).toEqual([]);
   });
 });

@@ -3,6 +3,8 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../../../src/core/errors.ts';
 import { createSkills } from '../../../src/mcp/skills.ts';
+import { VAST_QUERY_FIELDS } from '../../../src/providers/vast/offers/fields.ts';
+import { parseVastQuery } from '../../../src/providers/vast/offers/query.ts';
 import { TOOLS } from '../../../src/tools/index.ts';
 import {
   callOf,
@@ -80,18 +82,59 @@ describe.each(markdownFiles)('$file', ({ file, text }) => {
     const words = codeOf(text)
       .flatMap((code) => code.split(/[^A-Za-z_-]+/))
       .filter((word) => /^[a-z]+(_[a-z]+)+$/.test(word) || /^[a-z]+([A-Z][a-z]+)+$/.test(word));
-    const foreign = new Set(['is_available', 'id_ed']);
+    const foreign = new Set(['is_available', 'id_ed', 'actual_status', ...VAST_QUERY_FIELDS]);
     expect(words.filter((word) => !known.has(word) && !foreign.has(word))).toEqual([]);
   });
 });
 
-it('run-gpu-job has eleven numbered phases, each closed by a gate', () => {
-  const text = textOf('run-gpu-job/SKILL.md');
+it.each(['run-gpu-job', 'rent-on-vast'])('%s has eleven phases, each closed by a gate', (name) => {
+  const text = textOf(`${name}/SKILL.md`);
   const phases = text.split(/^## /m).slice(1);
   expect(phases.map((phase) => /^\d+/.exec(phase)?.[0])).toEqual(
     Array.from({ length: 11 }, (_, index) => String(index + 1)),
   );
   for (const phase of phases) expect(phase).toMatch(/^Gate: /m);
+});
+
+it('every Vast query in the skills can be read', () => {
+  const queries = markdownFiles.flatMap(({ text }) =>
+    codeOf(text).flatMap((code) => {
+      const query = callOf(code)?.parameters['vastQuery'];
+      return typeof query === 'string' ? [query] : [];
+    }),
+  );
+  expect(queries.length).toBeGreaterThan(2);
+  for (const query of queries) expect(() => parseVastQuery(query), query).not.toThrow();
+});
+
+/** What the official tool has: each is answered with a call, or with why it is not offered. */
+const VASTAI =
+  'search offers|launch instance|create instance|show instances|show instance|start instance|stop instance|reboot instance|recycle instance|start instances|stop instances|label instance|change bid|update template|prepay instance|logs|destroy instance|destroy instances|ssh-url|scp-url|copy|execute|take snapshot|show ssh-keys|create ssh-key|attach ssh|detach ssh|delete ssh-key|search templates|create template|delete template|search volumes|create volume|show volumes|delete volume|clone volume|show user|show deposit|show invoices|create env-var|show env-vars|set api-key|create api-key|report machine'.split(
+    '|',
+  );
+const OPTIONS =
+  '--storage --limit --raw --image --disk --ssh --direct --jupyter --jupyter-dir --jupyter-lab --label --onstart --onstart-cmd --entrypoint --args --env --login --bid_price --price --template_hash --template_id --create-volume --link-volume --volume-size --volume-label --mount-path --cancel-unavail --force --user --tail --filter --daemon-logs -o -i -b -r -n -y --type=bid --type=reserved'.split(
+    ' ',
+  );
+it('rent-on-vast knows each command and option of vastai, and leads each somewhere', () => {
+  const rows = textOf('rent-on-vast/references/vastai-commands.md')
+    .split('\n')
+    .filter((line) => /^\| /.test(line) && !/^\| (?:the user knows|---)/.test(line))
+    .map((line) => line.replaceAll('\\|', '/').split(' | '));
+  const known = rows.map(([left = '']) => left).join('\n');
+  const isKnown = (name: string): boolean =>
+    new RegExp(`(?:^|[\`\\s])${name}(?=[\\s\`'=,]|$)`, 'm').test(known);
+  expect(VASTAI.filter((command) => !isKnown(`vastai ${command}`))).toEqual([]);
+  expect(OPTIONS.filter((option) => !isKnown(option))).toEqual([]);
+  const tools = new RegExp(`\`(?:${TOOLS.map(({ name }) => name).join('|')})\\b`);
+  for (const [left = '', right = ''] of rows)
+    expect(
+      tools.test(right) ||
+        /not offered|always|already|one call each|the user sets|done |by name|nobody needs|a session/.test(
+          right,
+        ),
+      left,
+    ).toBe(true);
 });
 
 it('remote-training goes from phase -1 to 6 with a gate each', () => {
