@@ -11,14 +11,16 @@ import { leastReportedMb } from './vram.ts';
 
 /** One more than anybody has seen; where the cloud gives fewer at a time, the search goes on by price (search.ts). */
 export const MAX_ROWS = 3000;
+/** `limit` of find_offer at most. */
+const MOST_SHOWN = 50;
 /** A price is rounded here and there: never shut out an offer at the very limit. What is above it falls out at home. */
 const PRICE_SLACK = 1e-4;
 
 export interface SearchPlan {
   /** Everything asked for, in the words of Vast.ai. */
   readonly asked: FieldConditions;
-  /** No wish of the query is left for others to filter by. */
-  readonly isWhole: boolean;
+  /** So many offers that fit make a further look needless. */
+  readonly enough: number;
   /** The column that rows are ordered and paged by. */
   readonly priceField: 'dph_total' | 'min_bid';
   readonly diskGb: number;
@@ -59,10 +61,13 @@ export function planSearch(query: OfferQuery, filter: VastFilter): SearchPlan | 
     filter.conditions,
   );
   if (asked === undefined) return undefined;
-  const isWhole =
+  // A wish that is left for others to filter by, and a look at the whole market, want all there is.
+  const isSure =
+    query.gpuCount > 0 &&
     (query.gpu.length === 0 || names !== undefined) &&
     (query.regions.length === 0 || countries !== undefined);
-  return { asked, isWhole, priceField, diskGb: query.diskGb };
+  const enough = isSure ? MOST_SHOWN : Infinity;
+  return { asked, enough, priceField, diskGb: query.diskGb };
 }
 
 /** The body of `POST /api/v0/bundles/` for a plan, cheapest first; `more` are further conditions, for the next page. `withCuda` asks for the CUDA version too. */

@@ -23,8 +23,6 @@ export interface VastSearch {
 
 /** Ten searches a minute are allowed; one find may make a second for relaxations. */
 const MAX_PAGES = 4;
-/** As many as any caller can show. */
-const ENOUGH = 50;
 /** The smallest cap anybody has seen. */
 const SMALLEST_CAP = 64;
 const PRICE_STEP = 2e-6;
@@ -68,7 +66,7 @@ export async function listVastOffers(
       if (keepsConditions(row, offer, plan.asked)) found.set(offer.offerId, offer);
     if (!mayBeCut(rows.length)) break;
     if (found.size === 0 && (isLast || fresh.length === 0)) throw unfiltered();
-    if (fresh.length === 0 || (plan.isWhole && found.size >= ENOUGH)) break;
+    if (fresh.length === 0 || found.size >= plan.enough) break;
     more = dearerThan(seen, plan);
     if (more.size === 0) break;
   }
@@ -87,7 +85,7 @@ export async function getVastOffer(
   const plan: SearchPlan = {
     // A filter on `id` finds nothing.
     asked: new Map([['ask_contract_id', { eq: Number(id) }]]),
-    isWhole: true,
+    enough: 1,
     priceField: interruptible ? 'min_bid' : 'dph_total',
     diskGb,
   };

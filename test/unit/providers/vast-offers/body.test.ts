@@ -63,9 +63,13 @@ describe('the body of a search', () => {
   it('asks for no GPU name when a wish is of no known one, and only for countries that have a code', () => {
     expect(bodyOf({ gpu: ['RTX 4090', 'Voodoo 9'] })).not.toHaveProperty('gpu_name');
     expect(bodyOf({ regions: ['US', 'Texas'] })).not.toHaveProperty('geolocation');
-    expect(planSearch(aQuery({ gpu: ['Voodoo 9'] }), NO_FILTER)).toMatchObject({ isWhole: false });
-    expect(planSearch(aQuery({ regions: ['Texas'] }), NO_FILTER)).toMatchObject({ isWhole: false });
-    expect(planSearch(aQuery({ regions: ['US'] }), NO_FILTER)).toMatchObject({ isWhole: true });
+    expect(planSearch(aQuery({ gpu: ['Voodoo 9'] }), NO_FILTER)).toMatchObject({
+      enough: Infinity,
+    });
+    expect(planSearch(aQuery({ regions: ['Texas'] }), NO_FILTER)).toMatchObject({
+      enough: Infinity,
+    });
+    expect(planSearch(aQuery({ regions: ['US'] }), NO_FILTER)).toMatchObject({ enough: 50 });
   });
 
   it('of bids it asks by the lowest bid, never by an on-demand price [OF-06]', () => {

@@ -158,6 +158,14 @@ describe('where an answer is cut', () => {
     expect(cloud.bodies).toHaveLength(4);
   });
 
+  it('a look at the whole market, for what to relax, goes on as far as it may [OF-05]', async () => {
+    const cloud = fakeSearch(manyRows(200, (index) => ({ num_gpus: 1 + (index % 8) })));
+    const wide = aQuery({ gpuCount: 0, minVramGb: 0, minReliability: 0, diskGb: 1 });
+    expect(await listVastOffers(cloud, wide, options)).toHaveLength(200);
+    expect(cloud.bodies).toHaveLength(4);
+    expect(cloud.bodies[0]).not.toHaveProperty('num_gpus');
+  });
+
   it('asks for everything the fourth time when nothing fitted, CUDA too', async () => {
     const rows = manyRows(400, (index) => ({ cuda_max_good: index > 350 ? 13 : 12 }));
     const cloud = fakeSearch(rows);
