@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Config } from './config.ts';
 import { systemClock } from './core/call.ts';
@@ -13,6 +14,7 @@ import { createHealth } from './health/health.ts';
 import { diagnoseJob } from './health/match.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { createHosts } from './leases/hosts.ts';
+import { createLooks } from './leases/looks.ts';
 import { createManagedMachines } from './leases/machines.ts';
 import { createOffers } from './leases/offers.ts';
 import { createPods } from './leases/pods.ts';
@@ -21,6 +23,7 @@ import { createReports } from './leases/reports.ts';
 import { createProviders } from './providers/index.ts';
 import { createProfiles } from './providers/ssh/profiles.ts';
 import { createSshIdentity } from './sessions/identity.ts';
+import { createProbe } from './sessions/probe.ts';
 import { createSsh } from './sessions/ssh.ts';
 import { createSqliteStore } from './store/sqlite.ts';
 import type { Services } from './tools/tool.ts';
@@ -50,12 +53,21 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
   const clock = systemClock;
   const disposer = new Disposer();
   redactor.add(config.http.token);
+  redactor.add(config.vast?.apiKey);
   const { home, workspace, limits } = config;
   redactor.remember(path.join(home, 'secret-prints'));
 
   const store = disposer.use(createSqliteStore({ file: path.join(home, 'state.db') }));
-  const providers = createProviders({ home, podProgram: files.podProgram, clock });
   const identity = createSshIdentity({ home, keyPath: config.sshKey });
+  const providers = createProviders({
+    home,
+    podProgram: files.podProgram,
+    clock,
+    vast: config.vast,
+    // Looking at an account makes no key.
+    ownPublicKey: async (options) =>
+      existsSync(identity.keyPath) ? identity.publicKey(options) : undefined,
+  });
   const profiles = createProfiles({
     store,
     remote: () => remote,
@@ -63,7 +75,8 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
     home,
     cloudEndpoint: async (podId, options) => managed.endpoint(podId, options),
   });
-  const managed = createManagedMachines({ store, providers, identity });
+  const looks = createLooks({ providers, clock });
+  const managed = createManagedMachines({ store, providers, identity, clock, looks });
   const machines: Machines = {
     endpoint: async (podId, options) =>
       (providerOf(podId) === 'ssh' ? profiles : managed).endpoint(podId, options),
@@ -106,6 +119,9 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
     clock,
     limits,
     processId: processIdOf(process.pid),
+    probe: createProbe(),
+    looks,
+    redact: (text) => redactor.redact(text),
   });
   const services: Services = {
     offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }) }),
@@ -133,6 +149,8 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
       const round = async (): Promise<void> => {
         await clock.sleep(WATCH_FIRST_SECONDS, { signal });
         for (;;) {
+          // A replacement may take minutes; deadlines do not wait for it.
+          void pods.tend({ signal }).catch(onFailure);
           await pods.reconcile({ signal }).catch(onFailure);
           await pods.enforce({ signal }).catch(onFailure);
           await clock.sleep(WATCH_EVERY_SECONDS, { signal });

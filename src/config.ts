@@ -1,6 +1,6 @@
 import { homedir, platform } from 'node:os';
 import path from 'node:path';
-import { z } from 'zod';
+import { configSchema } from './config-schema.ts';
 import { ConfigError } from './core/errors.ts';
 
 /** One row of the README's configuration table. Every flag has a variable. */
@@ -68,6 +68,17 @@ export const SETTINGS = [
     default: 'warn',
   },
   {
+    variable: 'VAST_API_KEY',
+    description:
+      'Key of a Vast.ai account: turns that cloud on. There is no flag: arguments can be read by others.',
+  },
+  {
+    variable: 'VAST_URL',
+    flag: '--vast-url',
+    description: 'Where Vast.ai answers. `gpu-lease sandbox` prints the one of its own.',
+    default: 'https://console.vast.ai',
+  },
+  {
     variable: 'GPU_LEASE_HTTP_PORT',
     flag: '--port',
     description: '`gpu-lease http`: port to listen on.',
@@ -92,26 +103,6 @@ export const SETTINGS = [
   },
 ] as const satisfies readonly Setting[];
 
-const amount = z.coerce.number().nonnegative();
-const schema = z.object({
-  GPU_LEASE_HOME: z.string().min(1).optional(),
-  GPU_LEASE_WORKSPACE: z.string().min(1).optional(),
-  GPU_LEASE_SSH_KEY: z.string().min(1).optional(),
-  GPU_LEASE_MAX_USD_PER_HOUR: amount.optional(),
-  GPU_LEASE_BUDGET_USD: amount.optional(),
-  GPU_LEASE_BUDGET_DAY_USD: amount.optional(),
-  GPU_LEASE_MAX_PODS: z.coerce.number().int().nonnegative().optional(),
-  GPU_LEASE_AUTO_APPROVE_USD: amount.default(0),
-  GPU_LEASE_PROGRESS_FILE: z.string().min(1).optional(),
-  GPU_LEASE_LOG_LEVEL: z
-    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
-    .default('warn'),
-  GPU_LEASE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(7433),
-  GPU_LEASE_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
-  GPU_LEASE_HTTP_TOKEN: z.string().min(16).optional(),
-  GPU_LEASE_HTTP_ALLOWED_HOSTS: z.string().default(''),
-});
-
 /** Limits that only the person sets. Absent: no limit. */
 export interface Limits {
   readonly maxUsdPerHour?: number | undefined;
@@ -121,6 +112,13 @@ export interface Limits {
   readonly autoApproveUsd: number;
 }
 
+/** How one cloud is reached. */
+export interface CloudAccess {
+  readonly apiKey: string;
+  /** An origin, without a path. */
+  readonly baseUrl: string;
+}
+
 export interface Config {
   readonly home: string;
   readonly workspace: string;
@@ -128,6 +126,8 @@ export interface Config {
   /** Socket of the person's SSH agent. */
   readonly sshAgent?: string | undefined;
   readonly limits: Limits;
+  /** Absent: Vast.ai is off. */
+  readonly vast?: CloudAccess | undefined;
   readonly progressFile?: string | undefined;
   readonly logLevel: string;
   readonly http: {
@@ -158,7 +158,7 @@ export function readConfig(
     }),
   );
   wanted['GPU_LEASE_PROGRESS_FILE'] ??= given(environment['OPENCOLAB_PROGRESS_FILE']);
-  const parsed = schema.safeParse(wanted);
+  const parsed = configSchema.safeParse(wanted);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw new ConfigError(
@@ -181,6 +181,7 @@ export function readConfig(
       maxPods: values.GPU_LEASE_MAX_PODS,
       autoApproveUsd: values.GPU_LEASE_AUTO_APPROVE_USD,
     },
+    vast: accessOf(values.VAST_API_KEY, values.VAST_URL),
     progressFile: values.GPU_LEASE_PROGRESS_FILE && expandHome(values.GPU_LEASE_PROGRESS_FILE),
     logLevel: values.GPU_LEASE_LOG_LEVEL,
     http: {
@@ -192,6 +193,10 @@ export function readConfig(
     colour: environment['NO_COLOR'] === undefined,
     environmentValue: (name: string) => copy[name],
   });
+}
+
+function accessOf(apiKey: string | undefined, baseUrl: string): CloudAccess | undefined {
+  return apiKey === undefined ? undefined : { apiKey, baseUrl };
 }
 
 /** An empty value counts as unset. */

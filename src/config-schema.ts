@@ -1,0 +1,39 @@
+import { z } from 'zod';
+
+/** A key goes into a header, so it is one printable word. */
+const apiKey = z.string().regex(/^[\x21-\x7e]+$/, 'must be one word, without blanks or line ends');
+/** The key travels to it: only over TLS, or not beyond this machine. */
+const cloudUrl = z
+  .string()
+  .refine(isCloudUrl, 'must be an https:// address (http:// for this machine only)')
+  .transform((text) => new URL(text).origin);
+
+const amount = z.coerce.number().nonnegative();
+/** The variables with their types and defaults. Their meaning stands in `SETTINGS`. */
+export const configSchema = z.object({
+  GPU_LEASE_HOME: z.string().min(1).optional(),
+  GPU_LEASE_WORKSPACE: z.string().min(1).optional(),
+  GPU_LEASE_SSH_KEY: z.string().min(1).optional(),
+  GPU_LEASE_MAX_USD_PER_HOUR: amount.optional(),
+  GPU_LEASE_BUDGET_USD: amount.optional(),
+  GPU_LEASE_BUDGET_DAY_USD: amount.optional(),
+  GPU_LEASE_MAX_PODS: z.coerce.number().int().nonnegative().optional(),
+  GPU_LEASE_AUTO_APPROVE_USD: amount.default(0),
+  GPU_LEASE_PROGRESS_FILE: z.string().min(1).optional(),
+  GPU_LEASE_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('warn'),
+  VAST_API_KEY: apiKey.optional(),
+  VAST_URL: cloudUrl.default('https://console.vast.ai'),
+  GPU_LEASE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(7433),
+  GPU_LEASE_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
+  GPU_LEASE_HTTP_TOKEN: z.string().min(16).optional(),
+  GPU_LEASE_HTTP_ALLOWED_HOSTS: z.string().default(''),
+});
+
+function isCloudUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  const isHere = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+  return protocol === 'https:' || (protocol === 'http:' && isHere);
+}

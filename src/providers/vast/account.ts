@@ -1,0 +1,75 @@
+import type { CallOptions } from '../../core/call.ts';
+import { InputError, isAppError } from '../../core/errors.ts';
+import type { AccountCheck, AccountKeys } from '../../core/provider.ts';
+import type { VastApi } from './api.ts';
+import { KEY_NAME } from './failure.ts';
+import { contractOf } from './power.ts';
+
+export interface AccountDeps {
+  readonly api: VastApi;
+  /** Our public key, as one line; `undefined` while there is none. Makes nothing. */
+  readonly ownPublicKey: (options: CallOptions) => Promise<string | undefined>;
+}
+
+/** Credit and whether our SSH key is on the account. A key that is not accepted throws `auth_rejected`. */
+export async function checkAccount(
+  { api, ownPublicKey }: AccountDeps,
+  options: CallOptions,
+): Promise<AccountCheck> {
+  options.signal.throwIfAborted();
+  const balanceUsd = await api.creditUsd(options);
+  const known = await api.accountKeys(options);
+  const own = await ownPublicKey(options);
+  const problems = [
+    ...(balanceUsd === undefined ? ['Vast.ai did not tell the credit of the account.'] : []),
+    ...(balanceUsd !== undefined && balanceUsd <= 0
+      ? ['The account has no credit: nothing can be rented, and its pods are stopped.']
+      : []),
+  ];
+  return {
+    keySource: KEY_NAME,
+    reachable: true,
+    sshKeyRegistered: own !== undefined && hasKey(known, own),
+    ...(balanceUsd === undefined ? {} : { balanceUsd }),
+    ...(problems.length === 0 ? {} : { problem: problems.join(' ') }),
+  };
+}
+
+export function createKeys(api: VastApi): AccountKeys {
+  return {
+    async registerKey(publicKey, options) {
+      options.signal.throwIfAborted();
+      const line = checkedKey(publicKey);
+      if (!hasKey(await api.accountKeys(options), line)) await api.addAccountKey(line, options);
+    },
+    async attachKey(podId, publicKey, options) {
+      options.signal.throwIfAborted();
+      try {
+        await api.addPodKey(contractOf(podId), checkedKey(publicKey), options);
+      } catch (failure) {
+        // Attaching twice is no failure.
+        if (!isAppError(failure) || !/already|exists/i.test(failure.foreignText ?? ''))
+          throw failure;
+      }
+    },
+  };
+}
+
+/** Comments differ and mean nothing: type and blob are the key. */
+function hasKey(known: readonly string[], line: string): boolean {
+  const wanted = blobOf(line);
+  return wanted !== undefined && known.some((each) => blobOf(each) === wanted);
+}
+
+function blobOf(line: string): string | undefined {
+  const [type = '', blob = ''] = line.trim().split(/\s+/);
+  return blob === '' ? undefined : `${type} ${blob}`;
+}
+
+/** One public key and nothing else: a private one must never leave this machine. */
+function checkedKey(publicKey: string): string {
+  const line = publicKey.trim();
+  if (!/^(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+(?: [^\n\r]*)?$/.test(line))
+    throw new InputError('invalid_input', 'This is not one public SSH key.');
+  return line;
+}

@@ -1,0 +1,26 @@
+import type { Clock } from '../../core/call.ts';
+import type { RecentOrder } from './status.ts';
+
+/** How long Vast.ai may go on telling the state before an order. */
+const GRACE_SECONDS = 120;
+
+export interface RecentOrders {
+  remember(contract: number, order: Exclude<RecentOrder, undefined>): void;
+  of(contract: number): RecentOrder;
+}
+
+/** What this process ordered lately, by contract. Forgotten after the grace. */
+export function createRecentOrders(clock: Clock): RecentOrders {
+  const orders = new Map<number, { readonly order: RecentOrder; readonly until: number }>();
+  const now = (): number => clock.now().getTime();
+  return {
+    remember(contract, order) {
+      for (const [known, { until }] of orders) if (until <= now()) orders.delete(known);
+      orders.set(contract, { order, until: now() + GRACE_SECONDS * 1000 });
+    },
+    of(contract) {
+      const last = orders.get(contract);
+      return last !== undefined && last.until > now() ? last.order : undefined;
+    },
+  };
+}
