@@ -2,7 +2,7 @@ import type { BookedInstance, FaultKind } from '../core/sandbox.ts';
 import type { FakeCloud } from './http.ts';
 
 /** What every fake cloud is to the sandbox around it: something that answers, and whose books can be looked at. */
-export interface SandboxCloud extends FakeCloud {
+export interface SandboxCloud extends FakeCloud, AsyncDisposable {
   /** Every instance and volume there ever was. */
   books(): readonly BookedInstance[];
   /** What the account still has, in dollars. */

@@ -202,10 +202,10 @@ async function readBody(incoming: IncomingMessage): Promise<string | undefined> 
     const chunk: unknown = part;
     if (!Buffer.isBuffer(chunk)) continue;
     bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) return undefined;
-    parts.push(chunk);
+    // Read to its end all the same: an answer to a request that is still coming would be lost.
+    if (bytes <= MAX_BODY_BYTES) parts.push(chunk);
   }
-  return Buffer.concat(parts).toString('utf8');
+  return bytes > MAX_BODY_BYTES ? undefined : Buffer.concat(parts).toString('utf8');
 }
 
 function isLoopbackOrigin(origin: string): boolean {

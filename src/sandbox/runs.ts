@@ -59,7 +59,7 @@ export async function openRun({ folder, podsIn }: RunsDeps): Promise<Run> {
  */
 export async function sweepRuns({ folder, podsIn, clock }: RunsDeps): Promise<number> {
   let swept = 0;
-  for (const name of await namesIn(folder)) {
+  for (const name of await foldersIn(folder)) {
     if (!/^(?:run-|\.new-)/.test(name)) continue;
     const run = path.join(folder, name);
     if (await isOwned(run, name)) continue;
@@ -101,9 +101,10 @@ async function endAll(
   }
 }
 
-async function namesIn(folder: string): Promise<readonly string[]> {
-  return readdir(folder).catch((failure: unknown) => {
+async function foldersIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((failure: unknown) => {
     if (isMissing(failure)) return [];
     throw failure;
   });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }

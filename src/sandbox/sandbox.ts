@@ -52,12 +52,14 @@ export interface OpenSandbox extends Sandbox {
   readonly machines: SandboxMachines;
 }
 
+interface OpenSandboxProgram extends SandboxProgram {
+  open(options: SandboxOptions): Promise<OpenSandbox>;
+}
+
 const DEFAULT_SEED = 1;
 
 /** The sandbox as a program: what it can do, and how to start it. */
-export function createSandboxProgram(deps: SandboxDeps): SandboxProgram & {
-  open(options: SandboxOptions): Promise<OpenSandbox>;
-} {
+export function createSandboxProgram(deps: SandboxDeps): OpenSandboxProgram {
   return {
     faultKinds: deps.clouds.flatMap(({ name, faultKinds }) =>
       faultKinds.map((kind) => ({ ...kind, cloud: name })),
@@ -118,7 +120,7 @@ async function build(
   const clouds = deps.clouds.map(({ name, make }) => {
     const meter = createMeter(clock);
     meters.set(name, meter);
-    return make({
+    const cloud = make({
       clock,
       machines,
       meter,
@@ -130,6 +132,8 @@ async function build(
       apiKey: options.apiKey,
       creditUsd: options.creditUsd,
     });
+    disposer.add(async () => cloud[Symbol.asyncDispose]());
+    return cloud;
   });
   const books = (): SandboxBooks => ({
     nowSeconds: clock.nowSeconds(),

@@ -1,0 +1,40 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { systemClock } from '../../src/core/call.ts';
+import type { SandboxOptions } from '../../src/core/sandbox.ts';
+import { createLocalProvider } from '../../src/providers/local/provider.ts';
+import { createSandboxProgram, type OpenSandbox } from '../../src/sandbox/sandbox.ts';
+import { podProgram } from './pod-program.ts';
+import { TINY } from './tiny-cloud.ts';
+
+export interface TinySandbox extends AsyncDisposable {
+  readonly folder: string;
+  open(options?: SandboxOptions): Promise<OpenSandbox>;
+}
+
+/** Sandboxes with one tiny cloud, all in one folder. Dispose ends those that still run. */
+export async function tinySandboxes(given?: string): Promise<TinySandbox> {
+  const folder = given ?? (await mkdtemp(path.join(tmpdir(), 'gpu-lease-sandbox-')));
+  const program = await podProgram();
+  const opened: OpenSandbox[] = [];
+  const sandboxes = createSandboxProgram({
+    clouds: [TINY],
+    folder,
+    podsIn: (home) => createLocalProvider({ home, podProgram: program, clock: systemClock }),
+    clock: systemClock,
+    searchPath: process.env['PATH'] ?? '/usr/bin:/bin',
+  });
+  return {
+    folder,
+    async open(options = {}) {
+      const sandbox = await sandboxes.open(options);
+      opened.push(sandbox);
+      return sandbox;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(opened.map(async (sandbox) => sandbox.end()));
+      if (given === undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
