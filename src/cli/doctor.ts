@@ -66,7 +66,7 @@ function render(findings: Findings): readonly string[] {
     found.configured ? 'on' : 'off',
     found.keySource ?? '-',
     word(found.reachable),
-    found.balanceUsd === undefined ? '-' : usd(found.balanceUsd),
+    balanceOf(found),
     word(found.sshKeyRegistered),
     found.problem ?? '',
   ]);
@@ -96,6 +96,13 @@ function render(findings: Findings): readonly string[] {
     ...listed('In the way:', troubles(findings)),
     ...(troubles(findings).length === 0 ? ['Ready: what is on works.'] : []),
   ];
+}
+
+function balanceOf({ balanceUsd, hoursLeft }: Findings['providers'][number]): string {
+  if (balanceUsd === undefined) return '-';
+  return hoursLeft === undefined
+    ? usd(balanceUsd)
+    : `${usd(balanceUsd)} (${hoursLeft.toFixed(1)} h at what runs)`;
 }
 
 function word(value: boolean | undefined): string {

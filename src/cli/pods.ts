@@ -38,6 +38,7 @@ function render(listing: Listing, clock: Clock): readonly string[] {
           ['POD', 'NAME', 'STATUS', 'GPU', 'PER HOUR', 'SPENT', 'ENDS IN', 'NOTE'],
           ...listing.pods.map((pod) => row(pod, clock)),
         ])),
+    ...volumesOf(listing),
     '',
     `Burning ${usd(listing.usdPerHour)} per hour; ${usd(listing.spentUsd)} spent so far.`,
     ...(balances.length === 0 ? [] : [`Balances: ${balances.join(', ')}.`]),
@@ -46,6 +47,19 @@ function render(listing: Listing, clock: Clock): readonly string[] {
         `${provider} did not answer, so its pods are unknown: ${shown(error ?? 'no reason given')}`,
     ),
   ];
+}
+
+/** Disks of their own are charged whether a pod uses them or not. */
+function volumesOf({ volumes = [] }: Listing): readonly string[] {
+  if (volumes.length === 0) return [];
+  const rows = volumes.map(({ volumeId, name, sizeGb, usdPerMonth, podIds }) => [
+    volumeId,
+    name,
+    `${sizeGb} GB`,
+    usdPerMonth === undefined ? '-' : usd(usdPerMonth),
+    podIds.length === 0 ? 'no pod' : podIds.join(', '),
+  ]);
+  return ['', ...table([['VOLUME', 'NAME', 'SIZE', 'PER MONTH', 'USED BY'], ...rows])];
 }
 
 function row(pod: Pod, clock: Clock): readonly string[] {

@@ -58,6 +58,14 @@ describe('doctor', () => {
     expect(text).toMatch(/rsync +not found/);
     expect(text).toContain('Ready: what is on works.');
   });
+  it('shows how long the balance lasts [KE-02]', async () => {
+    const vast = { provider: 'vast' as const, configured: true, reachable: true };
+    const { text } = await run({
+      ...FINDINGS,
+      providers: [{ ...vast, balanceUsd: 12.5, usdPerHour: 0.5, hoursLeft: 25 }],
+    });
+    expect(text).toMatch(/vast +on .*\$12\.50 \(25\.0 h at what runs\)/);
+  });
   it('lists what could be set up; a cloud that is off is no failure', async () => {
     const { code, text } = await run({ ...FINDINGS, missing: ['vast is off'] });
     expect(code).toBe(0);
@@ -100,6 +108,13 @@ describe('pods', () => {
     expect(code).toBe(0);
     expect(text).toMatch(/local:abc +demo +ready +- +\$0\.5000 +\$0\.2500 +2 h 10 min/);
     expect(text).toContain('Burning $0.5000 per hour');
+  });
+  it('shows disks that are charged although nothing uses them [VO-03]', async () => {
+    const volumeId = podIdSchema.parse('vast:V.881');
+    const volume = { volumeId, name: 'data', sizeGb: 20, usdPerMonth: 3, podIds: [] };
+    const { text } = await run({ ...LISTING, volumes: [volume] });
+    expect(text).toMatch(/vast:V\.881 +data +20 GB +\$3\.00 +no pod/);
+    expect((await run(LISTING)).text).not.toContain('VOLUME');
   });
   it('says when the list may be incomplete, and exits 1', async () => {
     const providers = [{ provider: 'vast' as const, ok: false, error: 'evil\x1b[2Jtext' }];
