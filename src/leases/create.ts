@@ -1,29 +1,27 @@
-import type { CallOptions, Clock } from '../core/call.ts';
+import type { CallOptions } from '../core/call.ts';
 import { PolicyError, ProviderError } from '../core/errors.ts';
+import type { Hosts } from '../core/host.ts';
 import type { Attempt, Lease, Quote } from '../core/lease.ts';
-import type { Secrets, SshIdentity } from '../core/machine.ts';
 import type { Offer } from '../core/offer.ts';
 import type { Ask, CreateOutcome, Pod, Pods } from '../core/pods.ts';
-import { untilAborted } from './deps.ts';
-import { createHosts } from './hosts.ts';
+import { limitOf, untilAborted } from './deps.ts';
 import { handleOf } from './ledger.ts';
 import { checkLimits } from './limits.ts';
 import { bindingMinutes, usd } from './money.ts';
-import { type OrderDeps, type Ordered, orderPod } from './order.ts';
+import type { Ordered } from './order.ts';
 import { checkPreconditions } from './preconditions.ts';
-import { freshOffers, keepQuote, priceOf, quoteFor, validQuote } from './quotes.ts';
-import { type Approval, intend, leaseFor, type Rent, readableLeases } from './rent.ts';
-import { ensureKey, suppliesFor } from './supplies.ts';
+import { freshOffers, keepQuote, quoteFor, validQuote } from './quotes.ts';
+import { type Approval, leaseFor, readableLeases } from './rent.ts';
+import { type RentNextDeps, rentNext } from './rent-next.ts';
+import { mayBeFollowed, type Replacer } from './replace.ts';
 import { checkTerms } from './terms.ts';
 
-const CLEANUP_SECONDS = 60;
+/** A failed pod is seen to its end for at least so long, even when the caller did not want to wait. */
+const LEAST_REPLACING_SECONDS = 5;
 
-export interface CreateDeps extends OrderDeps, Rent {
-  readonly identity: SshIdentity;
-  readonly secrets: Secrets;
-  readonly clock: Clock;
-  /** Leases whose pod this process is creating now. */
-  readonly creating: Set<string>;
+export interface CreateDeps extends RentNextDeps {
+  readonly replacer: Replacer;
+  readonly hosts: Hosts;
   /** Waits until the pod is ready or has failed, at most so long. */
   readonly waitReady: (
     lease: Lease,
@@ -41,7 +39,7 @@ interface Approved {
 
 export function createCreation(deps: CreateDeps): Pods['create'] {
   const { clock, store, limits, providers, secrets } = deps;
-  const checks = { providers, store, clock, hosts: createHosts({ store, clock }) };
+  const checks = { providers, store, clock, hosts: deps.hosts };
 
   async function approve(
     request: Parameters<Pods['create']>[0],
@@ -78,84 +76,62 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
       : { status: 'needs_confirmation', quote };
   }
 
-  async function rent(
-    offer: Offer,
-    { quote, approvedBy }: Approved,
-    attempts: readonly Attempt[],
-    isFirst: boolean,
-    signal: AbortSignal,
-  ): Promise<Ordered> {
-    const supplies = await suppliesFor(quote.terms, deps, { signal });
-    await ensureKey(providers.get(offer.provider), supplies.sshPublicKey, { signal });
-    const lease = leaseFor(offer, quote, approvedBy, attempts, deps);
-    signal.throwIfAborted();
-    deps.creating.add(lease.leaseId);
-    const work = intend(lease, quote, isFirst, deps)
-      .then(async () => orderPod(lease, supplies, deps))
-      .finally(() => deps.creating.delete(lease.leaseId));
-    return untilAborted(work, signal);
-  }
-
   return async (request, options) => {
     const approved = await approve(request, options);
     if ('status' in approved) return approved;
-    const { quote, offers } = approved;
+    const { quote, approvedBy, offers } = approved;
     const end = clock.now().getTime() + request.waitSeconds * 1000;
-    const attempts: Attempt[] = [];
-    let rented = 0;
-    for (const offer of offers) {
-      if (rented >= quote.terms.maxAttempts) break;
-      const dearer = dearerThanAgreed(offer, quote);
-      if (dearer !== undefined) {
-        attempts.push({ offerId: offer.offerId, reason: dearer, cleanup: 'nothing_created' });
-        continue;
-      }
-      options.progress?.(`Renting candidate ${rented + 1}`);
-      const ordered = await rent(offer, approved, attempts, rented === 0, options.signal);
-      rented += 1;
-      if (ordered.kind === 'unknown') throw outcomeUnknown(ordered);
-      if (ordered.kind === 'refused') {
-        attempts.push({ offerId: offer.offerId, reason: ordered.reason, cleanup: ordered.cleanup });
-        continue;
-      }
-      const left = Math.max(0, (end - clock.now().getTime()) / 1000);
-      const { lease, pod } = await deps.waitReady(ordered.lease, left, options);
+    const secondsLeft = (): number => Math.max(0, (end - clock.now().getTime()) / 1000);
+    options.signal.throwIfAborted();
+    options.progress?.('Renting');
+    const start = { quote, approvedBy, attempts: [], fresh: offers };
+    // What was begun goes on when the caller gives up; only the waiting ends.
+    let rented = await untilAborted(rentNext(start, deps), options.signal);
+    for (;;) {
+      if (rented.kind === 'unknown') throw outcomeUnknown(rented.ordered);
+      if (rented.kind === 'over') return failed(rented.attempts);
+      const { lease, pod } = await deps.waitReady(rented.lease, secondsLeft(), options);
+      const { attempts } = lease;
       if (pod.status !== 'failed' && pod.status !== 'gone')
         return { status: pod.status === 'ready' ? 'ready' : 'provisioning', pod, attempts };
-      const gone = await endFailed(lease, options.signal);
-      const reason = lease.failure ?? 'The pod failed.';
-      attempts.push({ offerId: offer.offerId, reason, cleanup: gone });
-      if (gone !== 'gone') return { status: 'failed', pod, attempts };
-    }
-    if (attempts.every(({ reason }) => reason.startsWith('price_changed')))
-      throw new PolicyError(
-        'price_changed',
-        'The price rose above what was agreed. Nothing is rented.',
+      options.progress?.(`Pod ${pod.podId} failed. It is ended before another is rented`);
+      const next = await within(
+        deps.replacer.replace(lease),
+        Math.max(LEAST_REPLACING_SECONDS, secondsLeft()),
+        options.signal,
       );
-    return { status: 'failed', attempts };
+      if (next === undefined)
+        return { status: mayBeFollowed(lease) ? 'provisioning' : 'failed', pod, attempts };
+      if (next.kind === 'over' && next.attempts.at(-1)?.cleanup !== 'gone')
+        return { status: 'failed', pod, attempts: next.attempts };
+      rented = next;
+    }
   };
-
-  /** Nothing ran there yet, so there is nothing to save. */
-  async function endFailed(lease: Lease, signal: AbortSignal): Promise<Attempt['cleanup']> {
-    const seen = await untilAborted(
-      deps.teardown.end(lease, { waitSeconds: CLEANUP_SECONDS }),
-      signal,
-    );
-    return seen.kind === 'absent' && !seen.young
-      ? 'gone'
-      : seen.kind === 'present'
-        ? 'present'
-        : 'unknown';
-  }
 }
 
-function dearerThanAgreed(offer: Offer, quote: Quote): string | undefined {
-  const quoted = quote.offers.find(({ offerId }) => offerId === offer.offerId);
-  const agreed = quoted === undefined ? 0 : priceOf(quoted, quote.terms);
-  const price = priceOf(offer, quote.terms);
-  return price > agreed + 0.000_001
-    ? `price_changed: the price rose from ${usd(agreed)} to ${usd(price)} an hour.`
-    : undefined;
+function failed(attempts: readonly Attempt[]): CreateOutcome {
+  if (attempts.length > 0 && attempts.every(({ reason }) => reason.startsWith('price_changed')))
+    throw new PolicyError(
+      'price_changed',
+      'The price rose above what was agreed. Nothing is rented.',
+    );
+  return { status: 'failed', attempts };
+}
+
+/** `undefined`: it takes longer than the caller waits, and goes on without. */
+async function within<T>(
+  work: Promise<T>,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  const limit = limitOf(seconds);
+  try {
+    return await untilAborted(work, AbortSignal.any([limit, signal]));
+  } catch (failure) {
+    signal.throwIfAborted();
+    if (limit.aborted) return undefined;
+    throw failure;
+  }
 }
 
 function outcomeUnknown({

@@ -1,12 +1,14 @@
-import type { Clock } from '../core/call.ts';
+import type { CallOptions, Clock } from '../core/call.ts';
 import type { Files } from '../core/files.ts';
+import type { Hosts } from '../core/host.ts';
 import type { Jobs } from '../core/job.ts';
-import type { Secrets, SshIdentity } from '../core/machine.ts';
+import type { Probe, Secrets, SshIdentity } from '../core/machine.ts';
 import type { Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
 import type { Limits } from './limits.ts';
+import type { Looks } from './looks.ts';
 
 export interface PodsDeps {
   readonly store: Store;
@@ -19,6 +21,14 @@ export interface PodsDeps {
   readonly secrets: Secrets;
   readonly clock: Clock;
   readonly limits: Limits;
+  /** Knocks at a pod before anybody logs in. */
+  readonly probe: Probe;
+  /** Shared with whoever else looks at pods. Default: its own. */
+  readonly looks?: Looks | undefined;
+  /** Default: kept in the store. */
+  readonly hosts?: Hosts | undefined;
+  /** Masks secrets in what is kept of a boot. */
+  readonly redact?: ((text: string) => string) | undefined;
   /** This process, from `processIdOf`. Written into leases while they are being created. */
   readonly processId: string;
   /** Whether the process of that id still runs. Default: asks the system. */
@@ -71,4 +81,20 @@ export async function withinSeconds<T>(
     done.abort();
     await watch;
   }
+}
+
+/** Every work is done or has failed; the failures are thrown together. The caller may stop waiting. */
+export async function allOf<T>(
+  works: readonly Promise<T>[],
+  { signal }: CallOptions,
+): Promise<readonly T[]> {
+  const ends = await untilAborted(Promise.allSettled(works), signal);
+  const failures = ends.flatMap((end): unknown[] =>
+    end.status === 'rejected' ? [end.reason] : [],
+  );
+  const [first] = failures;
+  if (failures.length === 1) throw first;
+  if (failures.length > 1)
+    throw new AggregateError(failures, 'Several leases could not be looked after.');
+  return ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
 }

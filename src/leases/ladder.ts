@@ -1,27 +1,37 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/call.ts';
 import { isAppError } from '../core/errors.ts';
+import type { Blame, Hosts } from '../core/host.ts';
 import { randomToken } from '../core/ids.ts';
 import type { Lease } from '../core/lease.ts';
-import { STAGES } from '../core/pods.ts';
-import type { ProviderPod } from '../core/provider.ts';
+import type { Probe, SshIdentity } from '../core/machine.ts';
+import type { ProviderPod, Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import { limitOf } from './deps.ts';
+import { createEntrance } from './entrance.ts';
+import { fateOf, overdue } from './fate.ts';
 import { handleOf, type Ledger, without } from './ledger.ts';
-import { MEASURE_SCRIPT, measuredFrom, mismatchOf } from './measure.ts';
+import {
+  diskMismatchOf,
+  GPU_SCRIPT,
+  gpuMismatchOf,
+  MACHINE_SCRIPT,
+  type Measured,
+  measuredFrom,
+} from './measure.ts';
+import { bootOf, type Rung, type Stage, withRungs } from './rungs.ts';
+import { type Way, wayInto } from './way-in.ts';
 
 const STEP_LIMIT_SECONDS = 20;
-/** Refused for this long by a host that talks to us: waiting longer only costs money (RE-08). */
-const DENIAL_GRACE_SECONDS = 60;
-/** Slow image pulls take more than ten minutes; what takes longer than this does not come any more. */
-const READY_LIMIT_SECONDS = 1800;
-const START_GRACE_SECONDS = 60;
+/** A pod that refuses our key is not asked oftener: some machines lock out who knocks too much. */
+const LOGIN_EVERY_SECONDS = 5;
 
-type Stage = (typeof STAGES)[number];
-interface Step {
-  readonly stage: Stage;
-  readonly failure?: string;
-  readonly denied?: boolean;
+/** How far one climb came. */
+interface Climb {
+  readonly rungs: readonly Rung[];
+  readonly failure?: { readonly reason: string; readonly blame: Blame };
+  readonly denied?: true;
   readonly measured?: Readonly<Record<string, string | number>>;
 }
 
@@ -32,56 +42,117 @@ export interface Ladder {
 export interface LadderDeps {
   readonly ledger: Ledger;
   readonly remote: Remote;
+  readonly probe: Probe;
+  readonly providers: Providers;
+  readonly identity: SshIdentity;
   readonly clock: Clock;
+  readonly hosts?: Hosts | undefined;
 }
 
-export function createLadder({ ledger, remote, clock }: LadderDeps): Ladder {
+export function createLadder(deps: LadderDeps): Ladder {
+  const { ledger, remote, clock, hosts } = deps;
   const climbing = new Map<string, Promise<Lease>>();
+  const nextLogin = new Map<string, number>();
+  const entrance = createEntrance(deps);
 
-  async function step(lease: Lease, pod: ProviderPod): Promise<Step> {
-    if (pod.status === 'failed')
-      return { stage: 'created', failure: 'The provider says that the pod failed to start.' };
-    if (pod.status === 'stopped' && !isStarting(lease))
-      return { stage: 'created', failure: 'The pod stopped before it became ready.' };
-    if (pod.status !== 'running') return { stage: 'created' };
-    if (pod.endpoint === undefined) return { stage: 'running' };
-    return (await logIn(lease)) ?? (await measure(lease));
+  async function walk(lease: Lease, pod: ProviderPod): Promise<Climb> {
+    const rungs: Rung[] = [];
+    const reach = (stage: Stage): void => {
+      rungs.push({ stage, at: clock.now() });
+    };
+    reach('created');
+    const failure = fateOf(lease, pod, clock.now());
+    if (failure !== undefined) return { rungs, failure };
+    if (pod.status !== 'running') return { rungs };
+    reach('running');
+    const way = await wayInto(lease, pod, deps);
+    if (way === undefined) return { rungs };
+    reach('mapped');
+    // On record before the login, which goes where the lease says.
+    await entrance.choose(lease, way.endpoint, pod);
+    return climbBy(way, lease, rungs, reach);
   }
 
-  /** Ordered to start a moment ago: the cloud may still show the stop before. */
-  const isStarting = ({ bootAt }: Lease): boolean =>
-    bootAt !== undefined && clock.now().getTime() - Date.parse(bootAt) < START_GRACE_SECONDS * 1000;
+  async function climbBy(
+    { endpoint, reach }: Way,
+    lease: Lease,
+    rungs: Rung[],
+    note: (stage: Stage) => void,
+  ): Promise<Climb> {
+    if (reach !== 'closed') note('tcp');
+    if (reach !== 'ssh') return { rungs };
+    note('banner');
+    const door = await logIn(lease);
+    if (door === 'closed') return { rungs };
+    if (door === 'denied') return { rungs, denied: true };
+    if (door !== 'open')
+      return { rungs: [...rungs, { stage: 'auth', at: clock.now() }], failure: door };
+    note('auth');
+    note('command');
+    return measure(lease, rungs, note, endpoint.workFolder);
+  }
 
-  /** `undefined`: a command of ours ran on the pod. */
-  async function logIn(lease: Lease): Promise<Step | undefined> {
+  /** Whether a command of ours runs on the pod, with an answer that nobody could have prepared. */
+  async function logIn(
+    lease: Lease,
+  ): Promise<'open' | 'closed' | 'denied' | NonNullable<Climb['failure']>> {
+    const now = clock.now().getTime();
+    if (now < (nextLogin.get(lease.leaseId) ?? 0)) return 'closed';
+    const noCommands = {
+      reason: 'The login of the pod does not run commands.',
+      blame: 'image' as const,
+    };
     const token = randomToken();
     try {
       const { stdout } = await remote.exec(handleOf(lease), `printf %s ${token}`, options());
-      return stdout.toString('utf8') === token
-        ? undefined
-        : { stage: 'auth', failure: 'The login of the pod does not run commands.' };
+      return stdout.toString('utf8') === token ? 'open' : noCommands;
     } catch (failure) {
-      if (!isAppError(failure)) return { stage: 'mapped' };
-      if (failure.code === 'ssh_refused') return { stage: 'banner', denied: true };
-      if (failure.code === 'host_key_changed')
-        return { stage: 'banner', failure: 'Another machine answers at the address of the pod.' };
-      return { stage: 'mapped' };
+      if (!isAppError(failure)) return 'closed';
+      switch (failure.code) {
+        case 'ssh_refused':
+          nextLogin.set(lease.leaseId, clock.now().getTime() + LOGIN_EVERY_SECONDS * 1000);
+          return 'denied';
+        case 'host_key_changed':
+          return { reason: 'Another machine answers at the address of the pod.', blame: 'host' };
+        case 'unsupported':
+          return noCommands;
+        default:
+          return 'closed';
+      }
     }
   }
 
-  async function measure(lease: Lease): Promise<Step> {
-    try {
-      const workFolder = await remote.workFolder(handleOf(lease), options());
-      const script = `set -- ${shellQuote(workFolder)}\n${MEASURE_SCRIPT}`;
+  async function measure(
+    lease: Lease,
+    rungs: Rung[],
+    note: (stage: Stage) => void,
+    knownFolder: string | undefined,
+  ): Promise<Climb> {
+    const run = async (script: string): Promise<string> => {
       const { stdout } = await remote.exec(handleOf(lease), script, options());
-      const measured = measuredFrom(stdout.toString('utf8'));
-      const facts = { ...measured.facts, workFolder };
-      const failure = mismatchOf(lease.offer, measured);
-      return failure === undefined
-        ? { stage: 'ready', measured: facts }
-        : { stage: 'command', failure, measured: facts };
+      return stdout.toString('utf8');
+    };
+    let text = '';
+    const seen = (): Measured => measuredFrom(text);
+    const broken = (reason: string): Climb => ({
+      rungs,
+      failure: { reason, blame: 'host' },
+      measured: seen().facts,
+    });
+    try {
+      text = await run(GPU_SCRIPT);
+      const wrongGpu = gpuMismatchOf(lease.offer, seen());
+      if (wrongGpu !== undefined) return broken(wrongGpu);
+      note('gpu');
+      const workFolder = knownFolder ?? (await remote.workFolder(handleOf(lease), options()));
+      text += `\n${await run(`set -- ${shellQuote(workFolder)}\n${MACHINE_SCRIPT}`)}`;
+      const wrongDisk = diskMismatchOf(lease.offer, lease.terms.diskGb, seen());
+      if (wrongDisk !== undefined) return broken(wrongDisk);
+      note('disk');
+      note('ready');
+      return { rungs, measured: { ...seen().facts, workFolder } };
     } catch {
-      return { stage: 'command' };
+      return { rungs };
     }
   }
 
@@ -91,14 +162,24 @@ export function createLadder({ ledger, remote, clock }: LadderDeps): Ladder {
   });
 
   async function climb(lease: Lease, pod: ProviderPod): Promise<Lease> {
-    const reached = await step(lease, pod);
-    const now = clock.now();
-    return ledger.update(lease.leaseId, (before) => {
-      if (before.state !== 'open' || before.bootAt !== lease.bootAt) return undefined;
-      const after = withStage(before, reached, now);
-      const failure = reached.failure ?? overdue(after, now);
-      return failure === undefined ? without(after, 'failure') : { ...after, failure };
-    });
+    const climbed = await walk(lease, pod);
+    if (applied(lease, climbed, clock.now()) === undefined) return lease;
+    const kept = await ledger.update(lease.leaseId, (before) =>
+      before.state !== 'open' || before.bootAt !== lease.bootAt
+        ? undefined
+        : applied(before, climbed, clock.now()),
+    );
+    if (climbed.denied === true) return entrance.attachKey(kept);
+    if (lease.readyAt === undefined && kept.readyAt !== undefined) await remember(kept, pod);
+    return kept;
+  }
+
+  async function remember(lease: Lease, { machineId }: ProviderPod): Promise<void> {
+    const bootSeconds = (Date.parse(lease.readyAt ?? lease.createdAt) - bootOf(lease)) / 1000;
+    nextLogin.delete(lease.leaseId);
+    // What a host did for us once is worth knowing, but no pod waits for it.
+    if (lease.bootAt === undefined && lease.approvedBy !== 'adopted')
+      await hosts?.succeeded(lease, { bootSeconds, machineId }).catch(() => undefined);
   }
 
   return {
@@ -115,35 +196,23 @@ export function createLadder({ ledger, remote, clock }: LadderDeps): Ladder {
   };
 }
 
-/** The lease one or more rungs higher, with the seconds from one rung to the next. Never lower. Pure. */
-export function withStage(lease: Lease, { stage, denied, measured }: Step, now: Date): Lease {
-  const from = STAGES.findIndex((name) => name === lease.stage);
-  const to = STAGES.indexOf(stage);
-  const boot = Date.parse(lease.bootAt ?? lease.createdAt);
-  const before = lease.stages.reduce((sum, { seconds }) => sum + seconds, 0);
-  const seconds = Math.max(0, (now.getTime() - boot) / 1000 - before);
-  const climbed = STAGES.slice(from + 1, to + 1).map((name, index) => ({
-    stage: name,
-    seconds: index === 0 ? Math.round(seconds * 10) / 10 : 0,
-  }));
-  const { deniedSince } = lease;
-  const isLetIn = to >= STAGES.indexOf('command');
-  return {
-    ...(isLetIn ? without(lease, 'deniedSince') : lease),
-    stage: to > from ? stage : lease.stage,
-    stages: [...lease.stages, ...climbed],
-    ...(denied === true ? { deniedSince: deniedSince ?? now.toISOString() } : {}),
+/** The lease after a climb; `undefined`: as before. Pure. */
+function applied(
+  lease: Lease,
+  { rungs, failure, denied, measured }: Climb,
+  now: Date,
+): Lease | undefined {
+  const higher = withRungs(lease, rungs);
+  const isLetIn = rungs.some(({ stage }) => stage === 'command');
+  const after: Lease = {
+    ...(isLetIn ? without(higher, 'deniedSince') : higher),
+    ...(denied === true ? { deniedSince: lease.deniedSince ?? now.toISOString() } : {}),
     ...(measured === undefined ? {} : { measured }),
-    ...(stage === 'ready' ? { readyAt: now.toISOString() } : {}),
   };
-}
-
-function overdue(lease: Lease, now: Date): string | undefined {
-  if (lease.readyAt !== undefined) return undefined;
-  const secondsSince = (iso: string): number => (now.getTime() - Date.parse(iso)) / 1000;
-  if (lease.deniedSince !== undefined && secondsSince(lease.deniedSince) >= DENIAL_GRACE_SECONDS)
-    return 'The pod refuses our SSH key.';
-  return secondsSince(lease.bootAt ?? lease.createdAt) >= READY_LIMIT_SECONDS
-    ? `The pod was not ready after ${READY_LIMIT_SECONDS / 60} minutes.`
-    : undefined;
+  const why = failure ?? overdue(after, now);
+  const result =
+    why === undefined
+      ? without(after, 'failure', 'blame')
+      : { ...after, failure: why.reason, blame: why.blame };
+  return isDeepStrictEqual(result, lease) ? undefined : result;
 }

@@ -10,6 +10,12 @@ import { accrued, spentUsd } from './money.ts';
 export interface Ledger {
   all(): Promise<readonly Lease[]>;
   find(podId: PodId): Promise<Lease | undefined>;
+  /** The lease as it is now. */
+  fresh(lease: Lease): Promise<Lease>;
+  /** The last of those that took its place, one after the other: itself where none did. */
+  newest(lease: Lease): Promise<Lease>;
+  /** Nothing follows this lease any more, whatever becomes of it. */
+  settleForGood(lease: Lease): Promise<void>;
   /** Answers with the lease as it is now. A closed lease is never changed; `change` may answer `undefined` for "leave it". */
   update(leaseId: string, change: (lease: Lease) => Lease | undefined): Promise<Lease>;
   /** Ends the lease and writes its receipt, once. A lease that never had a pod leaves none. */
@@ -32,11 +38,16 @@ export interface Ending {
 }
 
 type Clearable =
+  | 'blame'
+  | 'bootAt'
   | 'closingAt'
   | 'accruedAt'
   | 'absentSince'
   | 'creator'
   | 'deniedSince'
+  | 'endpoint'
+  | 'keyAttachedAt'
+  | 'mayReplace'
   | 'endedAt'
   | 'failure'
   | 'observedStatus'
@@ -77,7 +88,7 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
   ): Promise<void> => {
     await tx.log.append({ at: clock.now().toISOString(), kind, podId: handleOf(lease), text });
   };
-  const present = async (tx: Collections, leaseId: string): Promise<Lease> => {
+  const present = async (tx: Pick<Collections, 'leases'>, leaseId: string): Promise<Lease> => {
     const lease = await tx.leases.get(leaseId);
     if (lease === undefined) throw new InputError('not_found', 'There is no such lease.');
     return lease;
@@ -87,6 +98,26 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
     async find(podId) {
       const mine = (await store.leases.list()).filter((lease) => isLeaseOf(lease, podId));
       return mine.find(({ state }) => state !== 'closed') ?? mine.at(-1);
+    },
+    fresh: async ({ leaseId }) => present(store, leaseId),
+    async newest(lease) {
+      const all = await store.leases.list();
+      const after = (one: Lease): Lease | undefined => {
+        const { replacedBy } = one;
+        return replacedBy === undefined
+          ? undefined
+          : all.find((other) => isLeaseOf(other, replacedBy));
+      };
+      let last = all.find(({ leaseId }) => leaseId === lease.leaseId) ?? lease;
+      for (let next = after(last); next !== undefined; next = after(next)) last = next;
+      return last;
+    },
+    async settleForGood({ leaseId }) {
+      await store.transaction(async (tx) => {
+        const before = await present(tx, leaseId);
+        if (before.mayReplace !== undefined)
+          await tx.leases.put(leaseId, without(before, 'mayReplace'));
+      });
     },
     async update(leaseId, change) {
       return store.transaction(async (tx) => {
@@ -102,8 +133,11 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
         if (before.state === 'closed' || before.podId !== podId) return before;
         const now = clock.now();
         const ended = unseen ? new Date(Math.min(now.getTime(), lastBilled(before))) : now;
+        // A pod that went without our order was not ours to replace: somebody may have ended it by hand (RE-19).
+        const wasEndedByUs = before.state === 'closing' || before.podId === undefined;
+        const settled = wasEndedByUs ? before : without(before, 'mayReplace');
         const closed: Lease = {
-          ...without(accrued(before, ended), 'creator'),
+          ...without(accrued(settled, ended), 'creator'),
           ...(before.podId === undefined ? { accruedUsd: 0 } : {}),
           ...(failure === undefined ? {} : { failure }),
           state: 'closed',
@@ -131,6 +165,7 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
             })),
             proof: { how, readAt: now.toISOString() },
             ...(closed.waiver === undefined ? {} : { waiver: closed.waiver }),
+            ...(closed.volumes === undefined ? {} : { volumes: closed.volumes }),
           };
           await tx.receipts.put(closed.podId, receipt);
         }

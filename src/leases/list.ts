@@ -10,6 +10,7 @@ import { limitOf, untilAborted } from './deps.ts';
 import { isPodOf, type Ledger } from './ledger.ts';
 import { rateOf, spentUsd } from './money.ts';
 import type { Observer, Reading } from './observer.ts';
+import type { See } from './see.ts';
 import { podOf, unmanagedPodOf, userManagedPodOf } from './view.ts';
 
 const LISTING_LIMIT_SECONDS = 20;
@@ -20,7 +21,7 @@ export interface ListDeps {
   readonly clock: Clock;
   readonly ledger: Ledger;
   readonly observer: Observer;
-  readonly climb: (lease: Lease, reading: Reading) => Promise<Lease>;
+  readonly see: Pick<See, 'climb' | 'successorOf'>;
 }
 interface Listing {
   readonly reading: ProviderReading & { readonly balanceUsd?: number | undefined };
@@ -30,7 +31,7 @@ interface Listing {
 
 /** Everything that is or may be billed, what needs care first. One cloud down hides nothing of the others. */
 export function createList(deps: ListDeps): Pods['list'] {
-  const { store, providers, clock, ledger, observer, climb } = deps;
+  const { store, providers, clock, ledger, observer, see: eyes } = deps;
 
   async function listingOf(provider: Provider): Promise<Listing> {
     const signal = limitOf(LISTING_LIMIT_SECONDS);
@@ -50,12 +51,13 @@ export function createList(deps: ListDeps): Pods['list'] {
 
   async function see(lease: Lease, listing: Listing | undefined): Promise<Pod> {
     const facts = providers.get(lease.provider)?.facts;
-    if (lease.state === 'closed') return podOf({ lease, facts }, clock);
+    const replacedBy = await eyes.successorOf(lease);
+    if (lease.state === 'closed') return podOf({ lease, facts, replacedBy }, clock);
     const listed = listing?.pods?.find((pod) => isPodOf(lease, pod));
     const reading: Reading =
       listed === undefined ? await observer.look(lease) : { kind: 'present', pod: listed };
     const settled = await observer.settle(lease, reading);
-    return podOf({ lease: await climb(settled, reading), reading, facts }, clock);
+    return podOf({ lease: await eyes.climb(settled, reading), reading, facts, replacedBy }, clock);
   }
 
   /** A pod of ours that turns up after its lease was closed is ours again. */

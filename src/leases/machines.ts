@@ -1,10 +1,14 @@
-import { type Clock, systemClock } from '../core/call.ts';
+import { type CallOptions, type Clock, systemClock } from '../core/call.ts';
 import { ConfigError, InputError, isAppError, RemoteError } from '../core/errors.ts';
 import { type PodId, providerOf } from '../core/ids.ts';
+import type { Lease } from '../core/lease.ts';
 import type { Machines, SshEndpoint, SshIdentity } from '../core/machine.ts';
 import type { Providers } from '../core/provider.ts';
 import type { Store } from '../core/store.ts';
+import { untilAborted } from './deps.ts';
 import { createLedger } from './ledger.ts';
+import { createLooks, type Looks } from './looks.ts';
+import { chosenWay } from './way-in.ts';
 
 const FRESH_SECONDS = 5;
 
@@ -13,6 +17,8 @@ export interface ManagedMachinesDeps {
   readonly providers: Providers;
   readonly identity: SshIdentity;
   readonly clock?: Clock;
+  /** Shared with whoever else looks at the pods. Default: its own. */
+  readonly looks?: Looks | undefined;
 }
 
 const STOPPED = 'This pod is stopped.';
@@ -27,22 +33,24 @@ export function createManagedMachines({
   providers,
   identity,
   clock = systemClock,
+  looks = createLooks({ providers, clock }),
 }: ManagedMachinesDeps): Machines {
   const ledger = createLedger({ store, clock });
   const known = new Map<string, { readonly endpoint: SshEndpoint; readonly at: number }>();
 
-  async function lookUp(podId: PodId, options: Parameters<Machines['endpoint']>[1]) {
-    const provider = providers.get(providerOf(podId));
-    if (provider === undefined)
+  async function lookUp(podId: PodId, lease: Lease, { signal }: CallOptions) {
+    if (!providers.has(providerOf(podId)))
       throw new ConfigError('config_missing', `${providerOf(podId)} is not configured.`);
-    const pod = await provider.getPod(podId, options);
-    if (pod?.endpoint === undefined)
+    const maxAge = Math.max(FRESH_SECONDS, looks.paceSeconds(providerOf(podId)));
+    const { value: pod } = await untilAborted(looks.pod(podId, maxAge), signal);
+    const endpoint = pod === undefined ? undefined : chosenWay(lease, pod);
+    if (pod === undefined || endpoint === undefined)
       throw new RemoteError(
         'pod_not_ready',
         'The provider does not say yet how to reach this pod.',
       );
     if (pod.status === 'stopped') throw new RemoteError('pod_not_ready', STOPPED, START_IT);
-    return pod.endpoint;
+    return endpoint;
   }
 
   return {
@@ -57,10 +65,11 @@ export function createManagedMachines({
       const now = clock.now().getTime();
       const last = known.get(lease.leaseId);
       // A clock that was set back makes no place fresh.
-      if (last !== undefined && Math.abs(now - last.at) < FRESH_SECONDS * 1000)
+      const isSameWay = last?.endpoint.route === (lease.endpoint?.route ?? last?.endpoint.route);
+      if (last !== undefined && isSameWay && Math.abs(now - last.at) < FRESH_SECONDS * 1000)
         return last.endpoint;
       try {
-        const found = await lookUp(lease.podId, options);
+        const found = await lookUp(lease.podId, lease, options);
         const endpoint = { ...found, keyPath: found.keyPath ?? identity.keyPath };
         known.set(lease.leaseId, { endpoint, at: now });
         return endpoint;

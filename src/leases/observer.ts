@@ -1,27 +1,34 @@
 import type { Clock } from '../core/call.ts';
 import { isAppError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
-import type { Provider, ProviderPod, Providers } from '../core/provider.ts';
-import { limitOf } from './deps.ts';
+import type { ProviderPod, Providers } from '../core/provider.ts';
 import { isPodOf, type Ledger, without } from './ledger.ts';
+import type { Looks } from './looks.ts';
 
 /** Law 4 of providers makes absence a fact; how long a new pod may be missing from lists all the same. */
 const PROPAGATION_SECONDS = 60;
 const LOCAL_PROPAGATION_SECONDS = 3;
 /** A creation that has not ended after this long has no process that still waits for it. */
 const CREATION_LIMIT_SECONDS = 900;
-const LOOK_LIMIT_SECONDS = 30;
 const FRESH_SECONDS = 5;
 
 export type Reading =
-  | { readonly kind: 'present'; readonly pod: ProviderPod }
+  | {
+      readonly kind: 'present';
+      readonly pod: ProviderPod;
+      /** When the provider said so. Absent: just now. */
+      readonly at?: string | undefined;
+    }
   /** Not found by id and not in the list. `young`: it may only not have appeared yet. */
   | { readonly kind: 'absent'; readonly young: boolean; readonly how: string }
   | { readonly kind: 'unknown'; readonly why: string };
 
 export interface Observer {
-  /** One look at the provider, by id and by label. Never throws for the provider's failures. Writes nothing. */
-  look(lease: Lease): Promise<Reading>;
+  /**
+   * One look at the provider, by id and by label; not a new one where somebody looked at most `maxAgeSeconds` ago. Never
+   * throws for the provider's failures. Writes nothing.
+   */
+  look(lease: Lease, maxAgeSeconds?: number): Promise<Reading>;
   /** Writes down what was seen: the pod of a lost answer, the time of the look, the end of a pod that is gone. */
   settle(lease: Lease, reading: Reading): Promise<Lease>;
 }
@@ -29,6 +36,7 @@ export interface Observer {
 export interface ObserverDeps {
   readonly ledger: Ledger;
   readonly providers: Providers;
+  readonly looks: Looks;
   readonly clock: Clock;
   /** Whether somebody is creating this lease's pod at this moment. */
   readonly isBeingCreated: (lease: Lease) => boolean;
@@ -37,21 +45,21 @@ export interface ObserverDeps {
 export function createObserver({
   ledger,
   providers,
+  looks,
   clock,
   isBeingCreated,
 }: ObserverDeps): Observer {
   const secondsSince = (iso: string): number => (clock.now().getTime() - Date.parse(iso)) / 1000;
 
-  async function lookAt(provider: Provider, lease: Lease): Promise<Reading> {
-    const byId =
-      lease.podId === undefined
-        ? undefined
-        : await provider.getPod(lease.podId, { signal: limitOf(LOOK_LIMIT_SECONDS) });
-    if (byId !== undefined) return { kind: 'present', pod: byId };
-    const listed = (await provider.listPods({ signal: limitOf(LOOK_LIMIT_SECONDS) })).find((pod) =>
-      isPodOf(lease, pod),
-    );
-    if (listed !== undefined) return { kind: 'present', pod: listed };
+  async function lookAt(lease: Lease, maxAgeSeconds: number): Promise<Reading> {
+    const { podId, provider } = lease;
+    if (podId !== undefined) {
+      const { value: pod, at } = await looks.pod(podId, maxAgeSeconds);
+      if (pod !== undefined) return { kind: 'present', pod, at };
+    }
+    const { value: pods, at } = await looks.list(provider, maxAgeSeconds);
+    const listed = pods.find((pod) => isPodOf(lease, pod));
+    if (listed !== undefined) return { kind: 'present', pod: listed, at };
     return { kind: 'absent', young: isYoung(lease), how: absenceOf(lease) };
   }
 
@@ -66,20 +74,19 @@ export function createObserver({
   }
 
   /** Seen the same a moment ago: not worth a write. */
-  const isOldNews = (lease: Lease, pod: ProviderPod): boolean =>
+  const isOldNews = (lease: Lease, pod: ProviderPod, at: string): boolean =>
     lease.state !== 'intended' &&
     lease.podId === pod.podId &&
     lease.observedStatus === pod.status &&
     lease.observedAt !== undefined &&
-    secondsSince(lease.observedAt) < FRESH_SECONDS;
+    (lease.observedAt >= at || secondsSince(lease.observedAt) < FRESH_SECONDS);
 
   return {
-    async look(lease) {
-      const provider = providers.get(lease.provider);
-      if (provider === undefined)
+    async look(lease, maxAgeSeconds = 0) {
+      if (providers.get(lease.provider) === undefined)
         return { kind: 'unknown', why: `${lease.provider} is not configured any more` };
       try {
-        return await lookAt(provider, lease);
+        return await lookAt(lease, maxAgeSeconds);
       } catch (failure) {
         const code = isAppError(failure) ? failure.code : 'internal';
         return { kind: 'unknown', why: `${lease.provider} did not tell (${code})` };
@@ -88,15 +95,17 @@ export function createObserver({
     async settle(lease, reading) {
       const now = clock.now().toISOString();
       switch (reading.kind) {
-        case 'present':
-          if (isOldNews(lease, reading.pod)) return lease;
+        case 'present': {
+          const { at = now } = reading;
+          if (isOldNews(lease, reading.pod, at)) return lease;
           return ledger.update(lease.leaseId, (before) => ({
             ...without(before, 'absentSince'),
             ...(before.state === 'intended' ? { state: 'open' as const } : {}),
             podId: reading.pod.podId,
-            observedAt: now,
+            observedAt: at,
             observedStatus: reading.pod.status,
           }));
+        }
         case 'absent':
           if (!reading.young)
             return ledger.close(lease.leaseId, {

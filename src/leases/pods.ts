@@ -5,104 +5,58 @@ import type { Lease } from '../core/lease.ts';
 import type { Pod, Pods } from '../core/pods.ts';
 import { poll } from '../core/poll.ts';
 import { adoptPod } from './adopt.ts';
+import { createBootLogs } from './boot-log.ts';
 import { createCreation } from './create.ts';
-import { limitOf, type PodsDeps, untilAborted } from './deps.ts';
+import { type PodsDeps, untilAborted } from './deps.ts';
+import { createHosts } from './hosts.ts';
 import { createLadder } from './ladder.ts';
-import { createLedger, handleOf } from './ledger.ts';
+import { createLedger } from './ledger.ts';
 import { createList } from './list.ts';
+import { createLooks } from './looks.ts';
 import { rateOf, usd } from './money.ts';
-import { createObserver, type Reading } from './observer.ts';
+import { createObserver } from './observer.ts';
+import { createPodTimer } from './pod-timer.ts';
 import { isProcessAlive } from './process-id.ts';
 import { createEnforce, createReconcile } from './reconcile.ts';
+import { createReplacer, mayBeFollowed } from './replace.ts';
+import { createSee } from './see.ts';
 import { createTeardown } from './teardown.ts';
+import { createTend, type PodCare } from './tend.ts';
 import { createUpdate } from './update.ts';
-import { podOf, unmanagedPodOf, userManagedPodOf } from './view.ts';
-
-const ANSWER_LIMIT_SECONDS = 10;
-const CLOUD_POLL_SECONDS = 3;
-const LOCAL_POLL_SECONDS = 0.2;
+import { unmanagedPodOf, userManagedPodOf } from './view.ts';
 
 type WaitFor = Parameters<Pods['get']>[1]['waitFor'];
 
 /** Quotes, leases, readiness, deadlines and teardown, over whatever providers there are. */
-export function createPods(deps: PodsDeps): Pods {
+export function createPods(deps: PodsDeps): Pods & PodCare {
   const { store, providers, remote, clock, processId, isAlive = isProcessAlive } = deps;
   const creating = new Set<string>();
   const isBeingCreated = ({ state, leaseId, creator }: Lease): boolean =>
     (state === 'intended' || state === 'closing') &&
     creator !== undefined &&
     (creator === processId ? creating.has(leaseId) : isAlive(creator));
+  const hosts = deps.hosts ?? createHosts({ store, clock });
+  const looks = deps.looks ?? createLooks({ providers, clock });
   const ledger = createLedger({ store, clock });
-  const observer = createObserver({ ledger, providers, clock, isBeingCreated });
-  const ladder = createLadder({ ledger, remote, clock });
-  const teardown = createTeardown({ ...deps, ledger, observer });
+  const observer = createObserver({ ledger, providers, looks, clock, isBeingCreated });
+  const ladder = createLadder({ ...deps, ledger, hosts });
+  const teardown = createTeardown({ ...deps, ledger, observer, looks });
+  const timer = createPodTimer({ ledger, providers, remote });
+  const bootLogs = createBootLogs(deps);
+  const see = createSee({ ledger, observer, looks, ladder, timer, providers, remote, clock });
+  const renting = { ...deps, ledger, observer, teardown, creating, hosts, bootLogs };
+  const replacer = createReplacer(renting);
   const care = { ledger, observer, teardown, providers, clock, isBeingCreated };
-
-  const climb = async (lease: Lease, reading: Reading): Promise<Lease> =>
-    reading.kind === 'present' ? ladder.climb(lease, reading.pod) : lease;
-
-  async function answers(podId: PodId): Promise<boolean> {
-    try {
-      const signal = limitOf(ANSWER_LIMIT_SECONDS * 2);
-      await remote.exec(podId, ':', { signal, timeoutSeconds: ANSWER_LIMIT_SECONDS });
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  /** One look at everything: the provider, the ladder, and whether a ready pod answers. */
-  async function see(before: Lease): Promise<{ readonly lease: Lease; readonly pod: Pod }> {
-    const facts = providers.get(before.provider)?.facts;
-    if (before.state === 'closed')
-      return { lease: before, pod: podOf({ lease: before, facts }, clock) };
-    const reading = await observer.look(before);
-    const lease = await climb(await observer.settle(before, reading), reading);
-    const isUp = reading.kind === 'present' && reading.pod.status === 'running';
-    const wasReady = before.readyAt !== undefined && lease.readyAt !== undefined;
-    const seen = { lease, reading, facts };
-    if (!isUp || !wasReady || lease.state !== 'open') return { lease, pod: podOf(seen, clock) };
-    return { lease, pod: podOf({ ...seen, answers: await answers(handleOf(lease)) }, clock) };
-  }
-
-  async function waitReady(
-    lease: Lease,
-    waitSeconds: number,
-    options: CallOptions,
-  ): Promise<{ readonly lease: Lease; readonly pod: Pod }> {
-    let last = { lease, pod: podOf({ lease }, clock) };
-    let stage = '';
-    await poll(
-      async () => {
-        last = await untilAborted(see(last.lease), options.signal);
-        if (last.lease.stage !== stage) options.progress?.(`Pod: ${last.lease.stage}`);
-        stage = last.lease.stage;
-        return last.pod.status === 'ready' ||
-          last.pod.status === 'failed' ||
-          last.pod.status === 'gone'
-          ? last
-          : undefined;
-      },
-      { ...options, clock, timeoutSeconds: waitSeconds, everySeconds: pollSeconds(lease.provider) },
-    );
-    return last;
-  }
-
-  const list = createList({ store, providers, clock, ledger, observer, climb });
-  const create = createCreation({
-    ...deps,
-    ledger,
-    observer,
-    teardown,
-    creating,
-    waitReady,
-  });
+  const list = createList({ store, providers, clock, ledger, observer, see });
+  const create = createCreation({ ...renting, replacer, waitReady: see.waitReady });
   const update = createUpdate({
     ...deps,
     ledger,
+    looks,
+    timer,
     adopt: async (podId, ttlMinutes, options) => adoptPod(podId, ttlMinutes, options, deps),
     view: async (lease) => {
-      const seen = await see(lease);
+      const seen = await see.see(lease);
       return { pod: seen.pod, stillCharged: stillCharged(seen.lease, seen.pod) };
     },
   });
@@ -118,18 +72,27 @@ export function createPods(deps: PodsDeps): Pods {
       : `${words} ${usd(rateOf(lease))} an hour, ${usd(rateOf(lease) * 24)} a day, until it is destroyed.`;
   }
 
-  async function look(podId: PodId, options: CallOptions): Promise<Pod> {
-    const lease = await ledger.find(podId);
-    if (lease !== undefined) return (await untilAborted(see(lease), options.signal)).pod;
+  async function look(
+    podId: PodId,
+    waitFor: WaitFor,
+    options: CallOptions,
+  ): Promise<{ readonly pod: Pod; readonly lease?: Lease }> {
+    const found = await ledger.find(podId);
+    if (found !== undefined) {
+      // Whoever waits for a pod that was replaced waits for the one in its place.
+      const lease = waitFor === 'ready' ? await ledger.newest(found) : found;
+      return untilAborted(see.see(lease), options.signal);
+    }
     if (providerOf(podId) === 'ssh') {
       const name = localPartOf(podId);
       if ((await store.profiles.get(name)) === undefined)
         throw new InputError('not_found', 'There is no such profile.');
-      return userManagedPodOf({ podId, name, answers: await answers(podId) }, clock.now());
+      const answers = await see.answers(podId);
+      return { pod: userManagedPodOf({ podId, name, answers }, clock.now()) };
     }
     const pod = await providers.get(providerOf(podId))?.getPod(podId, options);
     if (pod === undefined) throw new InputError('not_found', 'There is no such pod.');
-    return unmanagedPodOf(pod, providerOf(podId), clock.now());
+    return { pod: unmanagedPodOf(pod, providerOf(podId), clock.now()) };
   }
 
   return {
@@ -137,21 +100,25 @@ export function createPods(deps: PodsDeps): Pods {
     list,
     update,
     destroy: teardown.destroy,
+    tend: createTend({ ledger, see, timer, replacer }),
     async get(podId, { waitFor, waitSeconds }, options) {
       let pod: Pod | undefined;
       const reached = await poll(
         async () => {
-          pod = await look(podId, options);
-          return isSettled(pod, waitFor) ? pod : undefined;
+          const seen = await look(podId, waitFor, options);
+          ({ pod } = seen);
+          const goesOn =
+            waitFor === 'ready' && seen.lease !== undefined && mayBeFollowed(seen.lease);
+          return isSettled(pod, waitFor, goesOn) ? pod : undefined;
         },
         {
           ...options,
           clock,
           timeoutSeconds: waitFor === undefined ? 0 : waitSeconds,
-          everySeconds: pollSeconds(providerOf(podId)),
+          everySeconds: see.pollSeconds(providerOf(podId)),
         },
       );
-      const last = reached ?? pod ?? (await look(podId, options));
+      const last = reached ?? pod ?? (await look(podId, waitFor, options)).pod;
       return { pod: last, reached: waitFor === undefined || last.status === waitFor };
     },
     receipt: async (podId) => store.receipts.get((await ledger.find(podId))?.podId ?? podId),
@@ -161,11 +128,9 @@ export function createPods(deps: PodsDeps): Pods {
 }
 
 /** Nothing more to wait for: it came true, or it cannot any more (RE-02). */
-function isSettled({ status }: Pod, waitFor: WaitFor): boolean {
-  if (waitFor === undefined || status === waitFor || status === 'gone') return true;
-  return waitFor === 'ready' && (status === 'failed' || status === 'stopped');
-}
-
-function pollSeconds(provider: Pod['provider']): number {
-  return provider === 'local' ? LOCAL_POLL_SECONDS : CLOUD_POLL_SECONDS;
+function isSettled({ status }: Pod, waitFor: WaitFor, mayBeReplaced: boolean): boolean {
+  if (waitFor === undefined || status === waitFor) return true;
+  if (status !== 'gone' && !(waitFor === 'ready' && (status === 'failed' || status === 'stopped')))
+    return false;
+  return !mayBeReplaced;
 }

@@ -1,9 +1,9 @@
-import type { CallOptions, Clock } from '../core/call.ts';
+import type { Clock } from '../core/call.ts';
 import { isAppError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Pods } from '../core/pods.ts';
 import type { Providers } from '../core/provider.ts';
-import { limitOf, untilAborted } from './deps.ts';
+import { allOf, limitOf } from './deps.ts';
 import { handleOf, type Ledger } from './ledger.ts';
 import { accrued, spentUsd, usd } from './money.ts';
 import type { Observer } from './observer.ts';
@@ -110,6 +110,7 @@ async function expire(
 ): Promise<readonly string[]> {
   const { ledger, observer, teardown, providers, clock } = deps;
   const id = handleOf(lease);
+  if (lease.mayReplace === true) await ledger.settleForGood(lease);
   const power = providers.get(lease.provider)?.power;
   if (lease.terms.onExpiry === 'stop' && power !== undefined && lease.podId !== undefined) {
     if (lease.stoppedAt !== undefined) return [];
@@ -144,20 +145,4 @@ async function expire(
 export function stopped(lease: Lease, clock: Clock): Lease {
   const now = clock.now();
   return { ...accrued(lease, now), stoppedAt: now.toISOString() };
-}
-
-/** Every work is done or has failed; the failures are thrown together. The caller may stop waiting. */
-async function allOf<T>(
-  works: readonly Promise<T>[],
-  { signal }: CallOptions,
-): Promise<readonly T[]> {
-  const ends = await untilAborted(Promise.allSettled(works), signal);
-  const failures = ends.flatMap((end): unknown[] =>
-    end.status === 'rejected' ? [end.reason] : [],
-  );
-  const [first] = failures;
-  if (failures.length === 1) throw first;
-  if (failures.length > 1)
-    throw new AggregateError(failures, 'Several leases could not be looked after.');
-  return ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
 }

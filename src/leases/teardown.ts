@@ -13,8 +13,10 @@ import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
 import { limitOf, untilAborted, withinSeconds } from './deps.ts';
 import { handleOf, type Ledger } from './ledger.ts';
+import type { Looks } from './looks.ts';
 import type { Observer, Reading } from './observer.ts';
 import { podOf } from './view.ts';
+import { isVolumeId, removeVolume, volumesOf } from './volume-end.ts';
 
 const FAREWELL_LIMIT_SECONDS = 120;
 const ORDER_LIMIT_SECONDS = 60;
@@ -49,10 +51,11 @@ export interface TeardownDeps {
   readonly clock: Clock;
   readonly ledger: Ledger;
   readonly observer: Observer;
+  readonly looks: Looks;
 }
 
 export function createTeardown(deps: TeardownDeps): Teardown {
-  const { store, providers, remote, sessions, jobs, files, clock, ledger, observer } = deps;
+  const { store, providers, remote, sessions, jobs, files, clock, ledger, observer, looks } = deps;
   const lock = new KeyedLock();
 
   async function gates(lease: Lease, options: CallOptions): Promise<readonly Gate[]> {
@@ -81,6 +84,7 @@ export function createTeardown(deps: TeardownDeps): Teardown {
     const provider = providers.get(lease.provider);
     if (lease.podId === undefined || provider === undefined) return false;
     const { podId } = lease;
+    looks.forget(podId);
     return withinSeconds(ORDER_LIMIT_SECONDS, clock, async (signal) =>
       provider.terminatePod(podId, { signal }),
     ).then(
@@ -118,10 +122,12 @@ export function createTeardown(deps: TeardownDeps): Teardown {
       // Said already before a lease is closing.
       if (lease.podId !== undefined && lease.state !== 'closing') await farewell(lease.podId);
       if (checkedAt !== undefined && lease.state === 'open') await refuseLateJob(lease, checkedAt);
+      const volumes = await volumesOf(lease, providers.get(lease.provider));
       lease = await ledger.update(lease.leaseId, (before) => ({
         ...before,
         state: 'closing',
         ...closing(before),
+        ...(volumes === undefined || volumes.length === 0 ? {} : { volumes }),
         ...(waiver === undefined || before.waiver !== undefined ? {} : { waiver }),
       }));
       let nextOrder = 0;
@@ -168,6 +174,13 @@ export function createTeardown(deps: TeardownDeps): Teardown {
     { discardUnfetched, reason = '', waitSeconds }: Parameters<Pods['destroy']>[1],
     { ask, ...options }: Parameters<Pods['destroy']>[2],
   ): Promise<DestroyOutcome> {
+    if (isVolumeId(podId) && (await ledger.find(podId)) === undefined)
+      return removeVolume(
+        podId,
+        { discardUnfetched, reason: reason.trim(), waitSeconds },
+        { ask, ...options },
+        deps,
+      );
     const lease = await reopenedIfSeen(await leaseToEnd(podId));
     const facts = providers.get(lease.provider)?.facts;
     if (lease.state === 'closed') return { outcome: 'gone', receipt: await receiptOf(lease) };
@@ -192,9 +205,18 @@ export function createTeardown(deps: TeardownDeps): Teardown {
       waiver = decision;
     }
     options.signal.throwIfAborted();
+    // Whoever ends a pod does not want another in its place; one that has come meanwhile is ended instead.
+    await ledger.settleForGood(lease);
+    const last = await ledger.newest(lease);
+    if (last.leaseId !== lease.leaseId && last.state !== 'closed')
+      return destroy(
+        handleOf(last),
+        { discardUnfetched, reason, waitSeconds },
+        { ask, ...options },
+      );
     options.progress?.('Ending the pod and looking until it is gone');
     const seen = await untilAborted(end(lease, { waitSeconds, waiver, checkedAt }), options.signal);
-    const after = (await ledger.find(podId)) ?? lease;
+    const after = await ledger.fresh(lease);
     if (after.state === 'closed') return { outcome: 'gone', receipt: await receiptOf(after) };
     return {
       outcome: seen.kind === 'present' ? 'present' : 'unknown',
@@ -216,7 +238,8 @@ export function createTeardown(deps: TeardownDeps): Teardown {
     const notOurs = 'This server did not rent that machine, so it does not end it.';
     if (providerOf(podId) === 'ssh') throw new PolicyError('not_owned', notOurs);
     const lease = await ledger.find(podId);
-    if (lease !== undefined) return lease;
+    // The pod that took its place is what goes on costing money.
+    if (lease !== undefined) return ledger.newest(lease);
     const provider = providers.get(providerOf(podId));
     if ((await provider?.getPod(podId, { signal: limitOf(30) })) === undefined)
       throw new InputError('not_found', 'There is no such pod.');

@@ -10,7 +10,9 @@ import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
 import { handleOf, type Ledger, without } from './ledger.ts';
 import { checkLimits, type Limits } from './limits.ts';
+import type { Looks } from './looks.ts';
 import { accrued, bindingMinutes, minutesAfter, reservedUsd, spentUsd, usd } from './money.ts';
+import type { PodTimer } from './pod-timer.ts';
 import { checkTtl } from './quotes.ts';
 import { stopped } from './reconcile.ts';
 import { readableLeases } from './rent.ts';
@@ -26,6 +28,8 @@ export interface UpdateDeps {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly ledger: Ledger;
+  readonly looks: Looks;
+  readonly timer: PodTimer;
   readonly adopt: (podId: PodId, ttlMinutes: number, options: UpdateOptions) => Promise<Lease>;
   readonly view: (lease: Lease) => ReturnType<Pods['update']>;
 }

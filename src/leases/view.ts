@@ -4,13 +4,18 @@ import type { Lease } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
 import type { Pod, PodStatus } from '../core/pods.ts';
 import type { ProviderFacts, ProviderPod } from '../core/provider.ts';
+import { readyLimitSeconds } from './fate.ts';
 import { handleOf } from './ledger.ts';
 import { spentUsd, usd } from './money.ts';
 import type { Reading } from './observer.ts';
+import { isTimerBehind } from './pod-timer.ts';
+import { secondsOnRung } from './rungs.ts';
+import { chosenWay } from './way-in.ts';
 
 /** A teardown that has not been proven after this long is called failed, and listed first. */
 const CLEANUP_LIMIT_SECONDS = 180;
 const BUDGET_WARNING = 0.8;
+const SLOW_SECONDS = 90;
 
 export interface Seen {
   readonly lease: Lease;
@@ -19,6 +24,8 @@ export interface Seen {
   /** Whether a command of ours ran there just now. Absent: not tried. */
   readonly answers?: boolean | undefined;
   readonly facts?: ProviderFacts | undefined;
+  /** The pod that took its place in the end, where one did. */
+  readonly replacedBy?: Pod['podId'] | undefined;
 }
 
 /** Lease, the provider's word and our measurements as one pod. Pure but for the time. */
@@ -26,7 +33,8 @@ export function podOf(seen: Seen, clock: Clock): Pod {
   const { lease, reading, facts } = seen;
   const now = clock.now();
   const status = statusOf(seen, now);
-  const endpoint = reading?.kind === 'present' ? reading.pod.endpoint : undefined;
+  const endpoint = reading?.kind === 'present' ? chosenWay(lease, reading.pod) : undefined;
+  const { replacedBy } = seen;
   const problem = problemOf(seen, status, now);
   const workFolder = lease.measured?.['workFolder'];
   const adopted = lease.approvedBy === 'adopted';
@@ -66,6 +74,8 @@ export function podOf(seen: Seen, clock: Clock): Pod {
     ...(typeof workFolder === 'string' ? { workFolder } : {}),
     ...(lease.offer.rehearsal === undefined ? {} : { rehearsal: lease.offer.rehearsal }),
     ...(problem === undefined ? {} : { problem }),
+    ...(replacedBy === undefined ? {} : { replacedBy }),
+    ...(lease.replaces === undefined ? {} : { replaces: lease.replaces }),
     ...(lease.observedAt === undefined ? {} : { observedAt: lease.observedAt }),
   };
 }
@@ -98,7 +108,11 @@ function isCleanupOverdue({ closingAt }: Lease, now: Date): boolean {
 }
 
 /** What to know about it in our own words; `undefined`: nothing. */
-function problemOf({ lease, reading }: Seen, status: PodStatus, now: Date): string | undefined {
+function problemOf(
+  { lease, reading, facts }: Seen,
+  status: PodStatus,
+  now: Date,
+): string | undefined {
   if (status === 'cleanup_failed')
     return 'It was ordered to end and is still there: it may go on costing money. Call destroy again.';
   if (lease.state !== 'closed' && reading?.kind === 'unknown')
@@ -116,9 +130,33 @@ function problemOf({ lease, reading }: Seen, status: PodStatus, now: Date): stri
   const spent = spentUsd(lease, now);
   if (lease.state !== 'closed' && budgetUsd !== undefined && spent >= budgetUsd * BUDGET_WARNING)
     return `${usd(spent)} of its budget of ${usd(budgetUsd)} are spent.`;
-  return Number.isNaN(Date.parse(lease.deadlineAt))
-    ? 'Its deadline cannot be read. Set one with update_pod ttlMinutes.'
+  if (Number.isNaN(Date.parse(lease.deadlineAt)))
+    return 'Its deadline cannot be read. Set one with update_pod ttlMinutes.';
+  if (lease.state !== 'open') return undefined;
+  if (status === 'provisioning') return waitOf(lease, now);
+  if (status !== 'ready') return undefined;
+  if (isTimerBehind(lease, facts))
+    return 'The timer on the pod could not be told of the new deadline, so it may end the pod at the one before. It is told again.';
+  return lease.endpoint?.route === 'proxy'
+    ? 'Reached through the proxy of the provider, because its own address does not answer: copies are slower and end when the proxy restarts.'
     : undefined;
+}
+
+/** What is slow to come, once it is worth a word. */
+function waitOf(lease: Lease, now: Date): string | undefined {
+  const seconds = secondsOnRung(lease, now);
+  if (seconds < SLOW_SECONDS) return undefined;
+  const what =
+    lease.stage === 'created'
+      ? 'The provider is still preparing it, most often by pulling the image'
+      : lease.stage === 'running'
+        ? 'It runs and has no public port for SSH yet'
+        : lease.stage === 'mapped' || lease.stage === 'tcp'
+          ? 'Its SSH server does not answer yet'
+          : lease.stage === 'banner'
+            ? 'Its SSH server does not let us in yet'
+            : 'It is being checked';
+  return `${what}: ${seconds} s on this rung; given up ${readyLimitSeconds / 60} minutes after the start.`;
 }
 
 function advertisedOf(offer: Offer): Readonly<Record<string, string | number>> {

@@ -10,6 +10,7 @@ import { createManagedMachines } from '../../src/leases/machines.ts';
 import { createOffers } from '../../src/leases/offers.ts';
 import { createPods } from '../../src/leases/pods.ts';
 import { createSshIdentity } from '../../src/sessions/identity.ts';
+import { createProbe } from '../../src/sessions/probe.ts';
 import { createSsh } from '../../src/sessions/ssh.ts';
 import { createSqliteStore } from '../../src/store/sqlite.ts';
 import { someTerms } from '../support/lease-bench.ts';
@@ -30,6 +31,7 @@ function openServer({ home, keyPath, provider }: LocalProviderFixture, processId
     store,
     providers,
     identity,
+    probe: createProbe(),
     remote: ssh.remote,
     sessions: ssh.sessions,
     jobs: {

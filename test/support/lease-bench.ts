@@ -1,12 +1,14 @@
 import type { Gate } from '../../src/core/files.ts';
 import type { Job } from '../../src/core/job.ts';
 import { type Terms, termsSchema } from '../../src/core/lease.ts';
+import type { Reach } from '../../src/core/machine.ts';
 import type { Answer, Ask, Pods } from '../../src/core/pods.ts';
 import type { ExecResult, Remote } from '../../src/core/remote.ts';
 import type { Store } from '../../src/core/store.ts';
 import type { PodsDeps } from '../../src/leases/deps.ts';
 import type { Limits } from '../../src/leases/limits.ts';
 import { createPods } from '../../src/leases/pods.ts';
+import type { PodCare } from '../../src/leases/tend.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import { ManualClock } from './clock.ts';
 import {
@@ -16,7 +18,7 @@ import {
 } from './fake-provider.ts';
 
 export interface LeaseBench {
-  readonly pods: Pods;
+  readonly pods: Pods & PodCare;
   readonly store: Store;
   readonly cloud: FakeProvider;
   readonly clock: ManualClock;
@@ -32,6 +34,12 @@ export interface BenchWorld {
   answer: Answer;
   ssh: Error | undefined;
   gpuLines: readonly string[];
+  /** How far a plain connection to a port comes. Default: as `ssh` says. */
+  reach: ((port: number) => Reach) | undefined;
+  /** Ports that were knocked at. */
+  readonly probed: number[];
+  /** `df` of the pod: total and free kB, and inodes. */
+  diskLines: readonly string[];
   gates: readonly Gate[];
   jobs: readonly Job[];
   /** What was asked of sessions, jobs and remote before a pod ended. */
@@ -72,6 +80,9 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
     answer: 'accepted',
     ssh: undefined,
     gpuLines: ['NVIDIA GeForce RTX 4090, 24564'],
+    reach: undefined,
+    probed: [],
+    diskLines: ['diskKb=104857600 94371840', 'inodes=6553600 6000000'],
     gates: [],
     jobs: [],
     farewells: [],
@@ -90,6 +101,13 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
     isAlive: options.isAlive ?? ((id) => id === (options.processId ?? 'this')),
     secrets: { value: (name) => options.secrets?.[name] },
     identity: { keyPath: '/keys/id', publicKey: async () => Promise.resolve('ssh-ed25519 AAAA') },
+    probe: {
+      reach: async ({ port }) => {
+        world.probed.push(port);
+        if (world.reach !== undefined) return Promise.resolve(world.reach(port));
+        return Promise.resolve(isSilent(world.ssh) ? 'closed' : 'ssh');
+      },
+    },
     remote: remoteOf(world),
     sessions: {
       closePod: async () => {
@@ -130,8 +148,9 @@ function remoteOf(world: BenchWorld): Remote {
     exec: async (_podId, script) => {
       if (world.ssh !== undefined) throw world.ssh;
       const token = /^printf %s (\w+)$/.exec(script)?.[1];
-      const facts = ['vcpu=16', 'memKb=67108864', 'diskKb=104857600 94371840', 'inodes=100 90'];
-      const text = token ?? [...facts, ...world.gpuLines.map((line) => `gpu=${line}`)].join('\n');
+      const facts = ['vcpu=16', 'memKb=67108864', ...world.diskLines];
+      const gpus = world.gpuLines.map((line) => `gpu=${line}`);
+      const text = token ?? (script.includes('nvidia-smi') ? gpus : facts).join('\n');
       return Promise.resolve(resultOf(text));
     },
     stream: async () => Promise.reject(new Error('not in this bench')),
@@ -143,6 +162,9 @@ function remoteOf(world: BenchWorld): Remote {
     [Symbol.asyncDispose]: async () => Promise.resolve(),
   };
 }
+
+const isSilent = (failure: Error | undefined): boolean =>
+  failure !== undefined && 'code' in failure && failure.code === 'ssh_unreachable';
 
 function resultOf(text: string): ExecResult {
   return { exitCode: 0, stdout: Buffer.from(text), stderr: Buffer.alloc(0), droppedBytes: 0 };

@@ -1,0 +1,141 @@
+import type { Clock } from '../core/call.ts';
+import { ConfigError, isAppError } from '../core/errors.ts';
+import type { Hosts } from '../core/host.ts';
+import type { Attempt, Lease } from '../core/lease.ts';
+import type { BootLogKeeper } from './boot-log.ts';
+import { type Rented, type RentNextDeps, rentNext } from './rent-next.ts';
+import { bootOf } from './rungs.ts';
+
+const CLEANUP_SECONDS = 60;
+/** A replacement that nobody made for so long is not wanted any more. */
+const CONTINUE_WITHIN_SECONDS = 600;
+/** Whoever ended the pod is given so long to go on. */
+const TAKE_OVER_SECONDS = 20;
+const QUOTED_CHARS = 600;
+
+export interface Replacer {
+  /**
+   * Ends a pod that failed before it was ever ready, and, once it is proven gone, rents the next candidate in its place, within
+   * what was agreed. Called for one lease by many, it is done once. `over`: nothing follows; the attempts say why.
+   */
+  replace(lease: Lease): Promise<Rented>;
+  /** Whether `replace` has something to do: a failed first boot, or one that a server of ours left half done. */
+  isDue(lease: Lease): Promise<boolean>;
+}
+export interface ReplacerDeps extends RentNextDeps {
+  readonly bootLogs: BootLogKeeper;
+  readonly hosts?: Hosts | undefined;
+}
+
+export function createReplacer(deps: ReplacerDeps): Replacer {
+  const { ledger, store, teardown, clock, bootLogs, hosts } = deps;
+  const running = new Map<string, Promise<Rented>>();
+
+  async function replace(given: Lease): Promise<Rented> {
+    let lease = await ledger.fresh(given);
+    if (lease.replacedBy !== undefined)
+      return { kind: 'taken', lease: await ledger.newest(lease), attempts: lease.attempts };
+    let attempt = attemptOf(lease, 'gone', clock);
+    if (lease.state !== 'closed') {
+      const log = await bootLogs.keep(lease);
+      const { failure: reason = 'The pod failed.', blame = 'unknown', stage } = lease;
+      await hosts
+        ?.failed(lease, { stage: missedRung(lease), reason, blame })
+        .catch(() => undefined);
+      await ledger.note('failed', lease, `On the rung "${stage}": ${reason}`);
+      const seen = await teardown.end(lease, { waitSeconds: CLEANUP_SECONDS });
+      const cleanup =
+        seen.kind === 'absent' && !seen.young
+          ? 'gone'
+          : seen.kind === 'present'
+            ? 'present'
+            : 'unknown';
+      attempt = {
+        ...attemptOf(lease, cleanup, clock),
+        ...(log === undefined ? {} : { foreignText: log.slice(-QUOTED_CHARS) }),
+      };
+      lease = await ledger.fresh(lease);
+    }
+    const attempts = [...lease.attempts, attempt];
+    const over = async (why: string): Promise<Rented> => {
+      await ledger.settleForGood(lease);
+      return { kind: 'over', attempts, why };
+    };
+    if (attempt.cleanup !== 'gone')
+      return over('The failed pod is not proven gone, so no other is rented.');
+    if (lease.blame === 'image' || lease.blame === 'ours')
+      return over('Another host would fail in the same way.');
+    const quote = lease.quoteId === undefined ? undefined : await store.quotes.get(lease.quoteId);
+    const { approvedBy } = lease;
+    if (lease.mayReplace !== true || quote === undefined || approvedBy === 'adopted')
+      return over('No other candidate was agreed to.');
+    try {
+      return await rentNext({ quote, approvedBy, attempts, before: lease }, deps);
+    } catch (failure) {
+      // What only this server lacks, another one may have.
+      if (!(failure instanceof ConfigError)) await ledger.settleForGood(lease);
+      const why = isAppError(failure) ? `${failure.code}: ${failure.message}` : 'internal';
+      await ledger.note('not_replaced', lease, why);
+      return { kind: 'over', attempts, why };
+    }
+  }
+
+  /** Somebody may have begun to work on it before it was found wanting: that is not ours to throw away. */
+  async function hasWork({ podId }: Lease): Promise<boolean> {
+    const [jobs, sessions] = await Promise.all([store.jobs.list(), store.sessions.list()]);
+    return [...jobs, ...sessions].some((one) => one.podId === podId);
+  }
+
+  return {
+    async replace(lease) {
+      const known = running.get(lease.leaseId);
+      if (known !== undefined) return known;
+      const work = replace(lease).finally(() => running.delete(lease.leaseId));
+      running.set(lease.leaseId, work);
+      return work;
+    },
+    async isDue(lease) {
+      if (running.has(lease.leaseId) || lease.podId === undefined) return false;
+      if (lease.state === 'open') return hasFailedToBoot(lease) && !(await hasWork(lease));
+      if (lease.state !== 'closed' || lease.mayReplace !== true) return false;
+      const seconds = (clock.now().getTime() - Date.parse(lease.endedAt ?? '')) / 1000;
+      return seconds >= TAKE_OVER_SECONDS && seconds < CONTINUE_WITHIN_SECONDS;
+    },
+  };
+}
+
+/** Failed on its first way up. What a person stopped, started again or brought along is never taken away from them. */
+export function hasFailedToBoot(lease: Lease): boolean {
+  return lease.failure !== undefined && isOnFirstWayUp(lease);
+}
+export function isOnFirstWayUp(lease: Lease): boolean {
+  return (
+    lease.state === 'open' &&
+    lease.podId !== undefined &&
+    lease.readyAt === undefined &&
+    lease.bootAt === undefined &&
+    lease.stoppedAt === undefined &&
+    lease.approvedBy !== 'adopted'
+  );
+}
+/** Another pod may yet come in its place, so whoever waits for it goes on waiting. */
+export function mayBeFollowed({ mayReplace, blame, readyAt }: Lease): boolean {
+  return mayReplace === true && readyAt === undefined && blame !== 'image' && blame !== 'ours';
+}
+
+function attemptOf(lease: Lease, cleanup: Attempt['cleanup'], clock: Clock): Attempt {
+  const end = lease.endedAt === undefined ? clock.now().getTime() : Date.parse(lease.endedAt);
+  return {
+    offerId: lease.offer.offerId,
+    reason: lease.failure ?? 'The pod failed.',
+    cleanup,
+    stage: lease.stage,
+    seconds: Math.max(0, Math.round((end - bootOf(lease)) / 1000)),
+    ...(lease.podId === undefined ? {} : { podId: lease.podId }),
+  };
+}
+
+/** The rung that it failed to take. */
+function missedRung({ stage }: Lease): string {
+  return stage === 'command' ? 'gpu' : stage === 'gpu' ? 'disk' : stage;
+}
