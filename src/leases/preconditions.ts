@@ -218,14 +218,12 @@ function imageNotes(terms: Terms, offers: readonly Offer[]): readonly string[] {
   if (given(terms.template) !== undefined) return [];
   const image = given(terms.image) ?? given(terms.workloadImage);
   if (image === undefined) return [];
-  const known = imageByName(image);
+  const known = imageByName(image, given(terms.workload));
   const stated = given(terms.image) === undefined ? [`The image is ${image}.`] : [];
-  const own =
-    known !== undefined && 'note' in known && known.note !== undefined ? [known.note] : [];
   if (known === undefined) return stated;
   return [
     ...stated,
-    ...own,
+    ...(known.note === undefined ? [] : [known.note]),
     ...offers.flatMap((offer) => {
       const trouble = offer.rehearsal === true ? undefined : troubleWith(known, offer);
       return trouble === undefined ? [] : [`${offer.offerId}: ${trouble}.`];

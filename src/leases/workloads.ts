@@ -1,14 +1,17 @@
 import type { Offer } from '../core/offer.ts';
 import { capabilityOf } from './gpu-catalog.ts';
 
-/** An image that is pinned and well known, and the GPUs its programs were built for. */
-export interface WorkloadImage {
-  readonly image: string;
+export interface KnownImage {
   readonly cuda: number;
   /** CUDA compute capability, from and to. */
-  readonly capability: readonly [number, number];
+  readonly capability?: readonly [number, number] | undefined;
   /** What the person should know about it, in our own words. */
   readonly note?: string | undefined;
+}
+/** An image that is pinned and well known, and the GPUs its programs were built for. */
+export interface WorkloadImage extends KnownImage {
+  readonly image: string;
+  readonly capability: readonly [number, number];
 }
 
 const PYTORCH: readonly WorkloadImage[] = [
@@ -97,24 +100,17 @@ export function imageFor(
   return [...images].sort((a, b) => fitting(b) - fitting(a))[0];
 }
 
-/** What is known of an image by its name alone: the CUDA version in its tag. */
-export function imageByName(
-  image: string,
-): { readonly cuda: number; readonly capability?: undefined } | WorkloadImage | undefined {
-  for (const images of WORKLOADS.values())
-    for (const known of images) if (known.image === image) return known;
+/** What is known of an image by its name: whose it is in our table (of `workload`, where one is meant), or the CUDA in its tag. */
+export function imageByName(image: string, workload?: string): KnownImage | undefined {
+  const tables = [WORKLOADS.get(workload ?? '') ?? [], ...WORKLOADS.values()];
+  const known = tables.flat().find((candidate) => candidate.image === image);
+  if (known !== undefined) return known;
   const cuda = cudaOfTag(image);
   return cuda === undefined ? undefined : { cuda };
 }
 
 /** Why programs of this image will not run on this GPU, in our own words (OF-18, OF-19). `undefined`: nothing known against it. */
-export function troubleWith(
-  {
-    cuda,
-    capability,
-  }: { readonly cuda: number; readonly capability?: readonly [number, number] | undefined },
-  offer: Offer,
-): string | undefined {
+export function troubleWith({ cuda, capability }: KnownImage, offer: Offer): string | undefined {
   if (offer.cuda !== undefined && offer.cuda + 0.001 < cuda)
     return `its driver takes CUDA up to ${versionOf(offer.cuda)} and the image has ${versionOf(cuda)}: it may not start`;
   const own =
