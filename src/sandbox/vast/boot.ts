@@ -8,7 +8,6 @@ export interface BootSteps {
   /** After a change of state: books, credit. */
   readonly changed: (instance: Instance) => void;
   readonly outbid: (instance: Instance) => void;
-  readonly vanish: (instance: Instance) => void;
 }
 
 /** Does `work` on the instance `seconds` from now, unless its life takes another turn before. */
@@ -58,7 +57,7 @@ function say(instance: Instance, message: string): void {
 }
 
 /** Status of a host that cannot bring the container up, and what it says. */
-function failBoot(world: World, instance: Instance, steps: BootSteps): boolean {
+function failBoot(instance: Instance, steps: BootSteps): boolean {
   const { faults, order } = instance;
   const fatal = (actual: ActualStatus, message: string): true => {
     instance.actual = actual;
@@ -123,12 +122,17 @@ function pull(
   }
   if (!endless)
     later(world, instance, to, () => {
-      if (!failBoot(world, instance, steps)) run(world, instance, steps);
+      launch(world, instance, steps);
     });
 }
 
+/** The container is started: it runs, or it does not. */
+export function launch(world: World, instance: Instance, steps: BootSteps): void {
+  if (!failBoot(instance, steps)) run(world, instance, steps);
+}
+
 /** The container runs. What was scripted to happen to it later is set going. */
-export function run(world: World, instance: Instance, steps: BootSteps): void {
+function run(world: World, instance: Instance, steps: BootSteps): void {
   const { order, faults } = instance;
   instance.actual = 'running';
   instance.cur = 'running';
@@ -139,7 +143,11 @@ export function run(world: World, instance: Instance, steps: BootSteps): void {
   steps.changed(instance);
   const strike = (kind: VastFault, otherwise: number | undefined, work: () => void): void => {
     const seconds = faults.get(kind)?.afterSeconds ?? (faults.has(kind) ? otherwise : undefined);
-    if (seconds !== undefined) later(world, instance, seconds, work);
+    if (seconds !== undefined)
+      later(world, instance, seconds, () => {
+        faults.delete(kind);
+        work();
+      });
   };
   const become = (actual: ActualStatus, message: string) => () => {
     instance.actual = actual;

@@ -36,7 +36,7 @@ export interface VastCloudDeps {
 }
 
 /** The fake Vast.ai, and what tests may see of it and do to it. */
-export interface VastCloud extends SandboxCloud, AsyncDisposable {
+export interface VastCloud extends SandboxCloud {
   readonly instances: ReadonlyMap<number, Instance>;
   readonly asks: ReadonlyMap<number, Ask>;
   /** Public keys of the account. */
@@ -45,6 +45,7 @@ export interface VastCloud extends SandboxCloud, AsyncDisposable {
   readonly life: Life;
   /** Adds an API key with these permissions (`{api: {...}}`; absent: all) and answers it. */
   addApiKey(permissions?: Readonly<Record<string, unknown>>, team?: boolean): string;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 const OFFERS = 200;

@@ -50,7 +50,8 @@ export interface Instance {
   readonly createdAt: number;
   /** When its host ends the rental. */
   endAt: number;
-  readonly faults: ReadonlyMap<VastFault, Fault>;
+  /** Scripted for it and still to come. */
+  readonly faults: Map<VastFault, Fault>;
   order: Order;
   label: string | null;
   /** GPU price as contracted, or the bid. */

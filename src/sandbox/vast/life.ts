@@ -1,5 +1,6 @@
-import { bill, billVolume, watchCredit } from './billing.ts';
-import { boot, forgetTimers, later, run } from './boot.ts';
+import { freeVolume, relist } from './afterlife.ts';
+import { bill, watchCredit } from './billing.ts';
+import { boot, forgetTimers, later, launch } from './boot.ts';
 import {
   closeDoors,
   removeMachine,
@@ -9,7 +10,7 @@ import {
 } from './container.ts';
 import { rounded } from './dice.ts';
 import type { Instance } from './instance.ts';
-import { creditUsd, freeGpus, newId, sizeOf, type World } from './world.ts';
+import { canStart, creditUsd, sizeOf, strikes, subjectOf, type World } from './world.ts';
 
 /** What can happen to contracts. Each call is one moment of the cloud's clock. */
 export interface Life {
@@ -20,6 +21,7 @@ export interface Life {
   stop(instance: Instance): void;
   /** `false`: no GPU is free now; the start waits in the queue. */
   start(instance: Instance): boolean;
+  /** Both leave alone what has no GPU now. */
   reboot(instance: Instance): void;
   recycle(instance: Instance): void;
   bid(instance: Instance, usdPerHour: number): void;
@@ -98,16 +100,22 @@ export function createLife(world: World): Life {
       changed(instance);
     });
     later(world, instance, RELAUNCH_SECONDS, () => {
-      run(world, instance, steps);
+      launch(world, instance, steps);
     });
     limit(instance);
   };
-  const canStart = (instance: Instance): boolean =>
-    (instance.holdsGpu || freeGpus(world, instance.ask.machine) >= instance.ask.count) &&
-    (!instance.isBid || instance.usdPerHour >= instance.ask.minBidUsdPerHour);
+  /** Scripted: somebody has the GPU, for a while. */
+  const isTaken = (instance: Instance): boolean => {
+    const fault = strikes(world, 'start-unavailable', subjectOf(instance.ask));
+    if (fault === undefined) return false;
+    later(world, instance, sizeOf(fault, QUEUE_SECONDS), () => {
+      if (instance.queued) relaunch(instance);
+    });
+    return true;
+  };
   const serveQueue = (): void => {
     for (const instance of world.instances.values())
-      if (instance.queued && instance.endedAt === undefined && canStart(instance))
+      if (instance.queued && instance.endedAt === undefined && canStart(world, instance))
         relaunch(instance);
   };
 
@@ -140,24 +148,10 @@ export function createLife(world: World): Life {
       if (key.instanceId === instance.id) world.apiKeys.delete(id);
     removeMachine(world, instance);
     closeDoors(instance);
-    freeVolume(instance);
-    relist(instance);
+    freeVolume(world, instance);
+    relist(world, instance);
     changed(instance);
     serveQueue();
-  };
-  const freeVolume = (instance: Instance): void => {
-    const volume = [...world.volumes.values()].find(({ heldBy }) => heldBy === instance.id);
-    if (volume === undefined) return;
-    world.clock.after(world.options.volumeFreeSeconds, () => {
-      volume.heldBy = undefined;
-      billVolume(world, volume);
-    });
-  };
-  /** An offer rents once: what is free again is listed under a new number. */
-  const relist = ({ ask }: Instance): void => {
-    if (!world.asks.delete(ask.id)) return;
-    const id = newId(world) + 20_000_000;
-    world.asks.set(id, { ...ask, id });
   };
 
   const outbid = (instance: Instance): void => {
@@ -175,7 +169,9 @@ export function createLife(world: World): Life {
     release(instance);
     limit(instance);
   };
-  const steps = { changed, outbid, vanish: end };
+  const hasContainer = ({ holdsGpu, machineStarted, actual }: Instance): boolean =>
+    holdsGpu && machineStarted && actual !== 'loading' && actual !== 'recycling';
+  const steps = { changed, outbid };
 
   return {
     settle,
@@ -205,7 +201,7 @@ export function createLife(world: World): Life {
     start(instance) {
       const runs = instance.actual !== 'exited' && instance.actual !== 'offline';
       if (instance.holdsGpu && instance.intended === 'running' && runs) return true;
-      if (canStart(instance) && !strikesStart(world, instance)) {
+      if (canStart(world, instance) && !isTaken(instance)) {
         relaunch(instance);
         return true;
       }
@@ -217,6 +213,7 @@ export function createLife(world: World): Life {
       return false;
     },
     reboot(instance) {
+      if (!hasContainer(instance)) return;
       const wasRunning = instance.actual === 'running';
       forgetTimers(instance);
       instance.actual = wasRunning ? 'rebooting' : instance.actual;
@@ -224,11 +221,12 @@ export function createLife(world: World): Life {
       restartMachine(world, instance);
       changed(instance);
       later(world, instance, RELAUNCH_SECONDS, () => {
-        run(world, instance, steps);
+        launch(world, instance, steps);
       });
       limit(instance);
     },
     recycle(instance) {
+      if (!instance.holdsGpu) return;
       forgetTimers(instance);
       instance.actual = 'recycling';
       instance.runningAt = undefined;
@@ -242,22 +240,10 @@ export function createLife(world: World): Life {
       if (usdPerHour < instance.ask.minBidUsdPerHour) outbid(instance);
       else if (instance.outbid) {
         later(world, instance, STALE_SECONDS, () => {
-          if (canStart(instance)) relaunch(instance);
+          if (canStart(world, instance)) relaunch(instance);
         });
       }
       changed(instance);
     },
   };
-
-  function strikesStart(of: World, instance: Instance): boolean {
-    const fault = of.faults.next('start-unavailable', {
-      offerId: String(instance.ask.id),
-      machineId: String(instance.ask.machine.machineId),
-    });
-    if (fault === undefined) return false;
-    later(of, instance, sizeOf(fault, QUEUE_SECONDS), () => {
-      if (instance.queued) relaunch(instance);
-    });
-    return true;
-  }
 }

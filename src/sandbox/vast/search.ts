@@ -73,7 +73,8 @@ function orderOf(body: Json): { column: string; descending: boolean }[] {
   if (!Array.isArray(order)) return [{ column: 'score', descending: true }];
   return order.flatMap((entry: unknown) => {
     if (!Array.isArray(entry)) return [];
-    const [column, direction]: unknown[] = entry;
+    const column: unknown = entry[0];
+    const direction: unknown = entry[1];
     if (typeof column !== 'string') return [];
     return [{ column: ALIASES[column] ?? column, descending: direction === 'desc' }];
   });

@@ -7,7 +7,7 @@ export function templateEnv(fields: Json): ReadonlyMap<string, string> {
   const words = (textOf(fields['env']) ?? '').match(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g) ?? [];
   for (let index = 0; index + 1 < words.length; index += 1) {
     const value = words[index + 1] ?? '';
-    switch (words[index]) {
+    switch (words[index] ?? '') {
       case '-e': {
         const cut = value.indexOf('=');
         if (cut > 0)

@@ -15,9 +15,8 @@ const livingVolume = (world: World, id: number | undefined): Volume | undefined 
   const volume = id === undefined ? undefined : world.volumes.get(id);
   return volume?.deletedAt === undefined ? volume : undefined;
 };
-const machineOfVolumeAsk = (world: World, id: number | undefined): Machine | undefined =>
-  [...world.asks.values()].find(({ machine }) => machine.volumeAskId === id && id !== undefined)
-    ?.machine;
+const machineOfVolumeAsk = (world: World, id = Number.NaN): Machine | undefined =>
+  [...world.asks.values()].find(({ machine }) => machine.volumeAskId === id)?.machine;
 
 function makeVolume(
   world: World,
@@ -140,7 +139,7 @@ function volumeOfferRow(world: World, machine: Machine, free: number, sizeGb: nu
 /** `PUT /volumes/`. */
 export function createVolume({ world, life, body }: Call): FakeAnswer {
   const name = given(body, 'name');
-  if (name !== undefined && !/^[A-Za-z0-9_]{1,64}$/.test(String(name)))
+  if (name !== undefined && !/^[A-Za-z0-9_]{1,64}$/.test(textOf(name) ?? ''))
     return failure(422, 'invalid_args', 'Invalid volume name.');
   const machine = machineOfVolumeAsk(world, numberOf(body['id']));
   if (machine === undefined) return failure(404, 'no_such_ask', 'Volume offer does not exist.');

@@ -109,6 +109,11 @@ export function freeGpus(world: World, machine: Machine): number {
   return free;
 }
 
+/** Whether its GPUs are its own or free, and its bid is high enough. */
+export const canStart = (world: World, { ask, holdsGpu, isBid, usdPerHour }: Instance): boolean =>
+  (holdsGpu || freeGpus(world, ask.machine) >= ask.count) &&
+  (!isBid || usdPerHour >= ask.minBidUsdPerHour);
+
 export const isRented = (world: World, ask: Ask): boolean =>
   [...world.instances.values()].some((one) => one.ask === ask && one.endedAt === undefined);
 

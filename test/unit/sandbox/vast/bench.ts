@@ -1,12 +1,16 @@
 import { systemClock } from '../../../../src/core/call.ts';
-import type { FaultRule } from '../../../../src/core/sandbox.ts';
-import { createSandboxClock } from '../../../../src/sandbox/clock.ts';
-import { createFaultBook } from '../../../../src/sandbox/faults.ts';
+import type { BookedInstance, FaultRule } from '../../../../src/core/sandbox.ts';
+import { createSandboxClock, type SandboxClock } from '../../../../src/sandbox/clock.ts';
+import { createFaultBook, type FaultBook } from '../../../../src/sandbox/faults.ts';
 import type { FakeAnswer } from '../../../../src/sandbox/http.ts';
-import { createMeter } from '../../../../src/sandbox/meter.ts';
+import { createMeter, type Meter } from '../../../../src/sandbox/meter.ts';
 import { createNoMachines } from '../../../../src/sandbox/no-machines.ts';
 import { createRandom } from '../../../../src/sandbox/random.ts';
-import { createVastCloud, type VastCloudDeps } from '../../../../src/sandbox/vast/cloud.ts';
+import {
+  createVastCloud,
+  type VastCloud,
+  type VastCloudDeps,
+} from '../../../../src/sandbox/vast/cloud.ts';
 import { VAST_FAULTS } from '../../../../src/sandbox/vast/fault-kinds.ts';
 import type { VastOptions } from '../../../../src/sandbox/vast/options.ts';
 
@@ -23,6 +27,29 @@ export interface BenchOptions {
   readonly machines?: VastCloudDeps['machines'];
 }
 
+export interface Bench extends AsyncDisposable {
+  readonly cloud: VastCloud;
+  readonly clock: SandboxClock;
+  readonly meter: Meter;
+  readonly book: FaultBook;
+  /** `line`: "GET /api/v0/ssh/". `key` null: none is sent. */
+  raw(line: string, body?: unknown, more?: RawOptions): Promise<FakeAnswer>;
+  /** The JSON of the answer, whatever its status. */
+  json(line: string, body?: unknown): Promise<Loose>;
+  search(body?: Loose): Promise<Loose[]>;
+  /** Id of the cheapest offer that passes. */
+  cheapest(body?: Loose): Promise<number>;
+  /** Rents the cheapest that offers direct SSH, as our client asks for it. */
+  create(body?: Loose, offerId?: number): Promise<number>;
+  show(id: number): Promise<Loose>;
+  booked(id: number): BookedInstance;
+  advance(seconds: number): Promise<void>;
+}
+interface RawOptions {
+  readonly key?: string | null;
+  readonly rawBody?: string;
+}
+
 /** A fake Vast.ai whose time stands still until it is turned, asked in process. */
 export function openBench({
   options,
@@ -31,7 +58,7 @@ export function openBench({
   seed = 7,
   creditUsd,
   machines = createNoMachines(),
-}: BenchOptions = {}) {
+}: BenchOptions = {}): Bench {
   const clock = createSandboxClock({ clock: systemClock, speed: 0, startSeconds: START });
   const meter = createMeter(clock);
   const book = createFaultBook({ clock, seed, kinds: () => ({ vast: VAST_FAULTS }) });
@@ -49,11 +76,7 @@ export function openBench({
     options: { bootSeconds: 60, ...options },
   });
 
-  const raw = async (
-    line: string,
-    body?: unknown,
-    more: { readonly key?: string | null; readonly rawBody?: string } = {},
-  ): Promise<FakeAnswer> => {
+  const raw = async (line: string, body?: unknown, more: RawOptions = {}): Promise<FakeAnswer> => {
     const [method = 'GET', target = '/'] = line.split(' ');
     const url = new URL(target, 'http://127.0.0.1:1');
     const { key = KEY } = more;
@@ -74,7 +97,6 @@ export function openBench({
     const [first] = await search({ order: [['dph_total', 'asc']], ...body });
     return first?.['id'] as number;
   };
-  /** Rents the cheapest that offers direct SSH, as our client asks for it. */
   const create = async (body: Loose = {}, offerId?: number): Promise<number> => {
     const id =
       offerId ??
@@ -96,7 +118,7 @@ export function openBench({
   };
   const show = async (id: number): Promise<Loose> =>
     (await json(`GET /api/v0/instances/${id}/`))['instances'] as Loose;
-  const booked = (id: number) => {
+  const booked = (id: number): BookedInstance => {
     const line = cloud.books().find((one) => one.id === String(id));
     if (line === undefined) throw new Error('not in the books');
     return line;
@@ -120,4 +142,3 @@ export function openBench({
     },
   };
 }
-export type Bench = ReturnType<typeof openBench>;
