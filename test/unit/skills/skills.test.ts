@@ -119,7 +119,7 @@ const OPTIONS =
 it('rent-on-vast knows each command and option of vastai, and leads each somewhere', () => {
   const rows = textOf('rent-on-vast/references/vastai-commands.md')
     .split('\n')
-    .filter((line) => /^\| /.test(line) && !/^\| (?:the user knows|---)/.test(line))
+    .filter((line) => line.startsWith('| ') && !/^\| (?:the user knows|---)/.test(line))
     .map((line) => line.replaceAll('\\|', '/').split(' | '));
   const known = rows.map(([left = '']) => left).join('\n');
   const isKnown = (name: string): boolean =>
