@@ -187,7 +187,10 @@ interface Client {
   readonly fresh: Dispatcher;
 }
 async function openClient(): Promise<Client> {
-  const { Agent, request } = await import('undici');
+  // In the bundle a CommonJS package has a default export only.
+  const {
+    default: { Agent, request },
+  } = await import('undici');
   return {
     request: async (url, options) => request(url, options),
     kept: new Agent(),
