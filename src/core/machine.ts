@@ -46,7 +46,11 @@ export type SshEndpoint = Readonly<z.output<typeof sshEndpointSchema>>;
  * Throws `not_found` for an id nobody knows, `pod_gone`, or `pod_not_ready` while there is no endpoint.
  */
 export interface Machines {
-  endpoint(podId: PodIdOf, options: CallOptions): Promise<SshEndpoint>;
+  endpoint(podId: PodIdOf, options: EndpointOptions): Promise<SshEndpoint>;
+}
+export interface EndpointOptions extends CallOptions {
+  /** Nobody answered at the last answer: what was saved or is remembered does not count. */
+  readonly moved?: boolean;
 }
 type PodIdOf = SshEndpoint['podId'];
 

@@ -28,6 +28,8 @@ export interface HostKey {
   /** Base64 of the public key blob. */
   readonly key: string;
   readonly firstSeenAt: string;
+  /** The id of this record where it is not the pod's: a machine on the way to it. */
+  readonly fileUnder?: string | undefined;
 }
 
 export interface Collections {

@@ -2,7 +2,8 @@ import type { CallOptions } from '../core/call.ts';
 import { CancelledError, RemoteError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
 import type { Machines, SshEndpoint } from '../core/machine.ts';
-import { ConnectFailure, type Connection, connect, execRefused } from './connection.ts';
+import { ConnectFailure } from './connect-failure.ts';
+import { type Connection, connect, execRefused } from './connection.ts';
 import type { HostKeys } from './host-keys.ts';
 import type { OpenChannel } from './open-channel.ts';
 
@@ -30,6 +31,8 @@ interface Slot {
 export function createPool({ machines, hostKeys, agentSocket, keepaliveSeconds }: PoolDeps): Pool {
   const slots = new Map<PodId, Slot>();
   const deps = { hostKeys, agentSocket, keepaliveSeconds };
+  /** The login that was let in, where there were two to choose from. */
+  const users = new Map<PodId, string>();
 
   const slotOf = (podId: PodId): Slot => {
     const slot = slots.get(podId) ?? { connections: [], connecting: undefined };
@@ -42,15 +45,35 @@ export function createPool({ machines, hostKeys, agentSocket, keepaliveSeconds }
     const { signal } = new AbortController();
     const endpoint = await machines.endpoint(podId, { signal });
     try {
-      return await connect(endpoint, deps);
+      return await connectAs(endpoint);
     } catch (failure) {
       if (!(failure instanceof ConnectFailure)) throw failure;
       if (!failure.maybeMoved) throw failure.failure;
-      const now = await machines.endpoint(podId, { signal });
+      const now = await machines.endpoint(podId, { signal, moved: true });
       if (sameAddress(endpoint, now)) throw failure.failure;
-      return await connect(now, deps).catch((second: unknown) => {
+      return await connectAs(now).catch((second: unknown) => {
         throw second instanceof ConnectFailure ? second.failure : second;
       });
+    }
+  }
+
+  /** As the login that the endpoint names, and after a clear denial as the one other that it names (KE-09). */
+  async function connectAs(endpoint: SshEndpoint): Promise<Connection> {
+    const { podId, user, secondUser } = endpoint;
+    if (secondUser === undefined) return connect(endpoint, deps);
+    const [first, other] =
+      users.get(podId) === secondUser ? [secondUser, user] : [user, secondUser];
+    try {
+      return await connect({ ...endpoint, user: first }, deps);
+    } catch (failure) {
+      if (!(failure instanceof ConnectFailure) || !failure.denied) throw failure;
+      const connection = await connect({ ...endpoint, user: other }, deps).catch(
+        (second: unknown) => {
+          throw second instanceof ConnectFailure && second.denied ? deniedBoth(endpoint) : second;
+        },
+      );
+      users.set(podId, other);
+      return connection;
     }
   }
 
@@ -120,7 +143,17 @@ export function createPool({ machines, hostKeys, agentSocket, keepaliveSeconds }
 }
 
 function sameAddress(one: SshEndpoint, other: SshEndpoint): boolean {
-  return one.host === other.host && one.port === other.port && one.user === other.user;
+  const wayOf = ({ host, port, user, proxyCommand, via = [] }: SshEndpoint): string =>
+    JSON.stringify([host, port, user, proxyCommand, via.map((hop) => [hop.host, hop.port])]);
+  return wayOf(one) === wayOf(other);
+}
+
+function deniedBoth({ user, secondUser = '' }: SshEndpoint): ConnectFailure {
+  return new ConnectFailure(
+    new RemoteError('ssh_refused', 'The machine did not accept our key.', {
+      hint: `Neither "${user}" nor "${secondUser}" is let in with it. Ask the user for the login name and the key of this machine.`,
+    }),
+  );
 }
 
 /** Stops waiting when the caller does; the work goes on for whoever else waits for it. */

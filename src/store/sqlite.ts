@@ -10,7 +10,12 @@ import { sessionRecordSchema } from '../core/session.ts';
 import type { Collection, Collections, Store } from '../core/store.ts';
 import { type Connection, FileReplacedError, openSqlite, type Queries } from './sqlite-file.ts';
 
-const hostKeySchema = z.object({ podId: z.string(), key: z.string(), firstSeenAt: z.string() });
+const hostKeySchema = z.object({
+  podId: z.string(),
+  key: z.string(),
+  firstSeenAt: z.string(),
+  fileUnder: z.string().exactOptional(),
+});
 const logEntrySchema = z.object({
   at: z.string(),
   kind: z.string(),

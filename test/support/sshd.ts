@@ -17,6 +17,8 @@ export interface TestSshd extends AsyncDisposable {
   readonly home: string;
   readonly pid: number;
   readonly keyPath: string;
+  /** What the server said so far, logins and sessions included. */
+  log(): string;
   /** Ends the connections that are open now; new ones are accepted. */
   cut(): Promise<number>;
   /** Another host key behind the same port. */
@@ -69,6 +71,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
       'PrintMotd no',
       'PrintLastLog no',
       'MaxStartups 100:30:200',
+      'LogLevel VERBOSE',
       'Subsystem sftp internal-sftp',
       `SetEnv ${setEnv}`,
       ...(options.config ?? []),
@@ -121,6 +124,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
     get pid() {
       return child?.pid ?? 0;
     },
+    log: () => log.join('\n'),
     async cut() {
       const children = await childrenOf(child?.pid ?? 0);
       for (const pid of children) kill(pid, 'SIGKILL');

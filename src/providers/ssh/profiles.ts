@@ -1,15 +1,17 @@
 import type { CallOptions, Clock } from '../../core/call.ts';
 import { InputError, isAppError } from '../../core/errors.ts';
 import { type PodId, type ProfileId, podIdOfProfile } from '../../core/ids.ts';
-import type { SshEndpoint } from '../../core/machine.ts';
+import type { EndpointOptions, SshEndpoint } from '../../core/machine.ts';
 import type { Profile, Profiles } from '../../core/profile.ts';
 import type { Remote } from '../../core/remote.ts';
 import type { Collections, Store } from '../../core/store.ts';
 import { checkKeyFile } from './key-file.ts';
 import { mergeProfile } from './merge.ts';
+import { tryProfile } from './profile-test.ts';
 import { createRoutes, profileIdOf } from './route.ts';
 
-const TEST_LIMIT_SECONDS = 10;
+/** A cloud moves ports when its pod restarts: an address that was proven longer ago is asked for again (PR-10). */
+const FRESH_SECONDS = 600;
 
 export interface ProfilesDeps {
   readonly store: Store;
@@ -20,16 +22,22 @@ export interface ProfilesDeps {
   readonly cloudEndpoint?: (podId: PodId, options: CallOptions) => Promise<SshEndpoint>;
   /** Absent: the person's own ~/.ssh/config. */
   readonly sshConfigFile?: string;
+  /** Our own key, tried last for profiles that name none. */
+  readonly identityKeyPath?: string;
   /** GPU_LEASE_HOME. */
   readonly home: string;
 }
 
 /** Machines the user already has: how they are reached, and nothing more. Nothing of ours stops or destroys them. */
 export function createProfiles(deps: ProfilesDeps): Profiles & {
-  endpoint(podId: PodId, options: CallOptions): Promise<SshEndpoint>;
+  endpoint(podId: PodId, options: EndpointOptions): Promise<SshEndpoint>;
 } {
   const { store, remote, clock, cloudEndpoint } = deps;
-  const routes = createRoutes({ cloudEndpoint, sshConfigFile: deps.sshConfigFile });
+  const routes = createRoutes({
+    cloudEndpoint,
+    sshConfigFile: deps.sshConfigFile,
+    identityKeyPath: deps.identityKeyPath,
+  });
 
   async function get(profileId: ProfileId): Promise<Profile> {
     const profile = await store.profiles.get(profileId);
@@ -52,15 +60,17 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
   ): Promise<{ profile: Profile; refreshed: boolean; notes: readonly string[] }> {
     const { podId } = profile;
     if (podId === undefined) return { profile, refreshed: false, notes: [] };
+    let why = 'No cloud is configured.';
     const found = await cloudEndpoint?.(podId, options).catch((failure: unknown) => {
       if (options.signal.aborted || !isAppError(failure)) throw failure;
+      why = failure.message;
       return undefined;
     });
     if (found === undefined)
       return {
         profile,
         refreshed: false,
-        notes: ['The cloud could not be asked where the pod is: the saved address was used.'],
+        notes: [`The cloud did not say where the pod is, so the saved address was used. ${why}`],
       };
     const { host, port, user } = found;
     const moved = { host, port, user: profile.user ?? user };
@@ -75,7 +85,7 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
       const podId = podIdOfProfile(profileId);
       const saved = await store.transaction(async (tx) => {
         const merged = mergeProfile(profileId, await tx.profiles.get(profileId), fields);
-        if (merged.movedRoute) await tx.hostKeys.delete(podId);
+        if (merged.movedRoute) await forgetHostKeys(tx, podId);
         await tx.profiles.put(profileId, merged.profile);
         if (merged.profile.isDefault) await clearOtherDefaults(tx, profileId);
         return merged;
@@ -87,33 +97,11 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
     async test(profileId, options) {
       options.signal.throwIfAborted();
       const known = await named(profileId);
-      const podId = podIdOfProfile(known.profileId);
       const { profile, refreshed, notes } = await refresh(known, options);
       if (refreshed) await store.profiles.put(known.profileId, profile);
-      try {
-        const warning =
-          profile.keyPath === undefined ? undefined : await checkKeyFile(profile.keyPath);
-        const { host, port, user } = await routes.endpointOf(profile, options);
-        const { exitCode } = await remote().exec(podId, 'true', {
-          ...options,
-          timeoutSeconds: TEST_LIMIT_SECONDS,
-        });
-        const warnings = [...notes, ...(warning === undefined ? [] : [warning])];
-        if (exitCode !== 0) warnings.push(`The login works, but "true" ended with ${exitCode}.`);
-        const proven = { ...profile, validatedAt: clock.now().toISOString() };
-        await store.profiles.put(known.profileId, proven);
-        const details = [`Logged in as ${user} at ${host}, port ${port}.`, ...warnings];
-        return {
-          profile: proven,
-          status: warnings.length === 0 ? 'ready' : 'warnings',
-          refreshed,
-          details,
-        };
-      } catch (failure) {
-        if (!isAppError(failure) || options.signal.aborted) throw failure;
-        const details = [...notes, `${failure.message} ${failure.hint} (${failure.code})`];
-        return { profile, status: 'failed', refreshed, details };
-      }
+      const tried = await tryProfile({ routes, remote, clock }, profile, notes, options);
+      if (tried.status !== 'failed') await store.profiles.put(known.profileId, tried.profile);
+      return { ...tried, refreshed };
     },
 
     list: async () => store.profiles.list(),
@@ -134,7 +122,7 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
       await remote().disconnect(podId);
       await store.transaction(async (tx) => {
         await tx.profiles.delete(profileId);
-        await tx.hostKeys.delete(podId);
+        await forgetHostKeys(tx, podId);
       });
     },
 
@@ -151,9 +139,38 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
 
     async endpoint(podId, options) {
       options.signal.throwIfAborted();
-      return routes.endpointOf(await get(profileIdOf(podId)), options);
+      const saved = await get(profileIdOf(podId));
+      const isOld =
+        saved.validatedAt === undefined ||
+        Math.abs(clock.now().getTime() - Date.parse(saved.validatedAt)) > FRESH_SECONDS * 1000;
+      if (saved.podId === undefined || !(isOld || options.moved === true))
+        return routes.endpointOf(saved, options);
+      const { profile, refreshed } = await refresh(saved, options);
+      if (refreshed) await keepAddress(profile);
+      return routes.endpointOf(profile, options);
     },
   };
+
+  /** Written only over a profile that still points at the same pod. */
+  async function keepAddress({ profileId, podId, host, port, user }: Profile): Promise<void> {
+    if (host === undefined || port === undefined) return;
+    await store.transaction(async (tx) => {
+      const now = await tx.profiles.get(profileId);
+      if (now?.podId !== podId || now === undefined) return;
+      await tx.profiles.put(profileId, {
+        ...now,
+        host,
+        port,
+        ...(user === undefined ? {} : { user }),
+      });
+    });
+  }
+}
+
+/** Host keys of the machine and of those on the way to it. */
+async function forgetHostKeys(tx: Collections, podId: PodId): Promise<void> {
+  for (const { podId: owner, fileUnder = owner } of await tx.hostKeys.list())
+    if (owner === podId) await tx.hostKeys.delete(fileUnder);
 }
 
 function unknownProfile(profileId: ProfileId): InputError {

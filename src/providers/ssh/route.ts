@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import type { CallOptions } from '../../core/call.ts';
 import { InputError } from '../../core/errors.ts';
 import {
@@ -11,10 +10,11 @@ import {
 } from '../../core/ids.ts';
 import type { SshEndpoint } from '../../core/machine.ts';
 import type { Profile } from '../../core/profile.ts';
-import { resolveAlias } from './alias.ts';
+import { targetOf, wayTo } from './jumps.ts';
 import { expandHome } from './key-file.ts';
+import { defaultSshConfig, readSshConfig, type SshConfig } from './ssh-config.ts';
+import { firstUserOf } from './users.ts';
 
-const DEFAULT_USER = 'root';
 /** Gateways that carry a shell and nothing else. */
 const SHELL_ONLY_HOSTS: ReadonlySet<string> = new Set(['ssh.runpod.io']);
 
@@ -23,6 +23,8 @@ export interface RoutesDeps {
     | ((podId: PodId, options: CallOptions) => Promise<SshEndpoint>)
     | undefined;
   readonly sshConfigFile: string | undefined;
+  /** Our own key, tried last where a profile names none. It may not exist. */
+  readonly identityKeyPath?: string | undefined;
 }
 
 export interface Routes {
@@ -30,20 +32,64 @@ export interface Routes {
   endpointOf(profile: Profile, options: CallOptions): Promise<SshEndpoint>;
 }
 
-export function createRoutes({ cloudEndpoint, sshConfigFile }: RoutesDeps): Routes {
+export function createRoutes(deps: RoutesDeps): Routes {
+  const { cloudEndpoint, sshConfigFile } = deps;
+
+  /** As the person's own ssh would go there: jump hosts, keys, agent and known_hosts included. */
+  async function asSshWould(profile: Profile, options: CallOptions): Promise<SshEndpoint> {
+    const { alias, host, port, user } = profile;
+    const name = alias ?? host ?? '';
+    const settings = { ...options, configFile: sshConfigFile };
+    const read = await readSshConfig({ name, port, user }, settings);
+    if (read === undefined && alias !== undefined)
+      throw new InputError('unsupported', 'An alias needs the ssh program, which is not here.', {
+        hint: 'Install the OpenSSH client, or save the profile with host, port and user.',
+      });
+    const config: SshConfig = read ?? defaultSshConfig({ name, port, user });
+    const login =
+      alias !== undefined || user !== undefined
+        ? { user: config.user }
+        : firstUserOf(config.user, config.host);
+    const [target, way] = await Promise.all([
+      targetOf({ ...config, user: login.user }),
+      wayTo(config, settings),
+    ]);
+    return build(profile, { ...target, ...way, ...login });
+  }
+
+  /** The person's keys, or where the profile names one that one alone. */
+  function build(
+    { profileId, keyPath, workFolder }: Profile,
+    { keyPaths, identitiesOnly, ...found }: Omit<SshEndpoint, 'podId' | 'route'>,
+  ): SshEndpoint {
+    const { identityKeyPath } = deps;
+    return {
+      ...found,
+      podId: podIdOfProfile(profileId),
+      route: SHELL_ONLY_HOSTS.has(found.host) ? 'proxy' : 'direct',
+      ...(keyPath === undefined ? {} : { keyPath: expandHome(keyPath) }),
+      ...(keyPath === undefined && found.keyPath === undefined
+        ? {
+            keyPaths: [
+              ...(keyPaths ?? []),
+              ...(identityKeyPath === undefined ? [] : [identityKeyPath]),
+            ],
+            ...(identitiesOnly === undefined ? {} : { identitiesOnly }),
+          }
+        : {}),
+      ...(workFolder === undefined ? {} : { workFolder }),
+    };
+  }
+
   return {
     async endpointOf(profile, options) {
       const { host, port, alias, podId, user } = profile;
       if (host !== undefined && port !== undefined)
-        return build(profile, { host, port, user: user ?? DEFAULT_USER });
-      if (alias !== undefined) {
-        const found = await resolveAlias(alias, { ...options, configFile: sshConfigFile });
-        const keyPath = profile.keyPath ?? (await firstFile(found.keyPaths));
-        return build(
-          { ...profile, ...(keyPath === undefined ? {} : { keyPath }) },
-          { host: found.host, port: port ?? found.port, user: user ?? found.user },
-        );
-      }
+        return podId === undefined
+          ? asSshWould(profile, options)
+          : // The address of a cloud's pod was another pod's yesterday: only our own record of host keys counts.
+            build(profile, { host, port, user: user ?? 'root' });
+      if (alias !== undefined) return asSshWould(profile, options);
       if (podId !== undefined && cloudEndpoint !== undefined) {
         const found = await cloudEndpoint(podId, options);
         return build(profile, { ...found, user: user ?? found.user });
@@ -57,32 +103,9 @@ export function createRoutes({ cloudEndpoint, sshConfigFile }: RoutesDeps): Rout
   };
 }
 
-function build(
-  { profileId, keyPath, workFolder }: Profile,
-  { host, port, user }: Pick<SshEndpoint, 'host' | 'port' | 'user'>,
-): SshEndpoint {
-  return {
-    podId: podIdOfProfile(profileId),
-    host,
-    port,
-    user,
-    route: SHELL_ONLY_HOSTS.has(host) ? 'proxy' : 'direct',
-    ...(keyPath === undefined ? {} : { keyPath: expandHome(keyPath) }),
-    ...(workFolder === undefined ? {} : { workFolder }),
-  };
-}
-
 export function profileIdOf(podId: PodId): ProfileId {
   const parsed = profileIdSchema.safeParse(localPartOf(podId));
   if (providerOf(podId) !== 'ssh' || !parsed.success)
     throw new InputError('not_found', 'No profile has this id.');
   return parsed.data;
-}
-
-async function firstFile(candidates: readonly string[]): Promise<string | undefined> {
-  for (const file of candidates) {
-    const found = await stat(file).catch(() => undefined);
-    if (found?.isFile()) return file;
-  }
-  return undefined;
 }

@@ -27,7 +27,9 @@ describe('profiles', () => {
     const store = createMemoryStore();
     const remote = createShellRemote(path.join(folder, 'home'));
     const clock = new ManualClock();
-    const deps = { store, remote: () => remote, clock, home: folder, ...extra };
+    // Nothing of the person who runs the tests.
+    const sshConfigFile = '/dev/null';
+    const deps = { store, remote: () => remote, clock, home: folder, sshConfigFile, ...extra };
     return { store, remote, profiles: createProfiles(deps) };
   }
 
@@ -48,6 +50,7 @@ describe('profiles', () => {
       host: 'h',
       port: 22,
       user: 'root',
+      secondUser: 'ubuntu',
       route: 'direct',
       keyPath: key,
     });
@@ -137,7 +140,7 @@ describe('profiles', () => {
       await expect(call).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('a test says ready, warns of an open key, or fails with the reason [PR-08]', async () => {
+  it('a test says ready or fails with the reason, an open key among them [PR-08, KE-08]', async () => {
     const { profiles, remote } = open();
     await profiles.save(id, { host: 'h', port: 1, keyPath: key }, { signal });
     expect(await profiles.test(id, { signal })).toMatchObject({
@@ -145,9 +148,10 @@ describe('profiles', () => {
       refreshed: false,
     });
     await chmod(key, 0o644);
-    const warned = await profiles.test(id, { signal });
-    expect(warned.status).toBe('warnings');
-    expect(warned.details.join()).toContain('chmod 600');
+    const open644 = await profiles.test(id, { signal });
+    expect(open644.status).toBe('failed');
+    expect(open644.details.join()).toContain(`chmod 600 ${key}`);
+    await chmod(key, 0o600);
     const { validatedAt } = await profiles.get(id);
     remote.down = true;
     const failed = await profiles.test(id, { signal });
@@ -189,11 +193,12 @@ describe('profiles', () => {
       host: '203.0.113.5',
       port: 4022,
       user: 'train',
-      keyPath: key,
+      keyPaths: [key],
     });
     await profiles.save(id, { sshCommand: 'ssh far' }, { signal });
-    await expect(profiles.endpoint(podId, { signal })).rejects.toMatchObject({
-      code: 'unsupported',
+    expect(await profiles.endpoint(podId, { signal })).toMatchObject({
+      host: 'far',
+      via: [{ host: '203.0.113.5', port: 4022, user: 'train', keyPaths: [key] }],
     });
   });
 

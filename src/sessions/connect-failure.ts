@@ -1,0 +1,22 @@
+import { type AppError, RemoteError } from '../core/errors.ts';
+
+/** Why there is no connection, so that a caller can tell a moved port or a wrong login from a machine that says no. */
+export class ConnectFailure extends Error {
+  readonly failure: AppError;
+  /** Nobody answered there: the address may be out of date. */
+  readonly maybeMoved: boolean;
+  /** The machine itself answered and refused every key for this login. */
+  readonly denied: boolean;
+  constructor(failure: AppError, { maybeMoved = false, denied = false } = {}) {
+    super(failure.message, { cause: failure });
+    this.failure = failure;
+    this.maybeMoved = maybeMoved;
+    this.denied = denied;
+  }
+}
+
+export function unreachable(message: string, cause?: unknown): ConnectFailure {
+  return new ConnectFailure(new RemoteError('ssh_unreachable', message, { cause }), {
+    maybeMoved: true,
+  });
+}
