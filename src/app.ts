@@ -13,6 +13,7 @@ import { createDoctor } from './health/doctor.ts';
 import { createHealth } from './health/health.ts';
 import { diagnoseJob } from './health/match.ts';
 import { createJobs } from './jobs/jobs.ts';
+import { createBootLogs } from './leases/boot-log.ts';
 import { createHosts } from './leases/hosts.ts';
 import { createLooks } from './leases/looks.ts';
 import { createManagedMachines } from './leases/machines.ts';
@@ -107,6 +108,7 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
   };
   const jobs = createJobs({ remote, store, clock, home, secrets, redactor, diagnose: diagnoseJob });
   const transfer = createFiles({ remote, store, jobs, clock, home, workspace });
+  const redact = (text: string): string => redactor.redact(text);
   const pods = createPods({
     store,
     providers,
@@ -121,8 +123,9 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
     processId: processIdOf(process.pid),
     probe: createProbe(),
     looks,
-    redact: (text) => redactor.redact(text),
+    redact,
   });
+  const bootLogs = createBootLogs({ store, providers, clock, redact });
   const services: Services = {
     offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }) }),
     pods,
@@ -130,7 +133,7 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
     jobs,
     files: transfer,
     profiles,
-    health: createHealth({ remote, jobs, clock }),
+    health: createHealth({ remote, jobs, clock, bootLogs }),
     doctor: createDoctor({ providers, identity, clock, home, workspace }),
     reports: createReports({ store, pods, jobs, files: transfer, clock }),
     artifacts: store.artifacts,

@@ -1,9 +1,9 @@
 import type { CallOptions } from '../core/call.ts';
 import { PolicyError, ProviderError } from '../core/errors.ts';
 import type { Hosts } from '../core/host.ts';
-import type { Attempt, Lease, Quote } from '../core/lease.ts';
+import type { Attempt, Quote } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
-import type { Ask, CreateOutcome, Pod, Pods } from '../core/pods.ts';
+import type { Ask, CreateOutcome, Pods } from '../core/pods.ts';
 import { limitOf, untilAborted } from './deps.ts';
 import { handleOf } from './ledger.ts';
 import { checkLimits } from './limits.ts';
@@ -14,6 +14,7 @@ import { freshOffers, keepQuote, quoteFor, validQuote } from './quotes.ts';
 import { type Approval, leaseFor, readableLeases } from './rent.ts';
 import { type RentNextDeps, rentNext } from './rent-next.ts';
 import { mayBeFollowed, type Replacer } from './replace.ts';
+import type { See } from './see.ts';
 import { checkTerms } from './terms.ts';
 
 /** A failed pod is seen to its end for at least so long, even when the caller did not want to wait. */
@@ -22,12 +23,7 @@ const LEAST_REPLACING_SECONDS = 5;
 export interface CreateDeps extends RentNextDeps {
   readonly replacer: Replacer;
   readonly hosts: Hosts;
-  /** Waits until the pod is ready or has failed, at most so long. */
-  readonly waitReady: (
-    lease: Lease,
-    waitSeconds: number,
-    options: CallOptions,
-  ) => Promise<{ readonly lease: Lease; readonly pod: Pod }>;
+  readonly see: Pick<See, 'waitReady'>;
 }
 
 interface Approved {
@@ -90,7 +86,7 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
     for (;;) {
       if (rented.kind === 'unknown') throw outcomeUnknown(rented.ordered);
       if (rented.kind === 'over') return failed(rented.attempts);
-      const { lease, pod } = await deps.waitReady(rented.lease, secondsLeft(), options);
+      const { lease, pod } = await deps.see.waitReady(rented.lease, secondsLeft(), options);
       const { attempts } = lease;
       if (pod.status !== 'failed' && pod.status !== 'gone')
         return { status: pod.status === 'ready' ? 'ready' : 'provisioning', pod, attempts };

@@ -40,11 +40,12 @@ export function createEntrance({
         before.user === user &&
         before.route === route;
       if (isSame) return;
-      let isNew = false;
-      await ledger.update(lease.leaseId, (known) => {
-        isNew = known.endpoint?.host !== host || known.endpoint.port !== port;
-        return { ...known, endpoint: { host, port, user, route } };
-      });
+      const known = await ledger.fresh(lease);
+      const isNew = known.endpoint?.host !== host || known.endpoint.port !== port;
+      await ledger.update(lease.leaseId, (one) => ({
+        ...one,
+        endpoint: { host, port, user, route },
+      }));
       // What is open leads to the old address.
       if (before !== undefined) await remote.disconnect(handleOf(lease)).catch(() => undefined);
       if (!isNew) return;

@@ -108,17 +108,13 @@ export function createLadder(deps: LadderDeps): Ladder {
       return stdout.toString('utf8') === token ? 'open' : noCommands;
     } catch (failure) {
       if (!isAppError(failure)) return 'closed';
-      switch (failure.code) {
-        case 'ssh_refused':
-          nextLogin.set(lease.leaseId, clock.now().getTime() + LOGIN_EVERY_SECONDS * 1000);
-          return 'denied';
-        case 'host_key_changed':
-          return { reason: 'Another machine answers at the address of the pod.', blame: 'host' };
-        case 'unsupported':
-          return noCommands;
-        default:
-          return 'closed';
+      if (failure.code === 'ssh_refused') {
+        nextLogin.set(lease.leaseId, clock.now().getTime() + LOGIN_EVERY_SECONDS * 1000);
+        return 'denied';
       }
+      if (failure.code === 'host_key_changed')
+        return { reason: 'Another machine answers at the address of the pod.', blame: 'host' };
+      return failure.code === 'unsupported' ? noCommands : 'closed';
     }
   }
 

@@ -48,7 +48,7 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
   const replacer = createReplacer(renting);
   const care = { ledger, observer, teardown, providers, clock, isBeingCreated };
   const list = createList({ store, providers, clock, ledger, observer, see });
-  const create = createCreation({ ...renting, replacer, waitReady: see.waitReady });
+  const create = createCreation({ ...renting, replacer, see });
   const update = createUpdate({
     ...deps,
     ledger,
