@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ConfigError } from '../../../src/core/errors.ts';
 import type { Blame, Host } from '../../../src/core/host.ts';
 import { hostIdOf } from '../../../src/core/host.ts';
 import type { Lease } from '../../../src/core/lease.ts';
 import { leaseSchema } from '../../../src/core/lease.ts';
+import type { Store } from '../../../src/core/store.ts';
 import { blemishOf, createHosts, praiseOf, standingOf } from '../../../src/leases/hosts.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { ManualClock } from '../../support/clock.ts';
@@ -118,11 +120,11 @@ describe('the ledger of machines', () => {
 
   it('leaves a record that it cannot read as it is, and stops nobody', async () => {
     const { store, hosts } = open();
-    const { ConfigError } = await import('../../../src/core/errors.ts');
-    const broken = Object.assign(Object.create(store), {
+    const broken: Store = {
+      ...store,
       transaction: async () =>
         Promise.reject(new ConfigError('state_unreadable', 'The record vast:7 cannot be read.')),
-    });
+    };
     const over = createHosts({ store: broken, clock: new ManualClock() });
     await expect(over.succeeded(aLease('a', '7'), { bootSeconds: 1 })).resolves.toBeUndefined();
     expect((await hosts.all()).size).toBe(0);
@@ -131,7 +133,13 @@ describe('the ledger of machines', () => {
   it('any history keeps its counts and stays bounded', async () => {
     const event = fc.record({
       lease: fc.integer({ min: 0, max: 30 }),
-      what: fc.constantFrom('boot', 'host', 'image', 'ours', 'unknown'),
+      what: fc.constantFrom(
+        'boot' as const,
+        'host' as const,
+        'image' as const,
+        'ours' as const,
+        'unknown' as const,
+      ),
       wait: fc.integer({ min: 0, max: 200_000 }),
     });
     await fc.assert(
@@ -143,7 +151,7 @@ describe('the ledger of machines', () => {
           clock.advance(wait);
           const before = await the();
           if (what === 'boot') await hosts.succeeded(aLease(`l${lease}`, '7'), { bootSeconds: 5 });
-          else await fail(`l${lease}`, what as Blame);
+          else await fail(`l${lease}`, what);
           const after = await the();
           if ((after?.bootCount ?? 0) > (before?.bootCount ?? 0)) lastBoot = clock.now().getTime();
           if (what === 'host' && (after?.failureCount ?? 0) > (before?.failureCount ?? 0))
