@@ -98,6 +98,8 @@ export interface SandboxOptions {
   readonly machineSeconds?: number | undefined;
   /** Told of every request as it was answered. */
   readonly onRequest?: ((request: SeenRequest) => void) | undefined;
+  /** Told of failures of the sandbox itself, which are none of its faults. */
+  readonly onFailure?: ((failure: unknown) => void) | undefined;
 }
 
 export interface SandboxOrigin {

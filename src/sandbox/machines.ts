@@ -116,7 +116,10 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
     machine.pending += 1;
     machine.busy = machine.busy
       .then(async () => work(machine))
-      .catch((failure: unknown) => deps.onFailure?.(failure))
+      .catch((failure: unknown) => {
+        // Of a machine that was destroyed meanwhile nothing else can come.
+        if (machines.get(id) === machine) deps.onFailure?.(failure);
+      })
       .finally(() => {
         machine.pending -= 1;
       });

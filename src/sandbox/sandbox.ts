@@ -83,7 +83,7 @@ async function build(
   options: SandboxOptions,
   disposer: Disposer,
 ): Promise<OpenSandbox> {
-  const { onFailure } = deps;
+  const { onFailure = deps.onFailure } = options;
   const failures = onFailure === undefined ? {} : { onFailure };
   const swept = await sweepRuns(deps);
   const run = await openRun(deps);

@@ -11,10 +11,10 @@ import {
   text,
   texts,
 } from '../command.ts';
-import { usd } from '../output.ts';
-import { exportLines, variablesOf, writeEnvFile } from './env-file.ts';
+import { shown, usd } from '../output.ts';
 import { FAULT_SYNTAX, faultFrom } from './fault-words.ts';
 import { show } from './run.ts';
+import { exportLines, variablesOf, writeVarsFile } from './vars-file.ts';
 import { requestLine, welcome } from './view.ts';
 
 export const sandboxCommand: Command = {
@@ -34,14 +34,15 @@ export const sandboxCommand: Command = {
       type: 'string',
       multiple: true,
       value: 'FAULT',
-      help: `What goes wrong: ${FAULT_SYNTAX}; may be repeated.`,
+      help: 'What goes wrong; may be repeated. See below.',
     },
     chaos: {
       type: 'string',
       value: 'RATE',
       help: 'Faults by chance, 0 to 1; the same seed, the same luck.',
     },
-    'env-file': { type: 'string', value: 'PATH', help: 'Write the variables here, for source.' },
+    // Not "env-file": node takes a flag of that name for its own, wherever it stands.
+    'vars-file': { type: 'string', value: 'PATH', help: 'Write the variables here, for source.' },
     'machine-minutes': {
       type: 'string',
       value: 'N',
@@ -67,12 +68,17 @@ async function run(context: CommandContext): Promise<number> {
           out.value({ event: 'request', ...seen });
           if (!live) out.line(requestLine(seen));
         },
+        onFailure: (failure) => {
+          const message = failure instanceof Error ? failure.message : String(failure);
+          out.value({ event: 'failure', message });
+          out.note(`The sandbox itself failed: ${shown(message)}`);
+        },
       }),
     );
     const exports = exportLines(sandbox.origins);
-    const given = text(values, 'env-file');
-    const envFile = given === undefined ? undefined : path.resolve(workingFolder, given);
-    if (envFile !== undefined) disposer.use(await writeEnvFile(envFile, exports));
+    const given = text(values, 'vars-file');
+    const varsFile = given === undefined ? undefined : path.resolve(workingFolder, given);
+    if (varsFile !== undefined) disposer.use(await writeVarsFile(varsFile, exports));
     const { origins, folder, swept } = sandbox;
     out.value({
       event: 'started',
@@ -82,7 +88,7 @@ async function run(context: CommandContext): Promise<number> {
       swept,
       pid: process.pid,
     });
-    for (const line of welcome(sandbox, exports, envFile)) out.line(line);
+    for (const line of welcome(sandbox, exports, varsFile)) out.line(line);
     if (!flag(values, 'once')) await show({ sandbox, out, clock, signal, live });
     await finish(sandbox, context);
     return EXIT_OK;
@@ -94,10 +100,9 @@ async function run(context: CommandContext): Promise<number> {
 async function finish(sandbox: Sandbox, { out }: CommandContext): Promise<void> {
   const { clouds } = sandbox.books();
   const spentUsd = clouds.reduce((sum, cloud) => sum + cloud.spentUsd, 0);
-  const requests = sandbox.requests().length;
   out.line('Ending the machines.');
   const destroyed = await sandbox.end();
-  out.value({ event: 'ended', destroyed, spentUsd, requests });
+  out.value({ event: 'ended', destroyed, spentUsd });
   out.line(
     `The sandbox has ended: ${destroyed} ${destroyed === 1 ? 'machine' : 'machines'} destroyed, ${usd(spentUsd)} of made-up money billed.`,
   );
@@ -122,7 +127,8 @@ async function faultList(host: CliHost): Promise<string> {
   const { faultKinds } = await host.sandbox();
   const width = Math.max(...faultKinds.map(({ kind }) => kind.length));
   return [
-    `Faults (${FAULT_SYNTAX}; WHERE is an offer's id, machine:ID or route:"METHOD /path"):`,
+    `Faults: ${FAULT_SYNTAX}, WHERE being an offer's id, machine:ID or route:"METHOD /path", like`,
+    '--fault stuck-loading@26041470 --fault "rate-limitx3@route:PUT /api/v0/asks" --fault outbid+120',
     ...faultKinds.map(({ kind, summary }) => `  ${kind.padEnd(width)}  ${summary}`),
   ].join('\n');
 }

@@ -1,6 +1,6 @@
 import type { BookedInstance, Sandbox, SandboxBooks, SeenRequest } from '../../core/sandbox.ts';
 import { type Output, shown, table, usd } from '../output.ts';
-import { variablesOf } from './env-file.ts';
+import { variablesOf } from './vars-file.ts';
 
 const MOST_INSTANCES = 12;
 const MOST_REQUESTS = 8;
@@ -9,17 +9,15 @@ const MOST_REQUESTS = 8;
 export function welcome(
   { origins, swept }: Sandbox,
   exports: readonly string[],
-  envFile: string | undefined,
+  varsFile: string | undefined,
 ): readonly string[] {
   return [
-    ...origins.map(
-      ({ cloud, url }) => `A made-up ${cloud} answers at ${url}. Nothing here costs money.`,
-    ),
+    ...origins.map(({ cloud, url }) => `${cloud}: ${url} (made up: nothing here costs money)`),
     ...(swept === 0 ? [] : [`${swept} machines that an earlier sandbox had left were ended.`]),
     '',
     'In the shell of your client:',
     ...exports.map((line) => `  ${line}`),
-    ...(envFile === undefined ? [] : [`or: source ${envFile}`]),
+    ...(varsFile === undefined ? [] : [`or: source ${varsFile}`]),
     '',
     'An MCP client takes the same lines as "env" of its gpu-lease entry (gpu-lease add --print shows the entry):',
     `  "env": ${JSON.stringify(variablesOf(origins))}`,

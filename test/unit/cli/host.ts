@@ -23,7 +23,11 @@ export function testHost(overrides: Partial<CliHost> = {}): TestHost {
     interactive: false,
     colour: false,
     services: async () => Promise.reject(new Error('This command needs no services.')),
-    sandbox: async () => Promise.reject(new Error('This command needs no sandbox.')),
+    sandbox: async () =>
+      Promise.resolve({
+        faultKinds: [{ kind: 'odd', summary: 'Something odd.', cloud: 'vast' }],
+        open: async () => Promise.reject(new Error('This command starts no sandbox.')),
+      }),
     signal: new AbortController().signal,
     version: '1.2.3',
     nodePath: process.execPath,

@@ -12,7 +12,12 @@ const KINDS = {
 };
 const bench = (chaos = 0, seed = 1) => {
   let now = 100;
-  const book = createFaultBook({ clock: { nowSeconds: () => now }, seed, chaos, kinds: () => KINDS });
+  const book = createFaultBook({
+    clock: { nowSeconds: () => now },
+    seed,
+    chaos,
+    kinds: () => KINDS,
+  });
   return {
     book,
     vast: book.of('vast'),
@@ -102,8 +107,13 @@ describe('a fault as people write it', () => {
   it.each<readonly [string, FaultRule]>([
     ['stuck-loading', { kind: 'stuck-loading' }],
     ['stuck-loading@123', { kind: 'stuck-loading', offerId: '123' }],
+    ['outbid+120', { kind: 'outbid', afterSeconds: 120 }],
+    ['slow=2+0.5x3@7', { kind: 'slow', value: 2, afterSeconds: 0.5, times: 3, offerId: '7' }],
     ['http-500x2', { kind: 'http-500', times: 2 }],
-    ['slow=30x2@route:PUT /api/v0/asks', { kind: 'slow', value: 30, times: 2, route: 'PUT /api/v0/asks' }],
+    [
+      'slow=30x2@route:PUT /api/v0/asks',
+      { kind: 'slow', value: 30, times: 2, route: 'PUT /api/v0/asks' },
+    ],
     ['slow=1.5@GET /api', { kind: 'slow', value: 1.5, route: 'GET /api' }],
     ['stall@/api/v0/bundles', { kind: 'stall', route: '/api/v0/bundles' }],
     ['wrong-gpu=RTX 3060@machine:55', { kind: 'wrong-gpu', value: 'RTX 3060', machineId: '55' }],
@@ -112,6 +122,6 @@ describe('a fault as people write it', () => {
     expect(faultFrom(word)).toEqual(rule);
   });
   it.each(['', '@12', 'Exits', 'exits@', '=5'])('"%s" is refused', (word) => {
-    expect(() => faultFrom(word)).toThrow('--fault takes KIND[=VALUE][xTIMES][@WHERE]');
+    expect(() => faultFrom(word)).toThrow('--fault takes KIND[=VALUE][+SECONDS][xTIMES][@WHERE]');
   });
 });

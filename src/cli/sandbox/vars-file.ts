@@ -16,7 +16,7 @@ export function exportLines(origins: readonly SandboxOrigin[]): readonly string[
 }
 
 /** Writes the lines for `source`; dispose removes the file again, unless somebody changed it. Throws `path_missing`. */
-export async function writeEnvFile(
+export async function writeVarsFile(
   file: string,
   lines: readonly string[],
 ): Promise<AsyncDisposable> {
