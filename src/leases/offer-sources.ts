@@ -116,13 +116,17 @@ function failed(provider: ProviderName, error: string): SourceAnswer {
   return { reading: { provider, ok: false, error }, offers: [] };
 }
 
-/** A cloud that this version has no way to rent on. */
+/** A cloud that is off, or that this version has no way to rent on. */
 export function cannotRentOn(name: ProviderName): string {
-  return `This version cannot rent on ${name}. What works: pods of this machine (local), and machines that the user already has (ssh_profile).`;
+  const why =
+    name === 'vast'
+      ? 'vast is off: the server has no VAST_API_KEY. The user can set it and restart the server.'
+      : `This version cannot rent on ${name}.`;
+  return `${why} What works${name === 'vast' ? ' meanwhile' : ''}: pods of this machine (local), and machines that the user already has (ssh_profile).`;
 }
 
 function notConfigured(name: ProviderName): string {
   return PROVIDER_NAMES.includes(name) && name !== 'local' && name !== 'ssh'
-    ? `unsupported: ${cannotRentOn(name)}`
+    ? `${name === 'vast' ? 'config_missing' : 'unsupported'}: ${cannotRentOn(name)}`
     : `config_missing: ${name} is not available here.`;
 }

@@ -116,7 +116,7 @@ function wordsOf(outcome: CreateOutcome): { summary: string; next: Next } {
     case 'needs_confirmation': {
       const { quoteId, expiresAt, notes = [] } = outcome.quote;
       const price = quotePrice(outcome.quote);
-      const caution = notes.length === 0 ? '' : ` Tell the user also: ${notes.join(' ')}`;
+      const caution = notes.length === 0 ? '' : ` Show its ${count(notes.length, 'note')} too.`;
       if (outcome.declined === true)
         return {
           summary: `The user declined (${price}). Nothing is rented. Ask the user before calling create_pod again.`,

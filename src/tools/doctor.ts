@@ -83,7 +83,7 @@ export const doctor = defineTool({
           ({ provider, configured, keySource, reachable, sshKeyRegistered, problem, ...money }) =>
             [
               `${provider}: ${configured ? 'configured' : 'not configured'}`,
-              keySource !== undefined && `key from ${keySource}`,
+              keySource !== undefined && `${configured ? 'key from' : 'needs'} ${keySource}`,
               reachable !== undefined && (reachable ? 'reachable' : 'not reachable'),
               balanceWords(money),
               sshKeyRegistered !== undefined &&

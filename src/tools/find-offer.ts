@@ -52,16 +52,19 @@ export const findOffer = defineTool({
     notes: z.array(z.string()).exactOptional(),
     ...resultShape,
   }),
-  async handle(input, { offers, signal, progress }) {
+  async handle(input, { offers, providerNames, signal, progress }) {
     const found = await offers.find(input, { signal, progress });
     const [best] = found.offers;
     const failed = found.providers.filter(({ ok }) => !ok).map(({ provider }) => provider);
     const gap = failed.length === 0 ? '' : ` No answer from ${failed.join(', ')}.`;
+    const cloudsOff = providerNames.some((name) => name !== 'local' && name !== 'ssh')
+      ? ''
+      : ' No cloud is switched on: with VAST_API_KEY in its environment the server rents on Vast.ai.';
     const summary =
       best === undefined
-        ? `No offer matches.${found.relaxations.length > 0 ? ' See relaxations for the filter to drop.' : ''}${gap}`
+        ? `No offer matches.${cloudsOff}${found.relaxations.length > 0 ? ' See relaxations for the filter to drop.' : ''}${gap}`
         : best.rehearsal === true
-          ? `No GPU offer matches. What is left is a rehearsal without a GPU: ${best.offerId} on this machine, free, for trying the steps only. Tell the user.${gap}`
+          ? `No GPU offer matches. What is left is a rehearsal without a GPU: ${best.offerId} on this machine, free, for trying the steps only.${cloudsOff} Tell the user.${gap}`
           : `${count(found.offers.length, 'offer')}, best first: ${best.offerId} at ${usd(best.usdPerHour)}/h in all. A reading at ${found.snapshotAt}, not a reservation.${gap}`;
     return {
       offers: [...found.offers],

@@ -9,12 +9,16 @@ export function offerLine(offer: Offer): string {
     `${offer.vcpu} vCPU, ${offer.ramGb} GB RAM`,
     `${usd(offer.usdPerHour)}/h${partsOf(offer)}, ${offer.pricing}`,
     offer.region,
-    reliability !== undefined && `reliability ${reliability.toFixed(3)}`,
+    reliability !== undefined &&
+      why?.includes('reliability') !== true &&
+      `reliability ${reliability.toFixed(3)}`,
     downloadMbps !== undefined && `${Math.round(downloadMbps)} Mbps`,
     cuda !== undefined && `CUDA ${cuda}`,
     machineId !== undefined && `machine ${oneLine(machineId, 40)}`,
     hoursLeft !== undefined && `rentable for ${daysOrHours(hoursLeft)}`,
-    offer.directSsh === false && 'SSH through a proxy only',
+    offer.directSsh === false &&
+      warnings?.some((warning) => /proxy/i.test(warning)) !== true &&
+      'SSH through a proxy only',
     offer.rehearsal === true && why === undefined && 'rehearsal',
     why !== undefined && oneLine(why),
     warnings !== undefined &&

@@ -58,8 +58,14 @@ export function factsOf(facts: Readonly<Record<string, string | number>>): strin
     .join(', ');
 }
 
-/** Without what only `get_pod` tells: how long each stage took, hardware, and what survives where. */
+/** Without what only `get_pod` tells: how long each stage took, hardware, what survives where and which clocks run. */
 export function briefPod(pod: Pod): Pod {
   return briefSchema.parse(pod);
 }
-const briefSchema = podSchema.omit({ stages: true, measured: true, advertised: true, paths: true });
+const briefSchema = podSchema.omit({
+  stages: true,
+  measured: true,
+  advertised: true,
+  paths: true,
+  dangerClocks: true,
+});

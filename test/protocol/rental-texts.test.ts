@@ -115,8 +115,13 @@ describe('create_pod', () => {
     expect(data.summary).toContain(
       '$0.35/h, about $0.70 for 2 h 0 min, at most $2.10 in 6 h 0 min',
     );
-    expect(data.summary).toContain('Tell the user also: The boot script looks like training.');
-    for (const part of ['Bid: $0.30/h', 'Volume: new:20:/data', 'Before you agree:'])
+    expect(data.summary).toContain('Show its 2 notes too.');
+    expect(data['quote']).toMatchObject({ notes: quote.notes });
+    for (const part of [
+      'Bid: $0.30/h',
+      'Volume: new:20:/data',
+      'Before you agree:\n- The boot script looks like training.',
+    ])
       expect(text).toContain(part);
   });
 

@@ -54,6 +54,26 @@ const note = async <T>(answer: T, ...request: unknown[]): Promise<T> => {
 const context = (overrides: Overrides = {}): ToolContext => fakeContext(overrides);
 
 describe('find_offer', () => {
+  it('tells a person without a cloud how to get one', async () => {
+    const offer = anOffer({ provider: 'local', rehearsal: true, usdPerHour: 0 });
+    const find = async () =>
+      Promise.resolve({
+        offers: [offer],
+        applied: {},
+        relaxations: [],
+        providers: [],
+        snapshotAt: AT,
+      });
+    const off = await run(
+      'find_offer',
+      {},
+      fakeContext({ offers: { find } }, { providerNames: ['local'] }),
+    );
+    expect(off.summary).toContain('VAST_API_KEY');
+    const on = await run('find_offer', {}, context({ offers: { find } }));
+    expect(on.summary).not.toContain('VAST_API_KEY');
+  });
+
   it('asks with the defaults that protect a beginner [MO-07, OF-02]', async () => {
     const base = context();
     const find: ToolContext['offers']['find'] = async (query, options) => {
