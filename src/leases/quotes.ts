@@ -20,7 +20,10 @@ export function priceOf(offer: Offer, { bidUsdPerHour }: Terms): number {
     throw new InputError('invalid_input', 'An interruptible offer needs bidUsdPerHour.');
   if (offer.pricing === 'on_demand' && bidUsdPerHour !== undefined)
     throw new InputError('invalid_input', 'bidUsdPerHour goes with interruptible offers only.');
-  return bidUsdPerHour ?? offer.usdPerHour;
+  // A bid is for the GPUs; the disk is charged beside it.
+  return bidUsdPerHour === undefined
+    ? offer.usdPerHour
+    : bidUsdPerHour + (offer.diskUsdPerHour ?? 0);
 }
 
 /**

@@ -1,62 +1,30 @@
-import type { CallOptions, Clock } from '../core/call.ts';
+import type { CallOptions } from '../core/call.ts';
 import { InputError, isAppError, PolicyError } from '../core/errors.ts';
 import type { Files, Gate } from '../core/files.ts';
 import { type PodId, providerOf } from '../core/ids.ts';
-import type { Jobs } from '../core/job.ts';
-import { KeyedLock } from '../core/keyed-lock.ts';
 import type { Lease, Receipt, Waiver } from '../core/lease.ts';
 import type { Answer, Ask, DestroyOutcome, Pods } from '../core/pods.ts';
-import { poll } from '../core/poll.ts';
-import type { Providers } from '../core/provider.ts';
-import type { Remote } from '../core/remote.ts';
-import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
-import { limitOf, untilAborted, withinSeconds } from './deps.ts';
-import { handleOf, type Ledger } from './ledger.ts';
-import type { Looks } from './looks.ts';
-import type { Observer, Reading } from './observer.ts';
+import { limitOf, untilAborted } from './deps.ts';
+import { createEnd, type EndDeps, type EndPod } from './end-pod.ts';
+import { handleOf } from './ledger.ts';
 import { podOf } from './view.ts';
-import { isVolumeId, removeVolume, volumesOf } from './volume-end.ts';
-
-const FAREWELL_LIMIT_SECONDS = 120;
-const ORDER_LIMIT_SECONDS = 60;
-/** A machine that is still being made refuses to go at first: the order is given again (TD-06). */
-const REORDER_SECONDS = 15;
-/** An order that was not accepted is repeated sooner. */
-const RETRY_SECONDS = 5;
+import { isVolumeId, removeVolume } from './volume-end.ts';
 
 export interface Teardown {
   readonly destroy: Pods['destroy'];
-  /**
-   * Ends a pod without asking: farewell on the pod, intent on disk, the order, then looks until it is seen gone or
-   * the time is over. May be called again at any time, by any process.
-   */
-  end(lease: Lease, request: EndRequest): Promise<Reading>;
+  readonly end: EndPod;
   /** What forbids the end. A look that fails is itself a gate. */
   gates(lease: Lease, options: CallOptions): Promise<readonly Gate[]>;
 }
-export interface EndRequest {
-  readonly waitSeconds: number;
-  readonly waiver?: Waiver | undefined;
-  /** When the gates were looked at: a job started after that forbids the end (`job_running`). */
-  readonly checkedAt?: string;
-}
-export interface TeardownDeps {
+export interface TeardownDeps extends EndDeps {
   readonly store: Store;
-  readonly providers: Providers;
-  readonly remote: Remote;
-  readonly sessions: Sessions;
-  readonly jobs: Jobs;
   readonly files: Files;
-  readonly clock: Clock;
-  readonly ledger: Ledger;
-  readonly observer: Observer;
-  readonly looks: Looks;
 }
 
 export function createTeardown(deps: TeardownDeps): Teardown {
-  const { store, providers, remote, sessions, jobs, files, clock, ledger, observer, looks } = deps;
-  const lock = new KeyedLock();
+  const { store, providers, files, clock, ledger, observer } = deps;
+  const end = createEnd(deps);
 
   async function gates(lease: Lease, options: CallOptions): Promise<readonly Gate[]> {
     if (lease.podId === undefined || lease.state === 'closing') return [];
@@ -67,91 +35,6 @@ export function createTeardown(deps: TeardownDeps): Teardown {
       const code = isAppError(failure) ? failure.code : 'internal';
       return [{ gate: 'not_checked', why: `What is on the pod could not be checked (${code}).` }];
     }
-  }
-
-  /** What the pod still holds for us, as far as it lets us. */
-  async function farewell(podId: PodId): Promise<void> {
-    const signal = limitOf(FAREWELL_LIMIT_SECONDS);
-    const quietly = async (work: Promise<void>): Promise<void> =>
-      untilAborted(work, signal).catch(() => undefined);
-    await quietly(jobs.collectLogs(podId, { signal }));
-    await quietly(sessions.closePod(podId, { signal }));
-    await quietly(remote.disconnect(podId));
-  }
-
-  /** Whether the order was accepted. Only the next look tells what came of it; a call that hangs is left alone. */
-  async function order(lease: Lease): Promise<boolean> {
-    const provider = providers.get(lease.provider);
-    if (lease.podId === undefined || provider === undefined) return false;
-    const { podId } = lease;
-    looks.forget(podId);
-    return withinSeconds(ORDER_LIMIT_SECONDS, clock, async (signal) =>
-      provider.terminatePod(podId, { signal }),
-    ).then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /** Another agent may have started work while we said farewell; nobody has looked at its files. */
-  async function refuseLateJob({ podId }: Lease, checkedAt: string): Promise<void> {
-    if (podId === undefined) return;
-    const late = (await jobs.list(podId)).find(({ createdAt }) => createdAt > checkedAt);
-    if (late !== undefined)
-      throw new PolicyError('job_running', `Job ${late.jobId} was started in the meantime.`);
-  }
-
-  async function end(
-    first: Lease,
-    { waitSeconds, waiver, checkedAt }: EndRequest,
-  ): Promise<Reading> {
-    return lock.run(first.leaseId, async () => {
-      // Looked up first where the answer to its creation was lost: there may be a machine to end.
-      const closing = (before: Lease) => ({
-        closingAt: before.closingAt ?? clock.now().toISOString(),
-      });
-      // On record before the look that may give the pod up: should it turn up after that, it is not wanted.
-      if (first.podId === undefined)
-        await ledger.update(first.leaseId, (before) => ({ ...before, ...closing(before) }));
-      const found = await observer.look(first);
-      let lease = await observer.settle(first, found);
-      if (lease.state === 'closed') {
-        if (found.kind !== 'present') return goneOf();
-        lease = await ledger.reopen(lease.leaseId, found.pod.podId);
-      }
-      // Said already before a lease is closing.
-      if (lease.podId !== undefined && lease.state !== 'closing') await farewell(lease.podId);
-      if (checkedAt !== undefined && lease.state === 'open') await refuseLateJob(lease, checkedAt);
-      const volumes = await volumesOf(lease, providers.get(lease.provider));
-      lease = await ledger.update(lease.leaseId, (before) => ({
-        ...before,
-        state: 'closing',
-        ...closing(before),
-        ...(volumes === undefined || volumes.length === 0 ? {} : { volumes }),
-        ...(waiver === undefined || before.waiver !== undefined ? {} : { waiver }),
-      }));
-      let nextOrder = 0;
-      let absences = 0;
-      let last: Reading = { kind: 'unknown', why: 'not looked yet' };
-      const look = async (): Promise<Reading | undefined> => {
-        if (clock.now().getTime() >= nextOrder) {
-          const isAccepted = await order(lease);
-          const seconds = isAccepted ? REORDER_SECONDS : RETRY_SECONDS;
-          nextOrder = clock.now().getTime() + seconds * 1000;
-        }
-        last = await observer.look(lease);
-        absences = last.kind === 'absent' ? absences + 1 : 0;
-        // A young pod may be missing from one list and back in the next.
-        if (last.kind === 'absent' && lease.podId !== undefined && absences >= 2)
-          last = { ...last, young: false };
-        lease = await observer.settle(lease, last);
-        return lease.state === 'closed' ? last : undefined;
-      };
-      const every = lease.provider === 'local' ? 0.2 : 2;
-      const wait = { clock, timeoutSeconds: waitSeconds, everySeconds: every };
-      const seen = await poll(look, { ...wait, signal: new AbortController().signal });
-      return seen ?? last;
-    });
   }
 
   async function waive(
@@ -260,5 +143,3 @@ function countsOf(gates: readonly Gate[]): string {
     )
     .join(', ');
 }
-
-const goneOf = (): Reading => ({ kind: 'absent', young: false, how: 'It was closed before.' });

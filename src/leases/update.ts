@@ -8,14 +8,15 @@ import type { PodPower, Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
-import { handleOf, type Ledger, without } from './ledger.ts';
-import { checkLimits, type Limits } from './limits.ts';
+import { changeBid } from './bid.ts';
+import { type Ledger, without } from './ledger.ts';
+import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
-import { accrued, bindingMinutes, minutesAfter, reservedUsd, spentUsd, usd } from './money.ts';
+import { accrued } from './money.ts';
 import type { PodTimer } from './pod-timer.ts';
+import { prolong } from './prolong.ts';
 import { checkTtl } from './quotes.ts';
 import { stopped } from './reconcile.ts';
-import { readableLeases } from './rent.ts';
 import { checkPodName } from './terms.ts';
 import { hasLiveJob } from './view.ts';
 
@@ -33,15 +34,15 @@ export interface UpdateDeps {
   readonly adopt: (podId: PodId, ttlMinutes: number, options: UpdateOptions) => Promise<Lease>;
   readonly view: (lease: Lease) => ReturnType<Pods['update']>;
 }
-type UpdateOptions = CallOptions & { readonly ask: Ask };
-type Change = Parameters<Pods['update']>[1];
+export type UpdateOptions = CallOptions & { readonly ask: Ask };
+export type Change = Parameters<Pods['update']>[1];
 
 const DEFAULT_TTL_MINUTES = 360;
 
 export function createUpdate(deps: UpdateDeps): Pods['update'] {
   const { ledger, providers, clock } = deps;
   return async (podId, change, options) => {
-    const { action, ttlMinutes, budgetUsd, name, adopt } = change;
+    const { action, ttlMinutes, budgetUsd, name, bidUsdPerHour, adopt } = change;
     checkTtl(ttlMinutes);
     let lease = await ledger.find(podId);
     const isMine = lease !== undefined && lease.state !== 'closed';
@@ -58,6 +59,7 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
     if (name !== undefined) lease = await rename(lease, name, ledger);
     if ((ttlMinutes !== undefined && adopt !== true) || budgetUsd !== undefined)
       lease = await prolong(lease, change, options, deps);
+    if (bidUsdPerHour !== undefined) lease = await changeBid(lease, bidUsdPerHour, options, deps);
     if (action !== undefined) lease = await power(lease, action, options, deps);
     await ledger.note('updated', lease, describe(change, clock));
     const isMoved = deadlineBefore !== undefined && deadlineBefore !== lease.deadlineAt;
@@ -70,94 +72,11 @@ async function rename(lease: Lease, name: string, ledger: Ledger): Promise<Lease
   return ledger.update(lease.leaseId, (before) => ({ ...before, name }));
 }
 
-/** A new deadline, from now, within budget and limits. What may cost more than before is asked for first. */
-async function prolong(
-  lease: Lease,
-  { ttlMinutes, budgetUsd }: Change,
-  { ask, signal }: UpdateOptions,
-  { store, providers, clock, limits, ledger }: UpdateDeps,
-): Promise<Lease> {
-  const change = (before: Lease): Lease => {
-    const now = clock.now();
-    const budget = budgetUsd ?? before.budgetUsd;
-    const spent = spentUsd(before, now);
-    const left = Math.max(0, Date.parse(before.deadlineAt) - now.getTime()) / 60_000;
-    const minutes = bindingMinutes(
-      {
-        ttlMinutes: ttlMinutes ?? left,
-        ...(budget === undefined ? {} : { budgetUsd: Math.max(0, budget - spent) }),
-      },
-      before.usdPerHour,
-    );
-    if (minutes < 1)
-      throw new PolicyError(
-        'budget_exceeded',
-        `${usd(spent)} are spent already: that leaves no time.`,
-      );
-    return {
-      ...without(before, 'warnedAt'),
-      deadlineAt: minutesAfter(now, minutes),
-      ...(budget === undefined ? {} : { budgetUsd: budget }),
-    };
-  };
-  const wanted = change(lease);
-  const now = clock.now();
-  const whole = spentUsd(wanted, now) + reservedUsd(wanted, now);
-  const costsMore =
-    reservedUsd(wanted, now) > reservedUsd(lease, now) + 0.005 ||
-    (wanted.usdPerHour > 0 && (budgetUsd ?? 0) > (lease.budgetUsd ?? Infinity));
-  if (costsMore && whole > (limits.autoApproveUsd ?? -1)) {
-    checkLimits(wanted, await othersOf(lease, store), limits, now);
-    await approve(lease, `keep it until ${wanted.deadlineAt}, at most ${usd(whole)} in all`, ask);
-  }
-  const after = await store.transaction(async (tx) => {
-    const before = (await tx.leases.get(lease.leaseId)) ?? lease;
-    if (before.state !== 'open' && before.state !== 'intended')
-      throw new InputError('unsupported', 'This pod is being destroyed.');
-    const next = change(before);
-    const others = (await readableLeases(tx)).filter(({ leaseId }) => leaseId !== lease.leaseId);
-    if (costsMore) checkLimits(next, others, limits, clock.now());
-    await tx.leases.put(lease.leaseId, next);
-    return next;
-  });
-  try {
-    if (after.podId !== undefined)
-      await providers
-        .get(lease.provider)
-        ?.deadlines?.setDeadline(after.podId, after.deadlineAt, { signal });
-  } catch (failure) {
-    // The provider keeps the old time: so do we, or the earlier of the two when that is the new one.
-    await ledger.update(lease.leaseId, (before) => ({
-      ...before,
-      deadlineAt: lease.deadlineAt < after.deadlineAt ? lease.deadlineAt : after.deadlineAt,
-    }));
-    throw failure;
-  }
-  return after;
-}
-
-async function othersOf(lease: Lease, store: Store): Promise<readonly Lease[]> {
-  return (await readableLeases(store)).filter(({ leaseId }) => leaseId !== lease.leaseId);
-}
-
-/** Money beyond what was agreed needs a person: there is no quote for it. Throws `budget_exceeded`. */
-async function approve(lease: Lease, what: string, ask: Ask): Promise<void> {
-  const answer = await ask({ message: `Pod ${handleOf(lease)}: ${what}?`, field: 'approve' });
-  if (answer === 'accepted') return;
-  throw answer === 'declined'
-    ? new PolicyError('budget_exceeded', 'The user declined. Nothing was changed.', {
-        hint: 'Ask the user before calling again.',
-      })
-    : new PolicyError('budget_exceeded', `This needs the consent of a person: ${what}.`, {
-        hint: 'This client cannot ask. The user can raise GPU_LEASE_AUTO_APPROVE_USD and restart.',
-      });
-}
-
 async function power(
   lease: Lease,
   action: NonNullable<Change['action']>,
   options: CallOptions,
-  { providers, sessions, remote, jobs, clock, ledger }: UpdateDeps,
+  { providers, sessions, remote, jobs, clock, ledger, looks }: UpdateDeps,
 ): Promise<Lease> {
   const provider = providers.get(lease.provider);
   const { podId } = lease;
@@ -176,7 +95,13 @@ async function power(
     await sessions.closePod(podId, options);
     await remote.disconnect(podId);
   }
-  await powerOf(provider.power, action)(podId, options);
+  // Whoever stops a pod, or starts it again, wants this one and no other.
+  await ledger.settleForGood(lease);
+  looks.forget(podId);
+  // Refused for want of room, it throws, and nothing is queued or changed.
+  await powerOf(provider.power, action)(podId, options).finally(() => {
+    looks.forget(podId);
+  });
   return ledger.update(lease.leaseId, (before) => {
     if (action === 'stop')
       return before.stoppedAt === undefined ? stopped(before, clock) : undefined;
@@ -204,6 +129,9 @@ function booted(lease: Lease, now: Date): Lease {
     'readyAt',
     'deniedSince',
     'failure',
+    'blame',
+    'endpoint',
+    'keyAttachedAt',
     'observedStatus',
   );
   return { ...rest, bootAt: now.toISOString(), stage: 'created', stages: [] };
@@ -227,12 +155,16 @@ async function strangerError(
     : new InputError('not_found', 'There is no such pod.');
 }
 
-function describe({ action, ttlMinutes, budgetUsd, name, adopt }: Change, clock: Clock): string {
+function describe(
+  { action, ttlMinutes, budgetUsd, bidUsdPerHour, name, adopt }: Change,
+  clock: Clock,
+): string {
   const parts = [
     ...(adopt === true ? ['adopted'] : []),
     ...(action === undefined ? [] : [action]),
     ...(ttlMinutes === undefined ? [] : [`ttlMinutes ${ttlMinutes}`]),
     ...(budgetUsd === undefined ? [] : [`budgetUsd ${budgetUsd}`]),
+    ...(bidUsdPerHour === undefined ? [] : [`bidUsdPerHour ${bidUsdPerHour}`]),
     ...(name === undefined ? [] : ['renamed']),
   ];
   return `${parts.join(', ') || 'nothing changed'} at ${clock.now().toISOString()}`;

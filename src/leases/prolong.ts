@@ -1,0 +1,77 @@
+import { InputError, PolicyError } from '../core/errors.ts';
+import type { Lease } from '../core/lease.ts';
+import { without } from './ledger.ts';
+import { checkLimits } from './limits.ts';
+import { bindingMinutes, minutesAfter, reservedUsd, spentUsd, usd } from './money.ts';
+import { approve, othersOf } from './spend-more.ts';
+import type { Change, UpdateDeps, UpdateOptions } from './update.ts';
+
+export type ProlongDeps = Pick<
+  UpdateDeps,
+  'store' | 'providers' | 'clock' | 'limits' | 'ledger' | 'timer'
+>;
+
+/** A new deadline, from now, within budget and limits. What may cost more than before is asked for first. */
+export async function prolong(
+  lease: Lease,
+  { ttlMinutes, budgetUsd }: Change,
+  { ask, signal }: UpdateOptions,
+  { store, providers, clock, limits, ledger, timer }: ProlongDeps,
+): Promise<Lease> {
+  const change = (before: Lease): Lease => {
+    const now = clock.now();
+    const budget = budgetUsd ?? before.budgetUsd;
+    const spent = spentUsd(before, now);
+    const left = Math.max(0, Date.parse(before.deadlineAt) - now.getTime()) / 60_000;
+    const minutes = bindingMinutes(
+      {
+        ttlMinutes: ttlMinutes ?? left,
+        ...(budget === undefined ? {} : { budgetUsd: Math.max(0, budget - spent) }),
+      },
+      before.usdPerHour,
+    );
+    if (minutes < 1)
+      throw new PolicyError(
+        'budget_exceeded',
+        `${usd(spent)} are spent already: that leaves no time.`,
+      );
+    return {
+      ...without(before, 'warnedAt'),
+      deadlineAt: minutesAfter(now, minutes),
+      ...(budget === undefined ? {} : { budgetUsd: budget }),
+    };
+  };
+  const wanted = change(lease);
+  const now = clock.now();
+  const whole = spentUsd(wanted, now) + reservedUsd(wanted, now);
+  const costsMore =
+    reservedUsd(wanted, now) > reservedUsd(lease, now) + 0.005 ||
+    (wanted.usdPerHour > 0 && (budgetUsd ?? 0) > (lease.budgetUsd ?? Infinity));
+  if (costsMore && whole > (limits.autoApproveUsd ?? -1)) {
+    checkLimits(wanted, await othersOf(lease, store), limits, now);
+    await approve(lease, `keep it until ${wanted.deadlineAt}, at most ${usd(whole)} in all`, ask);
+  }
+  const after = await store.transaction(async (tx) => {
+    const before = (await tx.leases.get(lease.leaseId)) ?? lease;
+    if (before.state !== 'open' && before.state !== 'intended')
+      throw new InputError('unsupported', 'This pod is being destroyed.');
+    const next = change(before);
+    if (costsMore) checkLimits(next, await othersOf(lease, tx), limits, clock.now());
+    await tx.leases.put(lease.leaseId, next);
+    return next;
+  });
+  try {
+    if (after.podId !== undefined)
+      await providers
+        .get(lease.provider)
+        ?.deadlines?.setDeadline(after.podId, after.deadlineAt, { signal });
+  } catch (failure) {
+    // The provider keeps the old time: so do we, or the earlier of the two when that is the new one.
+    await ledger.update(lease.leaseId, (before) => ({
+      ...before,
+      deadlineAt: lease.deadlineAt < after.deadlineAt ? lease.deadlineAt : after.deadlineAt,
+    }));
+    throw failure;
+  }
+  return timer.tell(after);
+}
