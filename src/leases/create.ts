@@ -7,9 +7,9 @@ import type { Ask, CreateOutcome, Pods } from '../core/pods.ts';
 import { limitOf, untilAborted } from './deps.ts';
 import { handleOf } from './ledger.ts';
 import { checkLimits } from './limits.ts';
-import { bindingMinutes, usd } from './money.ts';
 import type { Ordered } from './order.ts';
 import { checkPreconditions } from './preconditions.ts';
+import { questionOf } from './question.ts';
 import { freshOffers, keepQuote, quoteFor, validQuote } from './quotes.ts';
 import { type Approval, leaseFor, readableLeases } from './rent.ts';
 import { type RentNextDeps, rentNext } from './rent-next.ts';
@@ -143,15 +143,4 @@ function outcomeUnknown({
       : `Nobody can tell whether a pod was made. It is tracked as ${id} (${reason})`,
     { hint: `No other pod was rented. Call get_pod with podId "${id}", or destroy it.` },
   );
-}
-
-/** Amounts and times of our own; nothing a provider wrote. */
-function questionOf({ usdPerHour, maxUsd, terms, offers }: Quote): string {
-  const minutes = Math.round(bindingMinutes(terms, usdPerHour));
-  const [first] = offers;
-  return [
-    `Rent a pod from ${first?.provider ?? 'the provider'} (offer ${terms.offerIds.join(', then ')})`,
-    `for at most ${usd(usdPerHour)} an hour, ${terms.diskGb} GB disk,`,
-    `ends by itself after ${minutes} minutes (${terms.onExpiry}): at most ${usd(maxUsd)} in all?`,
-  ].join(' ');
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { hostSchema } from '../../src/core/host.ts';
 import type { Profile } from '../../src/core/profile.ts';
 import { profileSchema } from '../../src/core/profile.ts';
 import type { Store } from '../../src/core/store.ts';
@@ -28,6 +29,32 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       await store.hostKeys.put('x', { podId: 'x', key: 'k', firstSeenAt: 'now' });
       await store.profiles.delete('x');
       expect(await store.hostKeys.get('x')).toEqual({ podId: 'x', key: 'k', firstSeenAt: 'now' });
+    });
+
+    it('keeps what machines did for us', async () => {
+      await using store = await open();
+      const host = hostSchema.parse({
+        hostId: 'vast:7',
+        provider: 'vast',
+        machineId: '7',
+        bootCount: 1,
+        boots: [{ leaseId: 'lea_a', at: '2026-01-01T00:00:00.000Z', seconds: 48 }],
+        failureCount: 1,
+        failures: [
+          {
+            leaseId: 'lea_b',
+            at: '2026-01-02T00:00:00.000Z',
+            stage: 'tcp',
+            reason: 'x',
+            blame: 'host',
+          },
+        ],
+        downloadMbps: 800,
+        changedAt: '2026-01-02T00:00:00.000Z',
+      });
+      await store.hosts.put(host.hostId, host);
+      expect(await store.hosts.get('vast:7')).toEqual(host);
+      expect(await store.hosts.list()).toEqual([host]);
     });
 
     it('logs in order and by pod [OW-06]', async () => {

@@ -1,0 +1,40 @@
+import type { Quote } from '../core/lease.ts';
+import { cleanTerminalText } from '../core/untrusted.ts';
+import { hours } from './cost-notes.ts';
+import { bindingMinutes, usd } from './money.ts';
+
+const SHOWN_NOTES = 8;
+const NOTE_CHARS = 240;
+
+/** What a person is asked before money is spent: amounts and times of our own, and our notes; nothing a provider wrote. */
+export function questionOf(quote: Quote): string {
+  const { usdPerHour, maxUsd, expectedUsd, terms, offers, notes = [] } = quote;
+  const minutes = Math.round(bindingMinutes(terms, usdPerHour));
+  const [first] = offers;
+  const expected =
+    expectedUsd === undefined || terms.expectedHours === undefined
+      ? ''
+      : `, about ${usd(expectedUsd)} for the ${hours(terms.expectedHours)} expected`;
+  const question = [
+    `Rent a pod from ${first?.provider ?? 'the provider'} (offer ${terms.offerIds.join(', then ')})`,
+    `for at most ${usd(usdPerHour)} an hour${partsOf(quote)}, ${terms.diskGb} GB disk,`,
+    `ends by itself after ${minutes} minutes (${terms.onExpiry}): at most ${usd(maxUsd)} in all${expected}?`,
+  ].join(' ');
+  const shown = notes.slice(0, SHOWN_NOTES).map((note) => `- ${oneLine(note)}`);
+  const more =
+    notes.length > shown.length ? [`- and ${notes.length - shown.length} more notes.`] : [];
+  return [question, ...shown, ...more].join('\n');
+}
+
+/** Of one candidate whose price has parts; of several the parts would only confuse. */
+function partsOf({ offers, terms }: Quote): string {
+  const [only, ...others] = offers;
+  if (only?.diskUsdPerHour === undefined || others.length > 0) return '';
+  const gpu = terms.bidUsdPerHour ?? only.gpuUsdPerHour;
+  return gpu === undefined ? '' : ` (machine ${usd(gpu)}, disk ${usd(only.diskUsdPerHour)})`;
+}
+
+function oneLine(note: string): string {
+  const line = cleanTerminalText(note).replace(/\s+/g, ' ').trim();
+  return line.length <= NOTE_CHARS ? line : `${line.slice(0, NOTE_CHARS)}…`;
+}
