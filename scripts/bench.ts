@@ -4,20 +4,23 @@ import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { BuiltServer, sandbox } from '../test/support/built-server.ts';
 import { gone, readyPod } from '../test/support/day.ts';
+import { quantile, say } from './bench/figures.ts';
+import { benchOffers } from './bench/offers.ts';
 
 const ROUNDS = 10;
 const COMMANDS = 60;
 const CALLS = 2000;
 
-const quantile = (values: readonly number[], q: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] ??
-  Number.NaN;
-const say = (name: string, value: string, target: string): void => {
-  process.stdout.write(`${name.padEnd(44)} ${value.padStart(16)}   target ${target}\n`);
-};
+/** `npm run bench -- offers`: one part only. */
+const PARTS = {
+  start: coldStart,
+  server: inUse,
+  offers: benchOffers,
+} as const;
 
-await coldStart();
-await inUse();
+const wanted = process.argv.slice(2);
+for (const [name, part] of Object.entries(PARTS))
+  if (wanted.length === 0 || wanted.includes(name)) await part();
 
 async function coldStart(): Promise<void> {
   const bare: number[] = [];

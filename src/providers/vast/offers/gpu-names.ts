@@ -74,10 +74,20 @@ const NAME_WORD =
   /^(?:[A-Za-z]{0,10}\d[A-Za-z0-9/.+-]{0,10}|titan|radeon|quadro|tesla|instinct|geforce|nvidia|amd|pro|ti|xp|super|ada|laptop|mobile|max-q|server|workstation|edition|generation|blackwell)$/i;
 const CAPITALS = /^[A-Z]{1,5}$/;
 
-/** The name to show for a name of Vast.ai: known ones as the maker writes them, of others what looks like a name. */
+/** Names already read: a market has some fifty, in thousands of offers. */
+const READ = new Map<string, string>(CANONICAL);
+const MAX_READ = 1000;
+
+/** The name to show for a name of Vast.ai: known ones as the maker writes them, of others what looks like a name, perhaps nothing. */
 export function vastGpuName(name: string): string {
-  const known = CANONICAL.get(name);
+  const known = READ.get(name);
   if (known !== undefined) return known;
+  const shown = readName(name.slice(0, MAX_WISH_CHARS));
+  if (READ.size < MAX_READ && name.length <= MAX_WISH_CHARS) READ.set(name, shown);
+  return shown;
+}
+
+function readName(name: string): string {
   const [line = ''] = cleanTerminalText(name).trim().split('\n');
   const words = line.split(/[^A-Za-z0-9/.+-]+/).filter((word) => word !== '');
   const end = words.findIndex((word) => !NAME_WORD.test(word) && !CAPITALS.test(word));

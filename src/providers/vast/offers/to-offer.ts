@@ -25,6 +25,9 @@ export function toOffer(row: unknown, terms: OfferTerms): Offer | undefined {
   return read === undefined ? undefined : offerOf(read, terms);
 }
 
+type Draft = { -readonly [Name in keyof Offer]: Offer[Name] };
+
+/** Filled column by column: two thousand rows come at a time. */
 function offerOf(row: VastRow, terms: OfferTerms): Offer | undefined {
   const id = row.ask_contract_id ?? row.id;
   const price = priceOf(row, terms);
@@ -32,36 +35,48 @@ function offerOf(row: VastRow, terms: OfferTerms): Offer | undefined {
   const diskGb = Math.floor(row.disk_space);
   if (id == null || price === undefined || share === undefined || !(diskGb > 0)) return undefined;
   if (row.num_gpus > 0 && !row.gpu_name) return undefined;
-  const reliability = row.reliability2 ?? row.reliability;
-  const hoursLeft = hoursLeftOf(row, terms.nowSeconds);
-  const warnings = warningsOf(row, price.isDearer);
-  return {
+  const country = countryOf(row.geolocation);
+  const offer: Draft = {
     offerId: offerIdSchema.parse(`vast:${id}`),
     provider: 'vast',
-    ...(row.num_gpus > 0 ? gpuOf(row) : {}),
     gpuCount: row.num_gpus,
     vcpu: share.vcpu,
     ramGb: share.ramGb,
     diskGb,
-    region: countryOf(row.geolocation) ?? 'unknown',
+    region: country ?? 'unknown',
     pricing: terms.interruptible ? 'interruptible' : 'on_demand',
     usdPerHour: price.total,
     gpuUsdPerHour: price.gpu,
     diskUsdPerHour: price.disk,
     usdPerHourStopped: price.disk,
-    ...amount('egressUsdPerGb', row.inet_up_cost),
-    ...amount('ingressUsdPerGb', row.inet_down_cost),
-    ...(terms.interruptible ? amount('minBidUsdPerHour', row.min_bid) : {}),
-    ...(reliability != null && reliability >= 0 && reliability <= 1 ? { reliability } : {}),
-    ...positive('cuda', row.cuda_max_good),
-    ...positive('computeCapability', row.compute_cap == null ? null : row.compute_cap / 100),
-    ...amount('downloadMbps', row.inet_down),
-    ...amount('uploadMbps', row.inet_up),
-    ...(row.machine_id == null ? {} : { machineId: String(row.machine_id) }),
-    ...(hoursLeft === undefined ? {} : { hoursLeft }),
-    ...(row.direct_port_count == null ? {} : { directSsh: row.direct_port_count >= 1 }),
-    ...(warnings.length > 0 ? { warnings } : {}),
   };
+  addGpu(offer, row);
+  addFacts(offer, row);
+  if (terms.interruptible && row.min_bid != null) offer.minBidUsdPerHour = row.min_bid;
+  const hoursLeft = hoursLeftOf(row, terms.nowSeconds);
+  if (hoursLeft !== undefined) offer.hoursLeft = hoursLeft;
+  const warnings = warningsOf(row, country, price.isDearer);
+  if (warnings.length > 0) offer.warnings = warnings;
+  return offer;
+}
+
+function addGpu(offer: Draft, row: VastRow): void {
+  if (row.num_gpus === 0) return;
+  offer.gpu = vastGpuName(row.gpu_name ?? '') || 'unnamed GPU';
+  if (isAbove(row.gpu_ram)) offer.vramGb = nominalGb(row.gpu_ram);
+  if (isAbove(row.cuda_max_good)) offer.cuda = row.cuda_max_good;
+  if (isAbove(row.compute_cap)) offer.computeCapability = row.compute_cap / 100;
+}
+
+function addFacts(offer: Draft, row: VastRow): void {
+  const reliability = row.reliability2 ?? row.reliability;
+  if (isAmount(reliability) && reliability <= 1) offer.reliability = reliability;
+  if (isAmount(row.inet_up_cost)) offer.egressUsdPerGb = row.inet_up_cost;
+  if (isAmount(row.inet_down_cost)) offer.ingressUsdPerGb = row.inet_down_cost;
+  if (isAmount(row.inet_down)) offer.downloadMbps = row.inet_down;
+  if (isAmount(row.inet_up)) offer.uploadMbps = row.inet_up;
+  if (row.machine_id != null) offer.machineId = String(row.machine_id);
+  if (row.direct_port_count != null) offer.directSsh = row.direct_port_count >= 1;
 }
 
 interface Price {
@@ -96,13 +111,6 @@ function shareOf(row: VastRow): { vcpu: number; ramGb: number } | undefined {
   };
 }
 
-function gpuOf({ gpu_name: name, gpu_ram: mb }: VastRow): Pick<Offer, 'gpu' | 'vramGb'> {
-  return {
-    gpu: vastGpuName(name ?? '') || 'unnamed GPU',
-    ...(mb != null && mb > 0 ? { vramGb: nominalGb(mb) } : {}),
-  };
-}
-
 /** "Texas, US" -> "US". It may be ", US", or no country at all. */
 export function countryOf(geolocation: string | null | undefined): string | undefined {
   return /(?:^|[,\s])([A-Z]{2})$/i.exec(geolocation?.trim() ?? '')?.[1]?.toUpperCase();
@@ -116,38 +124,27 @@ function hoursLeftOf({ duration, end_date: end }: VastRow, now?: number): number
   return told.length === 0 ? undefined : tenths(Math.max(0, Math.min(...told)) / 3600);
 }
 
-function warningsOf(row: VastRow, isDearer: boolean): string[] {
-  return [
-    ...(row.verification === 'deverified'
-      ? ['Vast.ai withdrew its verification of this host.']
-      : row.verification === 'verified'
-        ? []
-        : ['Vast.ai has not verified this host.']),
-    ...(row.rentable === false ? ['It cannot be rented now.'] : []),
-    ...(row.external === true ? ['It belongs to an external provider.'] : []),
-    ...(row.direct_port_count != null && row.direct_port_count < 1
-      ? ['No open ports: SSH goes through the proxy of Vast.ai, which is slower.']
-      : []),
-    ...(countryOf(row.geolocation) === undefined ? ['Its location is not known.'] : []),
-    ...(row.gpu_arch === 'amd' ? ['AMD GPU: images for CUDA do not work on it.'] : []),
-    ...(row.cpu_arch === 'arm64' ? ['ARM processor: images for x86 do not start on it.'] : []),
-    ...(isDearer ? ['The total that Vast.ai names is above GPU and disk together.'] : []),
-  ];
+function warningsOf(row: VastRow, country: string | undefined, isDearer: boolean): string[] {
+  const warnings: string[] = [];
+  if (row.verification === 'deverified')
+    warnings.push('Vast.ai withdrew its verification of this host.');
+  else if (row.verification !== 'verified') warnings.push('Vast.ai has not verified this host.');
+  if (row.rentable === false) warnings.push('It cannot be rented now.');
+  if (row.external === true) warnings.push('It belongs to an external provider.');
+  if (row.direct_port_count != null && row.direct_port_count < 1)
+    warnings.push('No open ports: SSH goes through the proxy of Vast.ai, which is slower.');
+  if (country === undefined) warnings.push('Its location is not known.');
+  if (row.gpu_arch === 'amd') warnings.push('AMD GPU: images for CUDA do not work on it.');
+  if (row.cpu_arch === 'arm64') warnings.push('ARM processor: images for x86 do not start on it.');
+  if (isDearer) warnings.push('The total that Vast.ai names is above GPU and disk together.');
+  return warnings;
 }
 
-function amount<Name extends string>(
-  name: Name,
-  value: number | null | undefined,
-): Partial<Record<Name, number>>;
-function amount(name: string, value: number | null | undefined): Record<string, number> {
-  return value != null && value >= 0 ? { [name]: value } : {};
+function isAmount(value: number | null | undefined): value is number {
+  return value != null && value >= 0;
 }
-function positive<Name extends string>(
-  name: Name,
-  value: number | null | undefined,
-): Partial<Record<Name, number>>;
-function positive(name: string, value: number | null | undefined): Record<string, number> {
-  return value != null && value > 0 ? { [name]: value } : {};
+function isAbove(value: number | null | undefined): value is number {
+  return value != null && value > 0;
 }
 function tenths(value: number): number {
   return Math.round(value * 10) / 10;
