@@ -9,10 +9,10 @@ import { offerRow, type RowQuery } from './offer-row.ts';
 import {
   freeVolumeGb,
   isRentable,
+  occupancy,
   sizeOf,
   strikes,
   subjectOf,
-  usedDiskGb,
   type World,
 } from './world.ts';
 
@@ -106,9 +106,10 @@ export function findOffers(
   const nowSeconds = world.clock.nowSeconds();
   const type = typeOf(body);
   const drops = world.options.cudaFilterDropsGpus && has('cuda_max_good') && !has('compute_cap');
+  const taken = occupancy(world);
   const found: Found[] = [];
   for (const ask of world.asks.values()) {
-    const rentable = isRentable(world, ask);
+    const rentable = isRentable(taken, ask);
     if (!rentable && !wantsAllStates) continue;
     if (ask.machine.endSeconds <= nowSeconds) continue;
     if (drops && ask.machine.gpu.computeCap >= BLACKWELL) continue;
@@ -119,7 +120,7 @@ export function findOffers(
       type: type === 'bid' && !world.options.bidRowsAtMinBid ? 'on-demand' : type,
       nowSeconds,
       rentable,
-      usedDiskGb: usedDiskGb(world, ask.machine),
+      usedDiskGb: taken.diskGb.get(ask.machine) ?? 0,
       volumeGb: freeVolumeGb(world, ask.machine),
     });
     if (Number(row['disk_space']) < storageGb) continue;

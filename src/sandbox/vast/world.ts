@@ -102,12 +102,8 @@ export const isHeld = (instance: Instance): boolean =>
   instance.endedAt === undefined && instance.holdsGpu;
 
 /** GPUs of a machine that nobody holds. */
-export function freeGpus(world: World, machine: Machine): number {
-  let free = machine.gpus;
-  for (const instance of world.instances.values())
-    if (isHeld(instance) && instance.ask.machine === machine) free -= instance.ask.count;
-  return free;
-}
+export const freeGpus = (world: World, machine: Machine): number =>
+  machine.gpus - (occupancy(world).gpus.get(machine) ?? 0);
 
 /** Whether its GPUs are its own or free, and its bid is high enough. */
 export const canStart = (world: World, { ask, holdsGpu, isBid, usdPerHour }: Instance): boolean =>
@@ -117,16 +113,31 @@ export const canStart = (world: World, { ask, holdsGpu, isBid, usdPerHour }: Ins
 export const isRented = (world: World, ask: Ask): boolean =>
   [...world.instances.values()].some((one) => one.ask === ask && one.endedAt === undefined);
 
-export const isRentable = (world: World, ask: Ask): boolean =>
-  !isRented(world, ask) && freeGpus(world, ask.machine) >= ask.count;
-
-/** GB of a machine's disk that instances and volumes have taken. */
+/** GB of a machine's disk that contracts have taken. */
 export function usedDiskGb(world: World, machine: Machine): number {
-  let used = 0;
-  for (const one of world.instances.values())
-    if (one.endedAt === undefined && one.ask.machine === machine) used += one.diskGb;
-  return used;
+  return occupancy(world).diskGb.get(machine) ?? 0;
 }
+
+/** What living contracts hold now, looked up once for a whole search. */
+export interface Occupancy {
+  readonly rented: ReadonlySet<Ask>;
+  readonly gpus: ReadonlyMap<Machine, number>;
+  readonly diskGb: ReadonlyMap<Machine, number>;
+}
+export function occupancy(world: World): Occupancy {
+  const rented = new Set<Ask>();
+  const gpus = new Map<Machine, number>();
+  const diskGb = new Map<Machine, number>();
+  for (const { ask, endedAt, holdsGpu, diskGb: gb } of world.instances.values()) {
+    if (endedAt !== undefined) continue;
+    rented.add(ask);
+    if (holdsGpu) gpus.set(ask.machine, (gpus.get(ask.machine) ?? 0) + ask.count);
+    diskGb.set(ask.machine, (diskGb.get(ask.machine) ?? 0) + gb);
+  }
+  return { rented, gpus, diskGb };
+}
+export const isRentable = ({ rented, gpus }: Occupancy, ask: Ask): boolean =>
+  !rented.has(ask) && ask.machine.gpus - (gpus.get(ask.machine) ?? 0) >= ask.count;
 
 /** GB that a machine still offers for volumes; `null`: it offers none. */
 export function freeVolumeGb(world: World, machine: Machine): number | null {

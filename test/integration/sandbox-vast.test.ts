@@ -1,0 +1,113 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startVastSandbox, type VastSandbox } from '../support/vast-sandbox.ts';
+
+const run = promisify(execFile);
+type Loose = Record<string, unknown>;
+
+let folder: string;
+let keyPath: string;
+let publicKey: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'gpu-lease-vast-key-'));
+  keyPath = path.join(folder, 'id');
+  await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'me', '-f', keyPath]);
+  publicKey = (await readFile(`${keyPath}.pub`, 'utf8')).trim();
+});
+afterAll(async () => rm(folder, { recursive: true, force: true }));
+
+async function call(sandbox: VastSandbox, line: string, body?: unknown): Promise<Loose> {
+  const [method = 'GET', target = '/'] = line.split(' ');
+  const answer = await fetch(`${sandbox.url}${target}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${sandbox.apiKey}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return (await answer.json()) as Loose;
+}
+async function rent(sandbox: VastSandbox, body: Loose = {}): Promise<number> {
+  const { offers } = await call(sandbox, 'POST /api/v0/bundles/', {
+    direct_port_count: { gte: 2 },
+    disk_space: { gte: 200 },
+    order: [['dph_total', 'asc']],
+  });
+  const [offer] = offers as Loose[];
+  const made = await call(sandbox, `PUT /api/v0/asks/${String(offer?.['id'])}/`, {
+    image: 'pytorch/pytorch',
+    disk: 64,
+    runtype: 'ssh_direct',
+    label: 'job-1',
+    ...body,
+  });
+  expect(made['success']).toBe(true);
+  return made['new_contract'] as number;
+}
+const show = async (sandbox: VastSandbox, id: number): Promise<Loose> =>
+  (await call(sandbox, `GET /api/v0/instances/${id}/`))['instances'] as Loose;
+const directPort = (row: Loose): number =>
+  Number((row['ports'] as Record<string, { HostPort: string }[]>)['22/tcp']?.[0]?.HostPort);
+
+async function ssh(port: number, command: string): Promise<string> {
+  const { stdout } = await run('ssh', [
+    ...['-F', '/dev/null', '-i', keyPath, '-p', String(port)],
+    ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+    ...['-o', 'BatchMode=yes', '-o', 'ConnectTimeout=5', '-o', 'LogLevel=ERROR'],
+    ...['root@127.0.0.1', command],
+  ]);
+  return stdout;
+}
+async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
+  const end = Date.now() + 30_000;
+  for (;;) {
+    const found = await look().catch(() => undefined);
+    if (found !== undefined) return found;
+    if (Date.now() > end) throw new Error('It never came true.');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+describe('an instance of the fake Vast.ai', () => {
+  it('is a real machine behind its direct port and behind the proxy, seconds after it runs (vast.md 16.19)', async () => {
+    await using sandbox = await startVastSandbox({ speed: 0, vast: { bootSeconds: 60 } });
+    await call(sandbox, 'POST /api/v0/ssh/', { ssh_key: publicKey });
+    const id = await rent(sandbox, {
+      onstart: 'echo "$CONTAINER_ID $VAST_CONTAINERLABEL $TOKEN_X" > /tmp/../$HOME/seen; echo hello from boot',
+      env: { TOKEN_X: 'abc', '-p 8080:8080': '1' },
+    });
+    await sandbox.clock.advance(61);
+    const row = await show(sandbox, id);
+    expect(row['actual_status']).toBe('running');
+    // It runs, and SSH is not there yet.
+    await expect(ssh(directPort(row), 'true')).rejects.toThrow();
+    await sandbox.clock.advance(5);
+    const seen = await until(async () => ssh(directPort(row), 'cat ~/seen'));
+    expect(seen.trim()).toBe(`${id} C.${id} abc`);
+    expect(await ssh(Number(row['ssh_port']), 'echo by proxy')).toBe('by proxy\n');
+    expect(await ssh(directPort(row), 'nvidia-smi -L')).toContain(String(row['gpu_name']));
+    const { result_url: url } = await call(sandbox, `PUT /api/v0/instances/request_logs/${id}/`, {
+      tail: '50',
+    });
+    const log = await until(async () => {
+      const answer = await fetch(String(url));
+      return answer.status === 200 ? answer.text() : undefined;
+    });
+    expect(log).toContain('hello from boot');
+    // A key that was attached later lets in, too; one that was only put on the account does not.
+    await call(sandbox, `DELETE /api/v0/instances/${id}/`, {});
+    expect(await show(sandbox, id)).toBeNull();
+    await until(async () =>
+      ssh(directPort(row), 'true').then(
+        () => undefined,
+        () => true,
+      ),
+    );
+    expect(sandbox.books().billingCount).toBe(0);
+  });
+});
