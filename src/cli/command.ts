@@ -69,13 +69,13 @@ export interface CommandHelp {
   readonly usage: string;
   readonly details?: string;
   readonly options: Readonly<Record<string, Option>>;
+  /** What stands below the options in the help, where it must be asked for. */
+  readonly more?: (host: CliHost) => Promise<string>;
 }
 
 export interface Command extends CommandHelp {
   /** How many words may follow the name. */
   readonly positionals: { readonly min: number; readonly max: number };
-  /** What stands below the options in the help, where it must be asked for. */
-  readonly more?: (host: CliHost) => Promise<string>;
   /** Answers with the exit code: 0 only for success. */
   run(context: CommandContext): Promise<number>;
 }

@@ -116,10 +116,9 @@ async function help(
   return found === undefined ? unknownCommand(name, out) : show(await helpOf(found, host), out);
 }
 
-async function helpOf(command: CommandHelp | Command, host: CliHost): Promise<string> {
-  const text = commandHelp(command);
-  if (!('more' in command) || command.more === undefined) return text;
-  return `${text}\n\n${await command.more(host)}`;
+async function helpOf(command: CommandHelp, host: CliHost): Promise<string> {
+  const more = await command.more?.(host);
+  return more === undefined ? commandHelp(command) : `${commandHelp(command)}\n\n${more}`;
 }
 
 function show(text: string, out: Output): number {

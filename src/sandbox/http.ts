@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Disposer } from '../core/disposer.ts';
 import { ConfigError } from '../core/errors.ts';
 import type { SandboxClock } from './clock.ts';
+import { readRequest } from './http-request.ts';
 import { maskedPath, type RequestLog } from './request-log.ts';
 
 export interface FakeRequest {
@@ -47,7 +48,6 @@ export interface ServeOptions {
 }
 
 export const CONTROL_PREFIX = '/_sandbox/';
-const MAX_BODY_BYTES = 8 << 20;
 /** A page of another site must not drive the sandbox through a browser on this machine. */
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|\[::1\])(?::\d{1,5})?$/i;
 
@@ -99,12 +99,11 @@ async function answer(
     send(response, { status: 403, text: 'Only for this machine.' });
     return;
   }
-  const raw = await readBody(incoming);
-  if (raw === undefined) {
+  const request = await readRequest(incoming);
+  if (request === undefined) {
     send(response, { status: 413, text: 'Request Entity Too Large' });
     return;
   }
-  const request = parsed(incoming, raw);
   if (request.path.startsWith(CONTROL_PREFIX) && options.control !== undefined) {
     send(response, await options.control(request, cloud.name));
     return;
@@ -163,49 +162,6 @@ function send(response: ServerResponse, made: FakeAnswer): void {
     ...made.headers,
   });
   response.end(payload);
-}
-
-function parsed(incoming: IncomingMessage, rawBody: string): FakeRequest {
-  const url = URL.canParse(incoming.url ?? '/', 'http://127.0.0.1')
-    ? new URL(incoming.url ?? '/', 'http://127.0.0.1')
-    : new URL('http://127.0.0.1/');
-  const headers = Object.fromEntries(
-    Object.entries(incoming.headers).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value]],
-    ),
-  );
-  return {
-    method: incoming.method ?? 'GET',
-    path: url.pathname,
-    query: url.searchParams,
-    headers,
-    body: jsonOf(rawBody),
-    rawBody,
-  };
-}
-
-function jsonOf(text: string): unknown {
-  if (text === '') return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined;
-  }
-}
-
-/** `undefined`: more than anybody should send. */
-async function readBody(incoming: IncomingMessage): Promise<string | undefined> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of incoming) {
-    const chunk: unknown = part;
-    if (!Buffer.isBuffer(chunk)) continue;
-    bytes += chunk.length;
-    // Read to its end all the same: an answer to a request that is still coming would be lost.
-    if (bytes <= MAX_BODY_BYTES) parts.push(chunk);
-  }
-  return bytes > MAX_BODY_BYTES ? undefined : Buffer.concat(parts).toString('utf8');
 }
 
 function isLoopbackOrigin(origin: string): boolean {

@@ -2,10 +2,10 @@ import path from 'node:path';
 import type { CallOptions, Clock } from '../core/call.ts';
 import { InputError } from '../core/errors.ts';
 import { offerIdSchema, type PodId, randomToken } from '../core/ids.ts';
-import { poll } from '../core/poll.ts';
 import type { Provider, ProviderPod } from '../core/provider.ts';
 import { keepAlive } from './keep-alive.ts';
 import { furnish, type MachineFolder, readBootLog, writeKeys } from './machine-files.ts';
+import { stateOf, untilGone } from './machine-state.ts';
 
 export interface MachineSpec {
   /** The cloud's own id of the instance. */
@@ -78,7 +78,6 @@ interface Machine {
 }
 
 const DEADLINE_SECONDS = 600;
-const GONE_LIMIT_SECONDS = 60;
 
 /** Machines that are real: embedded pods with an SSH server on loopback, a shell, a home, and a GPU that is only said to be there. */
 export function createMachines(deps: MachinesDeps): SandboxMachines {
@@ -217,33 +216,8 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
       const left = [...machines.values()];
       machines.clear();
       await Promise.all(left.map(async ({ podId }) => terminate(podId)));
-      await untilGone([...ending], deps);
+      await untilGone([...ending], pods, clock);
       await Promise.all(left.map(async ({ files }) => files.remove()));
     },
   };
-}
-
-async function untilGone(podIds: readonly PodId[], { pods, clock }: MachinesDeps): Promise<void> {
-  const { signal } = new AbortController();
-  const gone = await poll(
-    async () => {
-      const found = await Promise.all(podIds.map(async (podId) => pods.getPod(podId, { signal })));
-      return found.every((pod) => pod === undefined) ? true : undefined;
-    },
-    { clock, signal, timeoutSeconds: GONE_LIMIT_SECONDS, everySeconds: 0.1 },
-  );
-  if (gone === undefined) throw new Error('Some machines of the sandbox did not end.');
-}
-
-function stateOf(pod: ProviderPod | undefined, { wanted, pending }: Machine): MachineState {
-  if (pod === undefined) return { status: 'gone' };
-  const { endpoint, status } = pod;
-  if (wanted === 'stop') {
-    const hasEnded = pending === 0 && (status === 'stopped' || status === 'failed');
-    return { status: hasEnded ? 'stopped' : 'running' };
-  }
-  if (pending > 0 || status === 'stopped') return { status: 'starting' };
-  if (status === 'failed') return { status: 'failed' };
-  if (status !== 'running' || endpoint === undefined) return { status: 'starting' };
-  return { status: 'running', host: endpoint.host, port: endpoint.port };
 }

@@ -115,12 +115,12 @@ async function build(
     kinds: () => Object.fromEntries(deps.clouds.map(({ name, faultKinds }) => [name, faultKinds])),
   });
   for (const rule of options.faults ?? []) faults.add(rule);
-  let urlOf = (_cloud: string): string => '';
   const meters = new Map<string, Meter>();
-  const clouds = deps.clouds.map(({ name, make }) => {
+  const clouds = deps.clouds.map((maker) => {
+    const { name } = maker;
     const meter = createMeter(clock);
     meters.set(name, meter);
-    const cloud = make({
+    const cloud = maker.make({
       clock,
       machines,
       meter,
@@ -128,7 +128,7 @@ async function build(
       seed,
       offers: options.offers,
       random: createRandom(seed),
-      origin: () => urlOf(name),
+      origin: () => served.urlOf(name),
       apiKey: options.apiKey,
       creditUsd: options.creditUsd,
     });
@@ -145,10 +145,9 @@ async function build(
   const served = disposer.use(
     await serveClouds(clouds, { port: options.port ?? 0, log, clock, control, ...failures }),
   );
-  urlOf = (cloud) => served.urlOf(cloud);
   const origins = clouds.map((cloud) => ({
     cloud: cloud.name,
-    url: urlOf(cloud.name),
+    url: served.urlOf(cloud.name),
     variables: cloud.variables(),
   }));
   let ending: Promise<number> | undefined;

@@ -39,7 +39,7 @@ const environment = (): Record<string, string> => ({
 const command = async (...args: readonly string[]) =>
   run(process.execPath, [MAIN, 'sandbox', ...args], { env: environment(), cwd: home }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    (failure: { code: number; stdout: string; stderr: string }) => failure,
+    (failure: unknown) => failure as { code: number; stdout: string; stderr: string },
   );
 
 /** Rents the cheapest offer as the official tool does, and waits until it runs. */

@@ -143,14 +143,15 @@ describe('machines of the sandbox', () => {
       local.request({ setup: 'command -v nvidia-smi; echo "$PATH"' }),
       { signal },
     );
-    const pod = await poll(
+    const endpoint = await poll(
       async () => {
         const seen = await local.provider.getPod(podId, { signal });
-        return seen?.endpoint === undefined ? undefined : seen;
+        return seen?.endpoint;
       },
       { clock: systemClock, signal, timeoutSeconds: 20, everySeconds: 0.05 },
     );
-    const client = openSshClient({ ...pod!.endpoint!, keyPath: local.keyPath });
+    if (endpoint === undefined) throw new Error('The local pod did not start.');
+    const client = openSshClient({ ...endpoint, keyPath: local.keyPath });
     const found = await client.ssh('command -v nvidia-smi; echo "$PATH"');
     expect(found.stdout.toString()).not.toContain(fixture.folder);
   });

@@ -25,9 +25,10 @@ export async function show({ sandbox, out, clock, signal, live }: Show): Promise
     const now = books.clouds.flatMap(({ instances }) => instances);
     if (live) {
       if (looks % DRAW_EVERY_LOOKS === 0) {
-        const lines = picture(books, sandbox.requests(), out.paint);
-        // Up to where the last picture began, and everything below it away.
-        out.prompt(`${height === 0 ? '' : `\x1b[${height}A\x1b[J`}${lines.join('\n')}\n`);
+        const lines = picture(books, sandbox.requests(), out);
+        // Up to where the last picture began, everything below it away, and no line longer than the terminal.
+        const up = height === 0 ? '' : `\x1b[${height}A\x1b[J`;
+        out.prompt(`${up}\x1b[?7l${lines.join('\n')}\n\x1b[?7h`);
         height = lines.length;
       }
     } else

@@ -2,8 +2,9 @@ import type { BookedInstance, Sandbox, SandboxBooks, SeenRequest } from '../../c
 import { type Output, shown, table, usd } from '../output.ts';
 import { variablesOf } from './vars-file.ts';
 
-const MOST_INSTANCES = 12;
-const MOST_REQUESTS = 8;
+/** Together they fit a terminal of 24 lines, where going up must not meet its end. */
+const MOST_INSTANCES = 8;
+const MOST_REQUESTS = 6;
 
 /** What to do with a sandbox that runs: the variables, and how to get a client to use them. */
 export function welcome(
@@ -56,7 +57,7 @@ export function requestLine(seen: SeenRequest): string {
 export function picture(
   books: SandboxBooks,
   requests: readonly SeenRequest[],
-  paint: Output['paint'],
+  out: Output,
 ): readonly string[] {
   return [
     ...books.clouds.flatMap((cloud) => {
@@ -64,7 +65,7 @@ export function picture(
       const ended = cloud.instances.length - living.length;
       const head = `${cloud.cloud}  ${timeOf(books.nowSeconds)}  ${books.speed}x  burning ${usd(cloud.usdPerHour)}/h  billed ${usd(cloud.spentUsd)}  credit ${usd(cloud.creditUsd)}`;
       return [
-        paint('bold', head),
+        out.paint('bold', head),
         ...(living.length === 0
           ? [`  No machines${ended === 0 ? '' : `; ${ended} have ended`}.`]
           : table([
@@ -74,9 +75,9 @@ export function picture(
         ...(living.length > MOST_INSTANCES ? [`  and ${living.length - MOST_INSTANCES} more`] : []),
       ];
     }),
-    paint('dim', 'last requests'),
+    out.paint('dim', 'last requests'),
     ...requests.slice(-MOST_REQUESTS).map((seen) => `  ${requestLine(seen)}`),
-    paint('dim', 'Ctrl-C ends the sandbox and every machine in it.'),
+    out.paint('dim', 'Ctrl-C ends the sandbox and every machine in it.'),
   ];
 }
 

@@ -67,7 +67,7 @@ describe('faults by rule', () => {
 
   it('a kind that no cloud knows is refused with the list of those there are', () => {
     const { book } = bench();
-    expect(() => book.add({ kind: 'stukc' })).toThrowError(
+    expect(() => book.add({ kind: 'stukc' })).toThrow(
       expect.objectContaining({ code: 'invalid_input', hint: 'Faults: busy, odd, stuck.' }),
     );
     expect(() => book.add({ kind: 'odd', cloud: 'vast' })).toThrow();

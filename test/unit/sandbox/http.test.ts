@@ -162,7 +162,10 @@ describe('an origin of the sandbox', () => {
     const cloud = { name: 'c', handle: async () => Promise.resolve({ status: 200 }) };
     await expect(
       serveClouds([cloud], { port: Number(port), log: createRequestLog(clock), clock }),
-    ).rejects.toMatchObject({ code: 'config_missing', hint: expect.stringContaining('--port') });
+    ).rejects.toMatchObject({
+      code: 'config_missing',
+      hint: expect.stringContaining('--port') as string,
+    });
   });
 });
 

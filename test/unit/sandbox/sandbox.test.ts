@@ -19,7 +19,8 @@ const call = async (sandbox: OpenSandbox, method: string, path: string, body?: u
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await answer.text();
-  return { status: answer.status, data: text.startsWith('{') ? JSON.parse(text) : text };
+  const data: unknown = text.startsWith('{') ? JSON.parse(text) : text;
+  return { status: answer.status, data };
 };
 
 describe('a sandbox', () => {
@@ -107,7 +108,7 @@ describe('a sandbox', () => {
     expect(status).toBe(404);
     expect(JSON.stringify(data)).toContain('POST advance');
     expect((await call(sandbox, 'GET', '/_sandbox/')).data).toMatchObject({
-      routes: expect.arrayContaining(['GET books']),
+      routes: expect.arrayContaining(['GET books']) as string[],
     });
   });
 
