@@ -72,6 +72,7 @@ export function startMachine(world: World, instance: Instance): void {
       env: environment(world, instance),
       ...(onstart === null || !runtype.ssh ? {} : { setup: onstart }),
       gpu: gpuOf(instance),
+      refusesKeys: instance.faults.has('ssh-refuses-key'),
     }),
   );
 }

@@ -43,7 +43,8 @@ const BOOT_FAULTS = {
   offline: 'The host disconnects: at boot, or `afterSeconds` after it runs.',
   unknown: 'The host sends no heartbeat: at boot, or `afterSeconds` after it runs.',
   frozen: 'The instance is frozen, which goes on billing: `afterSeconds` after it runs.',
-  outbid: 'Somebody bids more: `afterSeconds` after it runs, else 60.',
+  outbid:
+    'Somebody bids more for an interruptible instance: `afterSeconds` after it runs, else 60.',
   vanishes:
     'The instance is gone without being destroyed: `afterSeconds` after it was made, else 60.',
   'rental-ends': 'The rental ends: `afterSeconds` after it was made, else 60.',

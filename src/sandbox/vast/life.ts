@@ -155,7 +155,7 @@ export function createLife(world: World): Life {
   };
 
   const outbid = (instance: Instance): void => {
-    if (instance.outbid || instance.endedAt !== undefined) return;
+    if (!instance.isBid || instance.outbid || instance.endedAt !== undefined) return;
     forgetTimers(instance);
     const { ask } = instance;
     if (ask.minBidUsdPerHour <= instance.usdPerHour)
