@@ -4,7 +4,7 @@ import { type ProviderName, podIdOfProfile } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Pod, Pods, ProviderReading } from '../core/pods.ts';
-import type { Provider, ProviderPod, Providers } from '../core/provider.ts';
+import type { Provider, ProviderPod, Providers, Volume } from '../core/provider.ts';
 import type { Store } from '../core/store.ts';
 import { limitOf, untilAborted } from './deps.ts';
 import { isPodOf, type Ledger } from './ledger.ts';
@@ -27,6 +27,8 @@ interface Listing {
   readonly reading: ProviderReading & { readonly balanceUsd?: number | undefined };
   /** Absent: the provider did not tell. */
   readonly pods?: readonly ProviderPod[];
+  /** Absent: it has none, or did not tell. */
+  readonly volumes?: readonly Volume[] | undefined;
 }
 
 /** Everything that is or may be billed, what needs care first. One cloud down hides nothing of the others. */
@@ -35,18 +37,24 @@ export function createList(deps: ListDeps): Pods['list'] {
 
   async function listingOf(provider: Provider): Promise<Listing> {
     const signal = limitOf(LISTING_LIMIT_SECONDS);
-    const [pods, account] = await Promise.allSettled([
+    const [pods, account, disks] = await Promise.allSettled([
       provider.listPods({ signal }),
       provider.checkAccount({ signal }),
+      provider.volumes?.listVolumes({ signal }),
     ]);
+    const volumes = disks.status === 'fulfilled' ? disks.value : undefined;
     const balanceUsd = account.status === 'fulfilled' ? account.value.balanceUsd : undefined;
     if (pods.status === 'fulfilled')
-      return { reading: { provider: provider.name, ok: true, balanceUsd }, pods: pods.value };
+      return {
+        reading: { provider: provider.name, ok: true, balanceUsd },
+        pods: pods.value,
+        volumes,
+      };
     const failure: unknown = pods.reason;
     const error = isAppError(failure)
       ? `${failure.code}: ${failure.message}`
       : 'internal: the listing failed.';
-    return { reading: { provider: provider.name, ok: false, error, balanceUsd } };
+    return { reading: { provider: provider.name, ok: false, error, balanceUsd }, volumes };
   }
 
   async function see(lease: Lease, listing: Listing | undefined): Promise<Pod> {
@@ -122,6 +130,9 @@ export function createList(deps: ListDeps): Pods['list'] {
         after.reduce((sum, lease) => sum + rateOf(lease), 0) +
         strangers.reduce((sum, { usdPerHour = 0 }) => sum + usdPerHour, 0),
       spentUsd: after.reduce((sum, lease) => sum + spentUsd(lease, now), 0),
+      ...(listings.some(({ volumes }) => volumes !== undefined)
+        ? { volumes: listings.flatMap(({ volumes = [] }) => volumes) }
+        : {}),
     };
   };
 }

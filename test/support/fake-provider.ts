@@ -54,6 +54,12 @@ export interface FakeFaults {
   neverBoots: boolean;
   /** New machines fail to boot. */
   bootFails: number;
+  /** What the cloud says of a machine that failed to boot. */
+  bootProblem: Pick<ProviderPod, 'problem' | 'blame' | 'detail' | 'isHopeless'>;
+  /** Running machines show no public port. */
+  unmapped: boolean;
+  /** Removing a volume is accepted and does nothing. */
+  volumesStay: boolean;
 }
 
 export interface FakeProvider extends Provider {
@@ -77,7 +83,15 @@ export interface FakeProviderOptions {
   readonly offers?: readonly Offer[];
   /** How pods are reached; default: an address that nobody uses. */
   readonly endpoint?: (podId: PodId) => SshEndpoint;
+  /** The detour of each running pod. */
+  readonly fallback?: (podId: PodId) => SshEndpoint;
   readonly bootSeconds?: number;
+  /** How often the cloud wants to be asked at most. */
+  readonly pollSeconds?: number;
+  readonly deadlineFile?: string;
+  /** What a machine printed while it booted. */
+  readonly bootLog?: (podId: PodId) => string;
+  readonly canBid?: boolean;
   /** Called before each call: a test may throw here. */
   readonly before?: (call: string) => void | Promise<void>;
   /** Called after a call has had its effect, before it answers. */
@@ -126,6 +140,7 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
   const machines: FakeMachine[] = [];
   const calls: string[] = [];
   const accountKeys = [...(options.accountKeys ?? [])];
+  const volumes = [...(options.volumes ?? [])];
   const faults: FakeFaults = {
     loseAnswers: 0,
     loseRequests: 0,
@@ -144,8 +159,14 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
     overcharges: 0,
     neverBoots: false,
     bootFails: 0,
+    bootProblem: {},
+    unmapped: false,
+    volumesStay: false,
   };
-  type Counted = Exclude<keyof FakeFaults, 'dearer' | 'overcharges' | 'neverBoots'>;
+  type Counted = Exclude<
+    keyof FakeFaults,
+    'dearer' | 'overcharges' | 'neverBoots' | 'bootProblem' | 'unmapped' | 'volumesStay'
+  >;
   const strikes = (fault: Counted): boolean => {
     if (faults[fault] <= 0) return false;
     faults[fault] -= 1;
@@ -186,8 +207,14 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
       status,
       usdPerHour: machine.usdPerHour,
       createdAt: new Date(machine.createdAt).toISOString(),
-      ...(status === 'running'
+      machineId: `m-${machine.request.offerId.replace(/^.*:/, '')}`,
+      ...(status === 'failed' ? faults.bootProblem : {}),
+      ...(status === 'running' && options.fallback !== undefined
+        ? { fallback: options.fallback(machine.podId) }
+        : {}),
+      ...(status === 'running' && !faults.unmapped
         ? {
+            portMappings: ['22/tcp -> 0.0.0.0:33526'],
             endpoint: options.endpoint?.(machine.podId) ?? {
               podId: machine.podId,
               host: '127.0.0.1',
@@ -229,6 +256,8 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
       dangerClocks: ['The fake cloud forgets stopped pods after a week.'],
       paths: [{ path: '/workspace', survivesStop: true, survivesDestroy: false }],
       stoppedCharges: 'The disk is still charged.',
+      pollSeconds: options.pollSeconds,
+      deadlineFile: options.deadlineFile,
     },
     faults,
     machines,
@@ -359,6 +388,10 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
                   throw new ConfigError('auth_rejected', 'The key may not be added.');
                 if (!accountKeys.includes(publicKey)) accountKeys.push(publicKey);
               }),
+            attachKey: async (_podId: PodId, publicKey: string, call_: CallOptions) =>
+              call('attachKey', call_, () => {
+                if (!accountKeys.includes(publicKey)) accountKeys.push(publicKey);
+              }),
           },
         }),
     ...(options.volumes === undefined
@@ -366,11 +399,33 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
       : {
           volumes: {
             listVolumes: async (call_: CallOptions) =>
-              call('listVolumes', call_, () => options.volumes ?? []),
-            removeVolume: async (_volumeId: PodId, call_: CallOptions) =>
-              call('removeVolume', call_, () => undefined),
+              call('listVolumes', call_, () => [...volumes]),
+            removeVolume: async (volumeId: PodId, call_: CallOptions) =>
+              call('removeVolume', call_, () => {
+                const at = volumes.findIndex((volume) => volume.volumeId === volumeId);
+                if (at !== -1 && !faults.volumesStay) volumes.splice(at, 1);
+              }),
           },
         }),
+    ...(options.bootLog === undefined
+      ? {}
+      : {
+          logs: {
+            bootLog: async (podId: PodId, _lines: number, call_: CallOptions) =>
+              call('bootLog', call_, () => options.bootLog?.(podId) ?? ''),
+          },
+        }),
+    ...(options.canBid === true
+      ? {
+          bids: {
+            changeBid: async (podId: PodId, usdPerHour: number, call_: CallOptions) =>
+              call('changeBid', call_, () => {
+                const machine = find(podId);
+                if (machine !== undefined) machine.usdPerHour = usdPerHour;
+              }),
+          },
+        }
+      : {}),
     ...(options.canStop === true
       ? {
           power: {

@@ -38,6 +38,8 @@ export interface BenchWorld {
   reach: ((port: number) => Reach) | undefined;
   /** Ports that were knocked at. */
   readonly probed: number[];
+  /** How often a login was tried. */
+  logins: number;
   /** `df` of the pod: total and free kB, and inodes. */
   diskLines: readonly string[];
   gates: readonly Gate[];
@@ -82,6 +84,7 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
     gpuLines: ['NVIDIA GeForce RTX 4090, 24564'],
     reach: undefined,
     probed: [],
+    logins: 0,
     diskLines: ['diskKb=104857600 94371840', 'inodes=6553600 6000000'],
     gates: [],
     jobs: [],
@@ -146,8 +149,9 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
 function remoteOf(world: BenchWorld): Remote {
   return {
     exec: async (_podId, script) => {
-      if (world.ssh !== undefined) throw world.ssh;
       const token = /^printf %s (\w+)$/.exec(script)?.[1];
+      if (token !== undefined) world.logins += 1;
+      if (world.ssh !== undefined) throw world.ssh;
       const facts = ['vcpu=16', 'memKb=67108864', ...world.diskLines];
       const gpus = world.gpuLines.map((line) => `gpu=${line}`);
       const text = token ?? (script.includes('nvidia-smi') ? gpus : facts).join('\n');
