@@ -12,6 +12,7 @@ import { createFiles } from './files/files.ts';
 import { createDoctor } from './health/doctor.ts';
 import { createHealth } from './health/health.ts';
 import { diagnoseJob } from './health/match.ts';
+import { createDisks } from './jobs/disks.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { createBootLogs } from './leases/boot-log.ts';
 import { createHosts } from './leases/hosts.ts';
@@ -22,6 +23,9 @@ import { createPods } from './leases/pods.ts';
 import { processIdOf } from './leases/process-id.ts';
 import { createReports } from './leases/reports.ts';
 import { createProviders } from './providers/index.ts';
+import { createCloudPods } from './providers/ssh/cloud-pod.ts';
+import { withPlatforms } from './providers/ssh/platforms/platform-pods.ts';
+import { createPlatforms } from './providers/ssh/platforms/platforms.ts';
 import { createProfiles } from './providers/ssh/profiles.ts';
 import { createSshIdentity } from './sessions/identity.ts';
 import { createProbe } from './sessions/probe.ts';
@@ -74,10 +78,12 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
     remote: () => remote,
     clock,
     home,
-    cloudEndpoint: async (podId, options) => managed.endpoint(podId, options),
+    identityKeyPath: identity.keyPath,
+    cloudEndpoint: async (podId, options) => cloudPods.endpoint(podId, options),
   });
   const looks = createLooks({ providers, clock });
   const managed = createManagedMachines({ store, providers, identity, clock, looks });
+  const cloudPods = createCloudPods(providers, managed);
   const machines: Machines = {
     endpoint: async (podId, options) =>
       (providerOf(podId) === 'ssh' ? profiles : managed).endpoint(podId, options),
@@ -106,10 +112,21 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
       redactor.add(part);
     },
   };
-  const jobs = createJobs({ remote, store, clock, home, secrets, redactor, diagnose: diagnoseJob });
+  const platforms = createPlatforms({ store, remote, clock });
+  const disks = createDisks({ platforms, providers, store });
+  const jobs = createJobs({
+    remote,
+    store,
+    clock,
+    home,
+    secrets,
+    redactor,
+    diagnose: diagnoseJob,
+    disks,
+  });
   const transfer = createFiles({ remote, store, jobs, clock, home, workspace });
   const redact = (text: string): string => redactor.redact(text);
-  const pods = createPods({
+  const leased = createPods({
     store,
     providers,
     remote,
@@ -125,6 +142,7 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
     looks,
     redact,
   });
+  const pods = withPlatforms(leased, platforms);
   const bootLogs = createBootLogs({ store, providers, clock, redact });
   const services: Services = {
     offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }) }),

@@ -1,12 +1,6 @@
 import type { CallOptions } from './call.ts';
 import type { PodId } from './ids.ts';
-
-/** How much one folder of a machine outlives. */
-export interface DiskPath {
-  readonly path: string;
-  readonly survivesStop: boolean;
-  readonly survivesDestroy: boolean;
-}
+import type { PathFact } from './provider.ts';
 
 /** What is known, as a dated fact, about a place that rents out machines which are reached by plain SSH. */
 export interface Platform {
@@ -23,7 +17,7 @@ export interface Platform {
   /** What is kept here outlives the machine. */
   readonly durableFolder?: string;
   readonly scratchFolder?: string;
-  readonly paths: readonly DiskPath[];
+  readonly paths: readonly PathFact[];
   /** Absent verb: nothing that a caller could use stops the meter. */
   readonly meterStop: {
     readonly verb?: string;
@@ -44,24 +38,34 @@ export interface Platform {
 
 /** The same for one machine of the user, in our own words. */
 export interface PlatformFacts {
-  readonly id: string;
-  readonly title: string;
-  readonly verified: string;
-  readonly durableFolder?: string;
-  readonly paths: readonly DiskPath[];
+  readonly platform: Platform;
+  /** Of the platform's folders those that are not known to be missing there. */
+  readonly paths: readonly PathFact[];
   /** What ends the meter, whether it can be undone, and what goes on costing. One sentence. */
   readonly meterStop: string;
-  readonly dangerClocks: readonly string[];
-  readonly advice: readonly string[];
-  /** Set when the facts were not looked at for half a year. */
-  readonly stale?: string;
+  /** One sentence each: danger clocks, what is amiss on this machine, and facts that grew old. */
+  readonly warnings: readonly string[];
 }
 
 /** Knows machines of the user by their address, or by one look at them. */
 export interface Platforms {
-  /** Never throws for a machine that cannot be asked: then its address alone tells. `undefined`: not a machine of the user. */
-  of(podId: PodId, options: CallOptions): Promise<PlatformFacts | undefined>;
+  /**
+   * Looks at the machine once where `mayLook`. Never throws for one that cannot be asked: then its address or what was seen
+   * before tells. `undefined`: not a machine of the user.
+   */
+  of(
+    podId: PodId,
+    options: CallOptions & { readonly mayLook: boolean },
+  ): Promise<PlatformFacts | undefined>;
 }
+
+/** What the folders of a pod outlive, and how it is going to end. `undefined`: nobody knows. Never throws for the pod. */
+export type Disks = (
+  podId: PodId,
+  options: CallOptions,
+) => Promise<
+  { readonly paths: readonly PathFact[]; readonly plannedEnd: 'stop' | 'destroy' } | undefined
+>;
 
 const STALE_MONTHS = 6;
 
@@ -73,7 +77,7 @@ export function isStale(verified: string, now: Date): boolean {
 }
 
 /** The longest of `paths` that holds `file`; `undefined`: none does. Both absolute. Pure. */
-export function diskOf(file: string, paths: readonly DiskPath[]): DiskPath | undefined {
+export function diskOf(file: string, paths: readonly PathFact[]): PathFact | undefined {
   return paths
     .filter(({ path }) => path === '/' || file === path || file.startsWith(`${path}/`))
     .toSorted((one, other) => other.path.length - one.path.length)[0];
@@ -85,15 +89,16 @@ export function diskOf(file: string, paths: readonly DiskPath[]): DiskPath | und
  */
 export function diskWarning(
   files: readonly string[],
-  paths: readonly DiskPath[],
+  paths: readonly PathFact[],
   plannedEnd: 'stop' | 'destroy',
 ): string | undefined {
-  const survives = (disk: DiskPath): boolean =>
+  const survives = (disk: PathFact): boolean =>
     plannedEnd === 'stop' ? disk.survivesStop : disk.survivesDestroy;
   const lost = files.map((file) => diskOf(file, paths)).find((disk) => disk && !survives(disk));
   if (lost === undefined) return undefined;
   const safe = paths.find((disk) => disk.path !== '/' && survives(disk));
-  const end =
-    plannedEnd === 'stop' ? 'stopping the machine wipes' : 'the end of the machine takes along';
-  return `Declared artifacts lie below ${lost.path}, which ${end}: ${safe === undefined ? 'fetch them before that.' : `write them below ${safe.path}, or fetch them before that.`}`;
+  // Nothing outlives the end of most rented machines: then bringing results home is the rule anyway, and no news.
+  if (plannedEnd === 'destroy' && safe === undefined) return undefined;
+  const end = plannedEnd === 'stop' ? 'a stop of the machine' : 'the end of the machine';
+  return `Declared artifacts lie on a disk that ${end} wipes (${lost.path}): ${safe === undefined ? '' : `write them below ${safe.path}, or `}fetch them before that.`;
 }

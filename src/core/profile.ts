@@ -14,6 +14,8 @@ export const profileSchema = z.object({
   keyPath: z.string().exactOptional(),
   workFolder: z.string().exactOptional(),
   interactiveAccess: z.enum(['opt_in', 'enabled', 'disabled']).exactOptional(),
+  /** Where it was rented, as it was recognised. */
+  platform: z.string().exactOptional(),
   isDefault: z.boolean(),
   validatedAt: z.string().exactOptional(),
 });

@@ -4,6 +4,7 @@ import type { JobId } from '../core/ids.ts';
 import { type Finding, isTerminal, type Job, type JobEvidence, type Jobs } from '../core/job.ts';
 import type { Secrets } from '../core/machine.ts';
 import type { Page } from '../core/page.ts';
+import type { Disks } from '../core/platform.ts';
 import { Redactor } from '../core/redact.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Store } from '../core/store.ts';
@@ -24,6 +25,8 @@ export interface JobsDeps {
   /** Masks what logs at home would tell. Default: nothing is known. */
   readonly redactor?: Redactor;
   readonly diagnose: (evidence: JobEvidence) => readonly Finding[];
+  /** Absent: nobody warns of disks that do not last. */
+  readonly disks?: Disks;
   /** A job is ended when its disk has less than this left. Default 64 MiB. */
   readonly diskFloorBytes?: number;
   /** Between TERM and KILL. Default 10 s. */

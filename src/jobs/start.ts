@@ -4,6 +4,7 @@ import { type AppError, InputError, isAppError, PolicyError, RemoteError } from 
 import { type JobId, newJobId } from '../core/ids.ts';
 import { isTerminal, type Job, type JobRequest, type Jobs } from '../core/job.ts';
 import type { Secrets } from '../core/machine.ts';
+import { type Disks, diskWarning } from '../core/platform.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Store } from '../core/store.ts';
 import { quoteForeign } from '../core/untrusted.ts';
@@ -35,6 +36,8 @@ export interface StartDeps {
   readonly observer: Observer;
   readonly diskFloorBytes: number;
   readonly graceSeconds: number;
+  /** Absent: nobody warns of disks that do not last. */
+  readonly disks?: Disks | undefined;
 }
 
 /** Starts a job: record first, then the pod, so that whatever is lost in between is found by looking. */
@@ -96,10 +99,28 @@ export async function startJob(
       ? await firstLook(deps, job, false, options)
       : await resolve(deps, job, lost, options);
   const end = await podEndOf(deps.store, job.podId);
-  const warning = isTerminal(seen.job.status)
-    ? undefined
-    : shortLifeWords(end, job.maxRuntimeMinutes, deps.clock.now());
-  return { ...firstOutput(seen), warning };
+  const warnings = [
+    isTerminal(seen.job.status)
+      ? undefined
+      : shortLifeWords(end, job.maxRuntimeMinutes, deps.clock.now()),
+    await diskWords(deps, job, options),
+  ].filter((words) => words !== undefined);
+  return {
+    ...firstOutput(seen),
+    warning: warnings.length === 0 ? undefined : warnings.join(' '),
+  };
+}
+
+/** Only advice: a job that runs is never failed by it. */
+async function diskWords(
+  { disks }: StartDeps,
+  { podId, cwd, artifacts }: Job,
+  options: CallOptions,
+): Promise<string | undefined> {
+  if (disks === undefined || artifacts.length === 0) return undefined;
+  const files = artifacts.map((file) => posix.resolve(cwd, file));
+  const known = await disks(podId, options).catch(() => undefined);
+  return known === undefined ? undefined : diskWarning(files, known.paths, known.plannedEnd);
 }
 
 async function placeOf(

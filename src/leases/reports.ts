@@ -208,5 +208,7 @@ function nextStepOf({ pod, jobs, missing, gates }: Parts): string {
   if (gates.length > 0) return 'The pod could not be checked: call diagnose, then report again.';
   return pod.mode === 'managed'
     ? 'Everything is home: end the meter with destroy.'
-    : 'Tell the user that the machine is still running and theirs to stop.';
+    : ['Tell the user that the machine is still running and theirs to stop.', pod.dangerClocks?.[0]]
+        .filter((words) => words !== undefined)
+        .join(' ');
 }
