@@ -4,11 +4,11 @@ import { PROVIDER_NAMES, type ProviderName } from '../core/ids.ts';
 import type { Offer, OfferQuery } from '../core/offer.ts';
 import type { ProviderReading } from '../core/pods.ts';
 import type { Provider, Providers } from '../core/provider.ts';
-import { untilAborted, withinSeconds } from './deps.ts';
+import { limitOf, untilAborted } from './deps.ts';
 
 const LIMIT_SECONDS = 10;
-/** A failure that took so long to come is as bad as none. */
-const SLOW_SECONDS = 5;
+/** How long an answer is awaited in the background, and how long one that came late may be used. */
+const LATE_SECONDS = 60;
 const REMEMBERED_SECONDS = 60;
 /** How long a cloud that was silent a moment ago may keep the others waiting. */
 const PATIENCE_SECONDS = 1;
@@ -22,60 +22,120 @@ export interface SourceAnswer {
   readonly offers: readonly Offer[];
 }
 export interface Sources {
-  /** Throws only `invalid_input`, and when the caller aborts. A silent cloud costs 10 seconds once, then one second for a minute. */
+  /**
+   * Throws only `invalid_input`, and when the caller aborts. A silent cloud costs 10 seconds once, then one second for a minute;
+   * it is awaited in the background, and the same question again gets the answer that came late.
+   */
   ask(name: ProviderName, query: OfferQuery, options: CallOptions): Promise<SourceAnswer>;
 }
 
+/** A question that is under way, or one that was answered too late for whoever asked. */
+interface Question {
+  readonly key: string;
+  readonly work: Promise<readonly Offer[]>;
+  /** When the answer came, in seconds. */
+  answeredAt?: number;
+}
+interface Source {
+  silentUntil: number;
+  awaited: Question | undefined;
+}
+type Late = 'late';
+const LATE: Late = 'late';
+
 /** Asks clouds for offers, each within a limit of its own. Remembers which were silent. */
 export function createSources({ providers, clock }: SourcesDeps): Sources {
-  const silentUntil = new Map<ProviderName, number>();
-  const askedInBackground = new Set<ProviderName>();
+  const sources = new Map<ProviderName, Source>();
   const seconds = (): number => clock.now().getTime() / 1000;
+  const sourceOf = (name: ProviderName): Source => {
+    const source = sources.get(name) ?? { silentUntil: 0, awaited: undefined };
+    sources.set(name, source);
+    return source;
+  };
+
+  const start = (
+    provider: Provider,
+    query: OfferQuery,
+    key: string,
+    stop: AbortSignal,
+  ): Question => {
+    const signal = AbortSignal.any([limitOf(LATE_SECONDS), stop]);
+    const work = untilAborted(provider.listOffers(query, { signal }), signal);
+    work.catch(() => undefined);
+    return { key, work };
+  };
+
+  const wait = async (
+    { work }: Question,
+    patienceSeconds: number,
+    signal: AbortSignal,
+  ): Promise<readonly Offer[] | Late> => {
+    signal.throwIfAborted();
+    const done = new AbortController();
+    const patience = clock
+      .sleep(patienceSeconds, { signal: AbortSignal.any([signal, done.signal]) })
+      .then((): Late => LATE);
+    patience.catch(() => undefined);
+    try {
+      return await untilAborted(Promise.race([work, patience]), signal);
+    } finally {
+      done.abort();
+    }
+  };
+
+  /** From here on nobody waits: the answer is kept for whoever asks the same again. */
+  const awaitInBackground = (source: Source, question: Question): void => {
+    source.silentUntil = seconds() + REMEMBERED_SECONDS;
+    source.awaited = question;
+    question.work.then(
+      () => {
+        source.silentUntil = 0;
+        question.answeredAt = seconds();
+      },
+      () => {
+        if (source.awaited === question) source.awaited = undefined;
+      },
+    );
+  };
+
+  /** What is awaited already: `undefined` when nothing is, so that the cloud must be asked. */
+  const fromBackground = async (
+    source: Source,
+    key: string,
+    signal: AbortSignal,
+  ): Promise<readonly Offer[] | Late | undefined> => {
+    const { awaited } = source;
+    if (awaited === undefined) return undefined;
+    if (awaited.answeredAt === undefined) {
+      const answer = awaited.key === key ? await wait(awaited, PATIENCE_SECONDS, signal) : LATE;
+      if (answer !== LATE && source.awaited === awaited) source.awaited = undefined;
+      return answer;
+    }
+    source.awaited = undefined;
+    const isFresh = seconds() - awaited.answeredAt <= LATE_SECONDS;
+    return awaited.key === key && isFresh ? awaited.work : undefined;
+  };
 
   const list = async (
     provider: Provider,
     query: OfferQuery,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly Offer[]> => {
-    const { name } = provider;
-    const start = seconds();
-    try {
-      const offers = await withinSeconds(LIMIT_SECONDS, clock, async (limit) =>
-        provider.listOffers(query, {
-          signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
-        }),
-      );
-      silentUntil.delete(name);
-      return offers;
-    } catch (failure) {
-      const isSlow = seconds() - start >= SLOW_SECONDS;
-      if (signal?.aborted !== true && isSlow) silentUntil.set(name, seconds() + REMEMBERED_SECONDS);
-      throw failure;
-    }
-  };
-
-  /** What a cloud answers that was silent a moment ago: `undefined` unless it does so at once. */
-  const listSoon = async (
-    provider: Provider,
-    query: OfferQuery,
     signal: AbortSignal,
-  ): Promise<readonly Offer[] | undefined> => {
-    const { name } = provider;
-    if (askedInBackground.has(name)) return undefined;
-    askedInBackground.add(name);
-    const work = list(provider, query, undefined).finally(() => askedInBackground.delete(name));
-    work.catch(() => undefined);
-    const isOver = Symbol('over');
-    const done = new AbortController();
+  ): Promise<readonly Offer[] | Late> => {
+    const source = sourceOf(provider.name);
+    const key = JSON.stringify(query);
+    const known = await fromBackground(source, key, signal);
+    if (known !== undefined) return known;
+    const wasSilent = source.silentUntil > seconds();
+    const stop = new AbortController();
+    const question = start(provider, query, key, stop.signal);
     try {
-      const patience = clock
-        .sleep(PATIENCE_SECONDS, { signal: AbortSignal.any([signal, done.signal]) })
-        .then(() => isOver);
-      patience.catch(() => undefined);
-      const first = await untilAborted(Promise.race([work, patience]), signal);
-      return typeof first === 'symbol' ? undefined : first;
-    } finally {
-      done.abort();
+      const answer = await wait(question, wasSilent ? PATIENCE_SECONDS : LIMIT_SECONDS, signal);
+      if (answer === LATE) awaitInBackground(source, question);
+      else source.silentUntil = 0;
+      return answer;
+    } catch (failure) {
+      stop.abort();
+      throw failure;
     }
   };
 
@@ -83,16 +143,12 @@ export function createSources({ providers, clock }: SourcesDeps): Sources {
     async ask(name, query, { signal }) {
       const provider = providers.get(name);
       if (provider === undefined) return failed(name, notConfigured(name));
-      const start = seconds();
       try {
-        const offers =
-          (silentUntil.get(name) ?? 0) > start
-            ? await listSoon(provider, query, signal)
-            : await untilAborted(list(provider, query, signal), signal);
-        return offers === undefined
+        const offers = await list(provider, query, signal);
+        return offers === LATE
           ? failed(
               name,
-              'provider_unavailable: it did not answer a moment ago, and is asked again in the background.',
+              'provider_unavailable: no answer in time. It is awaited in the background: search again in a moment.',
             )
           : { reading: { provider: name, ok: true }, offers };
       } catch (thrown) {
@@ -101,12 +157,7 @@ export function createSources({ providers, clock }: SourcesDeps): Sources {
         const { code, message } = failure;
         // A query that no cloud can read is the caller's to correct.
         if (code === 'invalid_input') throw failure;
-        return failed(
-          name,
-          seconds() - start >= LIMIT_SECONDS
-            ? `provider_unavailable: no answer within ${LIMIT_SECONDS} seconds.`
-            : `${code}: ${message}`,
-        );
+        return failed(name, `${code}: ${message}`);
       }
     },
   };
