@@ -33,7 +33,12 @@ export const configSchema = z.object({
 
 function isCloudUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
-  const { protocol, hostname } = new URL(text);
-  const isHere = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
-  return protocol === 'https:' || (protocol === 'http:' && isHere);
+  const { protocol } = new URL(text);
+  return protocol === 'https:' || (protocol === 'http:' && isHere(text));
+}
+
+/** Whether a cloud answers on this machine: then it is a made-up one. */
+export function isHere(url: string): boolean {
+  const { hostname } = new URL(url);
+  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
 }

@@ -1,6 +1,6 @@
 import { homedir, platform } from 'node:os';
 import path from 'node:path';
-import { configSchema } from './config-schema.ts';
+import { configSchema, isHere } from './config-schema.ts';
 import { ConfigError } from './core/errors.ts';
 
 /** One row of the README's configuration table. Every flag has a variable. */
@@ -16,7 +16,7 @@ export const SETTINGS = [
     variable: 'GPU_LEASE_HOME',
     flag: '--home',
     description: 'State folder (leases, keys, transcripts, local pods). Made with mode 0700.',
-    default: "the platform's data folder",
+    default: "the platform's data folder; one of its own while VAST_URL is on this machine",
   },
   {
     variable: 'GPU_LEASE_WORKSPACE',
@@ -170,7 +170,11 @@ export function readConfig(
   const values = parsed.data;
   const copy: Environment = { ...environment };
   return Object.freeze({
-    home: absolute('GPU_LEASE_HOME', values.GPU_LEASE_HOME ?? defaultHome(environment)),
+    home: absolute(
+      'GPU_LEASE_HOME',
+      values.GPU_LEASE_HOME ??
+        path.join(dataFolder(environment), isHere(values.VAST_URL) ? REHEARSAL : 'gpu-lease'),
+    ),
     workspace: path.resolve(expandHome(values.GPU_LEASE_WORKSPACE ?? '.')),
     sshKey: values.GPU_LEASE_SSH_KEY && path.resolve(expandHome(values.GPU_LEASE_SSH_KEY)),
     sshAgent: environment['SSH_AUTH_SOCK'],
@@ -218,11 +222,15 @@ function absolute(variable: string, value: string): string {
   });
 }
 
-function defaultHome(environment: Environment): string {
+/**
+ * A real pod that is looked for in a made-up cloud is not there, and would be called gone while it is charged: so what is
+ * rented there has a folder of its own.
+ */
+const REHEARSAL = 'gpu-lease-rehearsal';
+
+function dataFolder(environment: Environment): string {
   const system = platform();
-  if (system === 'darwin')
-    return path.join(homedir(), 'Library', 'Application Support', 'gpu-lease');
-  if (system === 'win32') return path.join(environment['LOCALAPPDATA'] ?? homedir(), 'gpu-lease');
-  const data = environment['XDG_DATA_HOME'] ?? path.join(homedir(), '.local', 'share');
-  return path.join(data, 'gpu-lease');
+  if (system === 'darwin') return path.join(homedir(), 'Library', 'Application Support');
+  if (system === 'win32') return environment['LOCALAPPDATA'] ?? homedir();
+  return environment['XDG_DATA_HOME'] ?? path.join(homedir(), '.local', 'share');
 }

@@ -1,11 +1,6 @@
 import { type Pod, podSchema } from '../core/pods.ts';
 import { duration, lines, list, oneLine, usd } from './words.ts';
 
-/** What a route means for the work. */
-const ROUTES: Readonly<Record<string, string>> = {
-  proxy: "proxy: through the cloud's own relay, which is slow for large copies",
-};
-
 /** One pod in a few lines, for people. */
 export function renderPod(pod: Pod): string {
   const { endpoint } = pod;
@@ -14,9 +9,10 @@ export function renderPod(pod: Pod): string {
     pod.gpu !== undefined && `GPU: ${pod.gpuCount ?? 1} x ${oneLine(pod.gpu, 80)}`,
     pod.usdPerHour !== undefined && `Money: ${moneyOf(pod)}`,
     pod.deadlineAt !== undefined &&
+      pod.status !== 'gone' &&
       `Deadline: ${pod.deadlineAt}, then ${pod.onExpiry ?? 'destroy'}`,
     endpoint !== undefined &&
-      `Endpoint: ${endpoint.user}@${endpoint.host}:${endpoint.port} (${ROUTES[endpoint.route] ?? oneLine(endpoint.route, 40)})`,
+      `Endpoint: ${endpoint.user}@${endpoint.host}:${endpoint.port} (${oneLine(endpoint.route, 40)})`,
     pod.workFolder !== undefined && `Work folder: ${oneLine(pod.workFolder)}`,
     pod.stages !== undefined &&
       pod.stages.length > 0 &&
@@ -43,8 +39,9 @@ function withoutFolder(facts: NonNullable<Pod['measured']>): NonNullable<Pod['me
   return Object.fromEntries(Object.entries(facts).filter(([name]) => name !== 'workFolder'));
 }
 
-function moneyOf({ usdPerHour = 0, spentUsd, budgetUsd }: Pod): string {
-  const spent = spentUsd === undefined ? '' : `, ${usd(spentUsd)} so far`;
+function moneyOf({ usdPerHour = 0, spentUsd, budgetUsd, status }: Pod): string {
+  const spent =
+    spentUsd === undefined ? '' : `, ${usd(spentUsd)} ${status === 'gone' ? 'in all' : 'so far'}`;
   const budget = budgetUsd === undefined ? '' : ` of ${usd(budgetUsd)}`;
   return `${usd(usdPerHour)}/h${spent}${budget}`;
 }

@@ -194,14 +194,16 @@ describe('a pod that was replaced', () => {
     );
     expect(data.next[0]).toMatchObject({ tool: 'sync_files', arguments: { podId: OTHER } });
   });
-  it('says when the way in is a relay', async () => {
-    const endpoint = { host: 'ssh5.vast.ai', port: 35610, user: 'root', route: 'proxy' };
-    const { text } = await call(
-      { pods: { get: async () => Promise.resolve({ pod: aPod({ endpoint }), reached: true }) } },
-      'get_pod',
-      { podId: POD },
-    );
-    expect(text).toContain('slow for large copies');
+  it('has no deadline any more, and says what it cost in all', async () => {
+    const get = async (status: 'ready' | 'gone') =>
+      call(
+        { pods: { get: async () => Promise.resolve({ pod: aPod({ status }), reached: true }) } },
+        'get_pod',
+        { podId: POD },
+      );
+    expect((await get('gone')).text).toContain('$0.35/h, $0.12 in all');
+    expect((await get('gone')).text).not.toContain('Deadline');
+    expect((await get('ready')).text).toContain('$0.12 so far\nDeadline: 2026');
   });
 });
 

@@ -62,6 +62,16 @@ describe('paths of the configuration', () => {
   });
 });
 
+it('keeps what is rented from a made-up cloud apart from real leases', () => {
+  const homeOf = (url?: string, home?: string): string =>
+    readConfig({ VAST_URL: url, GPU_LEASE_HOME: home }).home;
+  expect(path.basename(homeOf())).toBe('gpu-lease');
+  expect(path.basename(homeOf('https://console.vast.ai'))).toBe('gpu-lease');
+  for (const url of ['http://127.0.0.1:5000', 'http://localhost:80', 'https://[::1]:1/'])
+    expect(path.basename(homeOf(url))).toBe('gpu-lease-rehearsal');
+  expect(homeOf('http://127.0.0.1:5000', '/my/own')).toBe('/my/own');
+});
+
 describe('flags', () => {
   it('may stand before and after the command, with = or a space', () => {
     expect(splitFlags(['--home', '/x', 'pods', '--json', '--max-pods=2'])).toEqual({
