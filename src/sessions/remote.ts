@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { finished, pipeline } from 'node:stream/promises';
 import type { CallOptions } from '../core/call.ts';
+import { POD_TOKEN_VARIABLE } from '../core/embedded-pod.ts';
 import { CancelledError, isAppError, RemoteError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
 import type { Machines } from '../core/machine.ts';
@@ -159,7 +160,8 @@ export function createRemote({
   async function findWorkFolder(podId: PodId, options: CallOptions): Promise<string> {
     const { stdout } = await remote.exec(
       podId,
-      'if [ -d /workspace ]; then printf /workspace; else printf %s "$HOME"; fi',
+      // A pod of a sandbox runs on the person's machine, whose /workspace may be their own.
+      `if [ -d /workspace ] && [ -z "$${POD_TOKEN_VARIABLE}" ]; then printf /workspace; else printf %s "$HOME"; fi`,
       { ...options, timeoutSeconds: WORK_FOLDER_SECONDS },
     );
     const folder = stdout.toString('utf8');
