@@ -4,7 +4,7 @@ import path from 'node:path';
 import { randomToken } from '../core/ids.ts';
 import { isMissing } from '../core/json-file.ts';
 import { shellQuote } from '../core/shell-quote.ts';
-import type { MachineGpu } from './machines.ts';
+import type { MachineGpu, MachineSpec } from './machines.ts';
 import { nvidiaSmiScript } from './nvidia-smi.ts';
 
 /** What a machine needs beside its pod: a folder with programs of its own. */
@@ -13,7 +13,7 @@ export interface MachineFolder {
   readonly bin: string;
   /** A valid key that nobody holds: who may log in stands in the machine's own authorized_keys. */
   readonly nobodysKey: string;
-  bootScript(env: Readonly<Record<string, string>>, setup: string | undefined): string;
+  bootScript(spec: MachineSpec): string;
   remove(): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export async function furnish(root: string, gpu: MachineGpu): Promise<MachineFol
   return {
     bin,
     nobodysKey: newPublicKey(),
-    bootScript: (env, setup) => bootScript(bin, env, setup),
+    bootScript: (spec) => bootScript(bin, spec),
     remove: async () => rm(root, { recursive: true, force: true }),
   };
 }
@@ -68,18 +68,33 @@ async function textOf(file: string): Promise<string> {
  */
 function bootScript(
   bin: string,
-  env: Readonly<Record<string, string>>,
-  setup: string | undefined,
+  { env, setup = '', refusesKeys }: Pick<MachineSpec, 'env' | 'setup' | 'refusesKeys'>,
 ): string {
   const names = Object.keys(env).filter((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
-  const exports = names.map((name) => `export ${name}=${shellQuote(env[name] ?? '')}`);
-  const own = (setup ?? '').replaceAll('/etc/environment', '"$HOME"/.ssh/environment');
+  const profile = `PATH=${shellQuote(bin)}:$PATH; export PATH`;
   return [
-    `[ -e "$HOME/.profile" ] || printf '%s\\n' ${shellQuote(`PATH=${shellQuote(bin)}:$PATH; export PATH`)} >"$HOME/.profile"`,
+    `[ -e "$HOME/.profile" ] || printf '%s\n' ${shellQuote(profile)} >"$HOME/.profile"`,
     'mkdir -p -m 700 "$HOME/.ssh"',
-    ...exports,
-    own,
+    // A folder in the place of the list: no key gets in, whoever brings it.
+    ...(refusesKeys === true ? ['mkdir -p "$HOME/.ssh/authorized_keys"'] : []),
+    // The cloud of this machine is on loopback, where no proxy leads.
+    'export no_proxy="${no_proxy:+$no_proxy,}127.0.0.1,localhost"; export NO_PROXY="$no_proxy"',
+    ...names.map((name) => `export ${name}=${shellQuote(env[name] ?? '')}`),
+    ...(setup === '' ? [] : [runAsFile(setup)]),
   ].join('\n');
+}
+
+/** As a container does: kept in a file, whose first line decides what reads it; without one bash does, where it is. */
+function runAsFile(setup: string): string {
+  const end = `END_${randomToken()}`;
+  const own = setup.replaceAll('/etc/environment', '"$HOME"/.ssh/environment');
+  return `cat >"$HOME/onstart.sh" <<'${end}'
+${own}
+${end}
+chmod 700 "$HOME/onstart.sh"
+case $(head -c 2 "$HOME/onstart.sh") in '#!') exec "$HOME/onstart.sh" ;; esac
+if command -v bash >/dev/null 2>&1; then exec bash "$HOME/onstart.sh"; fi
+exec sh "$HOME/onstart.sh"`;
 }
 
 /** One line for authorized_keys whose private half is thrown away. */

@@ -19,6 +19,8 @@ export interface MachineSpec {
   /** Boot script; runs at every start, as a container's does. */
   readonly setup?: string;
   readonly gpu: MachineGpu;
+  /** Nobody can log in, not even with a key that the boot script brings. */
+  readonly refusesKeys?: boolean;
 }
 /** What the machine's `nvidia-smi` says. */
 export interface MachineGpu {
@@ -68,6 +70,7 @@ export interface MachinesDeps {
 interface Machine {
   readonly podId: PodId;
   readonly files: MachineFolder;
+  readonly refusesKeys: boolean;
   keys: readonly string[];
   /** The keys of ours that stand on the machine; `undefined`: none yet. */
   written: readonly string[] | undefined;
@@ -126,7 +129,7 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
   const bringKeys = async (machine: Machine, pod: ProviderPod | undefined): Promise<void> => {
     const { keys, written } = machine;
     const home = pod?.endpoint?.workFolder;
-    if (home === undefined || written === keys) return;
+    if (home === undefined || written === keys || machine.refusesKeys) return;
     await writeKeys(home, written ?? [], keys);
     machine.written = keys;
   };
@@ -154,7 +157,7 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
           onExpiry: 'destroy',
           env: { ...spec.sessionEnv, PATH: `${files.bin}:${deps.searchPath}` },
           ports: [],
-          setup: files.bootScript(spec.env, spec.setup),
+          setup: files.bootScript(spec),
           setupEveryStart: true,
         },
         options,
@@ -162,6 +165,7 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
       machines.set(spec.id, {
         podId: pod.podId,
         files,
+        refusesKeys: spec.refusesKeys === true,
         keys: spec.authorizedKeys,
         written: undefined,
         busy: Promise.resolve(),

@@ -35,7 +35,7 @@ describe('a machine of the sandbox', () => {
         authorizedKeys: [key.line],
         env: { CONTAINER_ID: '4711', CONTAINER_API_KEY: "it's secret" },
         setup:
-          'echo "boot of $CONTAINER_ID"; date +%s%N >>"$HOME/boots"; env >> /etc/environment; nvidia-smi -L',
+          'echo "boot of $CONTAINER_ID"; date +%s%N >>"$HOME/boots"; env >> /etc/environment; a=(b c); echo "${a[1]}"',
       }),
     );
     await start();
@@ -62,7 +62,7 @@ describe('a machine of the sandbox', () => {
   });
 
   it('boots with the variables of its container; sessions see what the script wrote to /etc/environment', async () => {
-    expect(await fixture.machines.bootLog('1')).toContain('boot of 4711\n');
+    expect(await fixture.machines.bootLog('1')).toContain('boot of 4711\nc\n');
     expect((await ssh('echo "$CONTAINER_ID $CONTAINER_API_KEY"')).out).toBe("4711 it's secret");
   });
 
@@ -154,6 +154,38 @@ describe('machines of the sandbox', () => {
     const client = openSshClient({ ...endpoint, keyPath: local.keyPath });
     const found = await client.ssh('command -v nvidia-smi; echo "$PATH"');
     expect(found.stdout.toString()).not.toContain(fixture.folder);
+  });
+
+  it('one that refuses keys lets nobody in, whatever its boot script does', async () => {
+    await using fixture = await openMachines();
+    const key = await fixture.newKey('client');
+    const setup = `mkdir -p ~/.ssh; echo '${key.line}' >> ~/.ssh/authorized_keys; echo done`;
+    const spec = fixture.spec({ authorizedKeys: [key.line], setup, refusesKeys: true });
+    await fixture.machines.start(spec);
+    const state = await fixture.until('1', 'running');
+    const booted = await poll(
+      async () => ((await fixture.machines.bootLog('1')).includes('done') ? true : undefined),
+      { clock: systemClock, signal, timeoutSeconds: 10, everySeconds: 0.05 },
+    );
+    expect(booted).toBe(true);
+    await fixture.machines.authorize('1', [key.line]);
+    const refused = await openSshClient(endpointOf(state, key.keyPath)).ssh('true');
+    expect(refused).toMatchObject({ code: 255 });
+    expect(refused.stderr).toContain('Permission denied (publickey)');
+  });
+
+  it('the first line of a boot script decides what reads it', async () => {
+    await using fixture = await openMachines();
+    const setup = '#!/bin/sh\nps -o args= -p $$\n';
+    await fixture.machines.start(fixture.spec({ setup }));
+    await fixture.until('1', 'running');
+    const log = await poll(async () => (await fixture.machines.bootLog('1')) || undefined, {
+      clock: systemClock,
+      signal,
+      timeoutSeconds: 10,
+      everySeconds: 0.05,
+    });
+    expect(log).toMatch(/^\/bin\/sh \/.*\/onstart\.sh\n$/);
   });
 
   it('many at once, each with its own GPU, and dispose ends them all', async () => {

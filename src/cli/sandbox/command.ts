@@ -22,7 +22,7 @@ export const sandboxCommand: Command = {
   summary: 'Made-up clouds on this machine, to rehearse for free.',
   usage: '',
   details:
-    'Starts clouds that answer like the real ones; their machines are pods of this machine with a GPU that is only said to\nbe there. Prints the variables that point a client at them, then shows what happens until Ctrl-C, which ends it all.',
+    'Starts clouds that answer like the real ones; their machines are pods of this machine with a GPU that is only said to\nbe there. Prints the variables that point a client at them, then shows what happens until Ctrl-C, which ends it all.\nThe machines have a home of their own and no walls: what a script does outside that home, it does on this machine.',
   positionals: { min: 0, max: 0 },
   options: {
     speed: { type: 'string', value: 'N', help: 'Its clock runs N times faster (default 1).' },
