@@ -56,6 +56,7 @@ export interface BenchOptions {
   readonly processId?: string;
   readonly isAlive?: (processId: string) => boolean;
   readonly secrets?: Readonly<Record<string, string>>;
+  readonly redact?: (text: string) => string;
 }
 
 export function someTerms(changes: Partial<Terms> = {}): Terms {
@@ -111,6 +112,7 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
         return Promise.resolve(isSilent(world.ssh) ? 'closed' : 'ssh');
       },
     },
+    redact: options.redact,
     remote: remoteOf(world),
     sessions: {
       closePod: async () => {

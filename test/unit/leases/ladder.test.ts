@@ -81,7 +81,7 @@ describe('the way in', () => {
     });
   });
 
-  it('is looked for again after a restart: the direct one first [PR-10]', async () => {
+  it('is looked for again after a restart: the direct one first', async () => {
     const cloud = { bootSeconds: 0, fallback: proxyOf, canStop: true };
     const bench = createLeaseBench({ cloud });
     bench.world.reach = (port) => (port === 35_610 ? 'ssh' : 'closed');
@@ -103,7 +103,7 @@ describe('the way in', () => {
     expect(await pod(bench)).toMatchObject({ status: 'ready', endpoint: { route: 'proxy' } });
   });
 
-  it('that never appears fails after 3 minutes, and names the likely causes [RE-07] [L-41]', async () => {
+  it('that never appears fails after 3 minutes, and names the likely causes [RE-07]', async () => {
     const bench = createLeaseBench({ cloud: { bootSeconds: 0 } });
     bench.cloud.faults.unmapped = true;
     await bench.create({}, 0);
@@ -207,7 +207,7 @@ describe('what the cloud says', () => {
     expect((await pod(bench)).observedAt).toBe(bench.clock.now().toISOString());
   });
 
-  it('not finding a pod in its first minute is transient [RE-11] [L-07]', async () => {
+  it('not finding a pod in its first minute is transient [RE-11]', async () => {
     const bench = createLeaseBench();
     bench.cloud.faults.neverBoots = true;
     await bench.create({}, 0);
