@@ -58,7 +58,7 @@ async function ssh(port: number, command: string): Promise<string> {
   const { stdout } = await run('ssh', [
     ...['-F', '/dev/null', '-i', keyPath, '-p', String(port)],
     ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
-    ...['-o', 'BatchMode=yes', '-o', 'ConnectTimeout=5', '-o', 'LogLevel=ERROR'],
+    ...['-o', 'BatchMode=yes', '-o', 'ConnectTimeout=3', '-o', 'LogLevel=ERROR'],
     ...['root@127.0.0.1', command],
   ]);
   return stdout;
@@ -78,7 +78,7 @@ describe('an instance of the fake Vast.ai', () => {
     await using sandbox = await startVastSandbox({ speed: 0, vast: { bootSeconds: 60 } });
     await call(sandbox, 'POST /api/v0/ssh/', { ssh_key: publicKey });
     const id = await rent(sandbox, {
-      onstart: 'echo "$CONTAINER_ID $VAST_CONTAINERLABEL $TOKEN_X" > /tmp/../$HOME/seen; echo hello from boot',
+      onstart: 'echo "$CONTAINER_ID $VAST_CONTAINERLABEL $TOKEN_X" > ~/seen; echo hello from boot',
       env: { TOKEN_X: 'abc', '-p 8080:8080': '1' },
     });
     await sandbox.clock.advance(61);
@@ -99,7 +99,6 @@ describe('an instance of the fake Vast.ai', () => {
       return answer.status === 200 ? answer.text() : undefined;
     });
     expect(log).toContain('hello from boot');
-    // A key that was attached later lets in, too; one that was only put on the account does not.
     await call(sandbox, `DELETE /api/v0/instances/${id}/`, {});
     expect(await show(sandbox, id)).toBeNull();
     await until(async () =>
@@ -109,5 +108,96 @@ describe('an instance of the fake Vast.ai', () => {
       ),
     );
     expect(sandbox.books().billingCount).toBe(0);
+  });
+
+  it('knows a key that is attached while it runs, and not one that was put on the account (vast.md 10)', async () => {
+    await using sandbox = await startVastSandbox({ speed: 0, vast: { bootSeconds: 10 } });
+    const id = await rent(sandbox);
+    await call(sandbox, 'POST /api/v0/ssh/', { ssh_key: publicKey });
+    await sandbox.clock.advance(20);
+    const port = directPort(await show(sandbox, id));
+    await until(async () => {
+      const state = await sandbox.machines.look(`vast-${id}`);
+      return state.status === 'running' ? true : undefined;
+    });
+    await expect(ssh(port, 'true')).rejects.toThrow(/Permission denied/);
+    await call(sandbox, `POST /api/v0/instances/${id}/ssh/`, { ssh_key: publicKey });
+    await expect(ssh(port, 'true')).rejects.toThrow(/Permission denied/);
+    await sandbox.clock.advance(3);
+    expect(await until(async () => ssh(port, 'echo in'))).toBe('in\n');
+  });
+
+  it('keeps its files over a reboot and a stop, and loses them when it is recycled (vast.md 7)', async () => {
+    await using sandbox = await startVastSandbox({ speed: 0, vast: { bootSeconds: 10 } });
+    await call(sandbox, 'POST /api/v0/ssh/', { ssh_key: publicKey });
+    const id = await rent(sandbox, { onstart: 'echo start >> ~/starts' });
+    await sandbox.clock.advance(20);
+    const port = directPort(await show(sandbox, id));
+    const read = async (name: string) =>
+      until(async () => ssh(port, `cat ~/${name} 2>/dev/null; true`));
+    await until(async () => ssh(port, 'echo kept > ~/file'));
+    await call(sandbox, `PUT /api/v0/instances/reboot/${id}/`, {});
+    await sandbox.clock.advance(20);
+    expect(await read('file')).toBe('kept\n');
+    await call(sandbox, `PUT /api/v0/instances/${id}/`, { state: 'stopped' });
+    await sandbox.clock.advance(10);
+    await expect(ssh(port, 'true')).rejects.toThrow();
+    await call(sandbox, `PUT /api/v0/instances/${id}/`, { state: 'running' });
+    await sandbox.clock.advance(20);
+    expect(await read('file')).toBe('kept\n');
+    // The boot script runs at every start.
+    await until(async () =>
+      (await read('starts')) === 'start\nstart\nstart\n' ? true : undefined,
+    );
+    await call(sandbox, `PUT /api/v0/instances/recycle/${id}/`, {});
+    await sandbox.clock.advance(20);
+    expect(await read('file')).toBe('');
+    await until(async () => ((await read('starts')) === 'start\n' ? true : undefined));
+  });
+});
+
+describe('a bad host of the fake Vast.ai', () => {
+  const open = async (kind: string, value?: number | string) => {
+    const sandbox = await startVastSandbox({
+      speed: 0,
+      vast: { bootSeconds: 10 },
+      faults: [{ kind, times: 1, ...(value === undefined ? {} : { value }) }],
+    });
+    await call(sandbox, 'POST /api/v0/ssh/', { ssh_key: publicKey });
+    const id = await rent(sandbox, { env: { '-p 8080:8080': '1' } });
+    await sandbox.clock.advance(20);
+    const row = await show(sandbox, id);
+    await until(async () => {
+      const state = await sandbox.machines.look(`vast-${id}`);
+      return state.status === 'running' ? true : undefined;
+    });
+    return { sandbox, row, direct: directPort(row), proxy: Number(row['ssh_port']) };
+  };
+
+  it.each([
+    ['ssh-nowhere', /refused/, /refused/],
+    ['direct-dead', /refused/, undefined],
+    ['proxy-dead', undefined, /refused/],
+    ['ssh-refuses-key', /Permission denied/, /Permission denied/],
+    ['ssh-mute', /timed out/, /timed out/],
+  ])('%s', async (kind, direct, proxy) => {
+    const { sandbox, ...ports } = await open(kind);
+    await using _ = sandbox;
+    for (const [port, words] of [
+      [ports.direct, direct],
+      [ports.proxy, proxy],
+    ] as const)
+      if (words === undefined) expect(await ssh(port, 'echo in')).toBe('in\n');
+      else await expect(ssh(port, 'true')).rejects.toThrow(words);
+  });
+
+  it('shows another GPU, or fewer, than were sold', async () => {
+    const query = 'nvidia-smi --query-gpu=name,memory.total --format=csv,noheader,nounits';
+    const wrong = await open('wrong-gpu', 'RTX 3060');
+    await using _ = wrong.sandbox;
+    expect(await ssh(wrong.direct, query)).toMatch(/RTX 3060, 12288/);
+    const fewer = await open('fewer-gpus', 0);
+    await using _other = fewer.sandbox;
+    expect(await ssh(fewer.direct, `${query} || true`)).not.toContain('RTX');
   });
 });

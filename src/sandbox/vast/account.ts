@@ -46,8 +46,6 @@ export function listApiKeys({ world }: Call): FakeAnswer {
       user_id: USER_ID,
       name,
       rights: JSON.stringify(permissions ?? { api: {} }),
-      team_id: null,
-      team_name: null,
     }));
   return answer({ apikeys });
 }

@@ -125,6 +125,7 @@ function volumeOfferRow(world: World, machine: Machine, free: number, sizeGb: nu
     bundle_id: 800_000_000 + machine.machineId,
     disk_space: free,
     driver_vers: String(facts['driver_vers']),
+    geolocation: machine.geolocation ?? '',
     geolocode: String(facts['geolocode']),
     vericode: String(facts['vericode']),
     storage_total_cost: diskUsdPerHour(sizeGb, machine.storageUsdPerGbMonth),

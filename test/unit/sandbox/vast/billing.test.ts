@@ -157,7 +157,7 @@ describe('charges (vast.md 13)', () => {
     const id = await bench.create({}, plain(bench));
     const { gpu, disk } = await rates(bench, id);
     await bench.advance(60 + 7_200);
-    const query = (from: number, to: number, more = '') =>
+    const query = async (from: number, to: number, more = '') =>
       bench.json(
         `GET /api/v0/charges/?select_filters=${encodeURIComponent(JSON.stringify({ day: { gte: from, lte: to }, type: { in: ['instance'] } }))}${more}`,
       );
