@@ -45,7 +45,7 @@ skew=0
 if is_time "$first"; then skew=$((first - ${madeSeconds})); fi
 if [ "$skew" -ge -600 ] && [ "$skew" -le 7200 ]; then skew=0; fi
 boot=$((boot - skew))
-while sleep ${everySeconds}; do
+while [ -e timer ] && sleep ${everySeconds}; do
   end=
   read -r end < deadline
   is_time "$end" && [ "$end" -ge ${madeSeconds} ] && [ "$end" -ge $((boot - 86400)) ] || continue
