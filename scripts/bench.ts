@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks';
 import { BuiltServer, sandbox } from '../test/support/built-server.ts';
 import { gone, readyPod } from '../test/support/day.ts';
 import { quantile, say } from './bench/figures.ts';
+import { benchFirstCommand } from './bench/first-command.ts';
 import { benchOffers } from './bench/offers.ts';
 
 const ROUNDS = 10;
@@ -16,6 +17,7 @@ const PARTS = {
   start: coldStart,
   server: inUse,
   offers: benchOffers,
+  'first-command': benchFirstCommand,
 } as const;
 
 const wanted = process.argv.slice(2);
