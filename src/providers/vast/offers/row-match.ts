@@ -4,13 +4,14 @@ import { type Conditions, type FieldConditions, isSame, listOf, type Scalar } fr
 import type { RawRow } from './row.ts';
 import { countryOf } from './to-offer.ts';
 
-/** Whether the row keeps every condition. A column that the row does not have is left to the cloud. */
-export function keepsConditions(row: RawRow, offer: Offer, asked: FieldConditions): boolean {
-  for (const [field, conditions] of asked) {
-    const have = valueOf(field, row, offer);
-    if (have !== undefined && !holds(have, conditions)) return false;
-  }
-  return true;
+/** Tells whether a row keeps every condition. A column that the row does not have is left to the cloud. */
+export function keeperOf(asked: FieldConditions): (row: RawRow, offer: Offer) => boolean {
+  const columns = [...asked].map(([field, conditions]) => ({ field, tests: testsOf(conditions) }));
+  return (row, offer) =>
+    columns.every(({ field, tests }) => {
+      const have = valueOf(field, row, offer);
+      return have === undefined || tests.every((test) => test(have));
+    });
 }
 
 /** The columns that the cloud makes up while it searches, and those whose row says it in another way. */
@@ -41,43 +42,47 @@ function valueOf(field: string, row: RawRow, offer: Offer): unknown {
   }
 }
 
-function holds(have: unknown, conditions: Conditions): boolean {
-  const { eq, neq, gt, gte, lt, lte, in: among, notin } = conditions;
-  return (
-    (eq === undefined || isEither(have, listOf(eq))) &&
-    (among === undefined || isEither(have, listOf(among))) &&
-    !isEither(have, listOf(neq)) &&
-    !isEither(have, listOf(notin)) &&
-    compares(have, gt, (difference) => difference > 0) &&
-    compares(have, gte, (difference) => difference >= -TOLERANCE) &&
-    compares(have, lt, (difference) => difference < 0) &&
-    compares(have, lte, (difference) => difference <= TOLERANCE)
-  );
+type Test = (have: unknown) => boolean;
+function testsOf({ eq, neq, gt, gte, lt, lte, in: among, notin }: Conditions): readonly Test[] {
+  const not = [...listOf(neq), ...listOf(notin)];
+  return [
+    ...(eq === undefined ? [] : [isEither(listOf(eq))]),
+    ...(among === undefined ? [] : [isEither(listOf(among))]),
+    ...(not.length === 0 ? [] : [(have: unknown): boolean => !isEither(not)(have)]),
+    ...compares(gt, (difference) => difference > 0),
+    ...compares(gte, (difference) => difference >= -TOLERANCE),
+    ...compares(lt, (difference) => difference < 0),
+    ...compares(lte, (difference) => difference <= TOLERANCE),
+  ];
 }
 
 /** Prices come through two roundings. */
 const TOLERANCE = 2e-6;
 
 /** A country's code means every place in it. */
-function isEither(have: unknown, wanted: readonly Scalar[]): boolean {
-  return wanted.some(
-    (value) =>
-      isSame(have, value) ||
-      (typeof value === 'string' &&
-        typeof have === 'string' &&
-        /^[A-Za-z]{2}$/.test(value) &&
-        countryOf(have) === value.toUpperCase()),
-  );
+function isEither(wanted: readonly Scalar[]): Test {
+  return (have) =>
+    wanted.some(
+      (value) =>
+        isSame(have, value) ||
+        (typeof value === 'string' &&
+          typeof have === 'string' &&
+          /^[A-Za-z]{2}$/.test(value) &&
+          countryOf(have) === value.toUpperCase()),
+    );
 }
 
 function compares(
-  have: unknown,
   bound: Scalar | readonly Scalar[] | undefined,
   fits: (difference: number) => boolean,
-): boolean {
-  if (bound === undefined) return true;
-  const left = Number(have ?? Number.NaN);
-  const right = Number(bound);
-  if (have === null) return false;
-  return !Number.isFinite(left) || !Number.isFinite(right) || fits(left - right);
+): readonly Test[] {
+  const right = Number(bound ?? Number.NaN);
+  if (!Number.isFinite(right)) return [];
+  return [
+    (have) => {
+      if (have === null) return false;
+      const difference = Number(have) - right;
+      return Number.isNaN(difference) || fits(difference);
+    },
+  ];
 }

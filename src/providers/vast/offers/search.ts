@@ -6,7 +6,7 @@ import { MAX_ROWS, planSearch, type SearchPlan, searchBody } from './body.ts';
 import { type FieldConditions, NO_FILTER } from './filter.ts';
 import { parseVastQuery } from './query.ts';
 import { isRawRow, type RawRow, readRow } from './row.ts';
-import { keepsConditions } from './row-match.ts';
+import { keeperOf } from './row-match.ts';
 import { type OfferTerms, toOffer } from './to-offer.ts';
 
 /** What the search needs of a client: one `POST /api/v0/bundles/`, the rows under `offers` as they came. */
@@ -26,6 +26,7 @@ const MAX_PAGES = 4;
 /** The smallest cap anybody has seen. */
 const SMALLEST_CAP = 64;
 const PRICE_STEP = 2e-6;
+const IS_ID = /^[1-9]\d{0,14}$/;
 
 /**
  * Offers that keep every condition of `query` that Vast.ai knows and of its `vastQuery`, cheapest first. Where an answer may have
@@ -43,6 +44,7 @@ export async function listVastOffers(
   if (plan === undefined) return [];
   const found = new Map<string, Offer>();
   const terms = termsOf(port, query);
+  const keeps = keeperOf(plan.asked);
   /** The price of each row that was seen, by its id. */
   const seen = new Map<unknown, unknown>();
   let more: FieldConditions = new Map();
@@ -62,8 +64,7 @@ export async function listVastOffers(
     });
     if (rows.length > 0 && !rows.some((row) => readRow(row) !== undefined)) throw unreadable();
     if (fresh.length > offers.length) port.onSkipped?.(fresh.length - offers.length);
-    for (const { row, offer } of offers)
-      if (keepsConditions(row, offer, plan.asked)) found.set(offer.offerId, offer);
+    for (const { row, offer } of offers) if (keeps(row, offer)) found.set(offer.offerId, offer);
     if (!mayBeCut(rows.length)) break;
     if (found.size === 0 && (isLast || fresh.length === 0)) throw unfiltered();
     if (fresh.length === 0 || found.size >= plan.enough) break;
@@ -77,25 +78,43 @@ export async function listVastOffers(
 export async function getVastOffer(
   port: VastSearch,
   offerId: OfferId,
-  { diskGb, interruptible }: Pick<OfferTerms, 'diskGb' | 'interruptible'>,
+  terms: Pick<OfferTerms, 'diskGb' | 'interruptible'>,
   options: CallOptions,
 ): Promise<Offer | undefined> {
-  const id = localPartOf(offerId);
-  if (!/^[1-9]\d{0,14}$/.test(id)) return undefined;
+  return (await getVastOffers(port, [offerId], terms, options))[0];
+}
+
+/** As `getVastOffer`, several in one search: ten a minute are all there are. Those that are gone are left out. */
+export async function getVastOffers(
+  port: VastSearch,
+  offerIds: readonly OfferId[],
+  { diskGb, interruptible }: Pick<OfferTerms, 'diskGb' | 'interruptible'>,
+  options: CallOptions,
+): Promise<readonly Offer[]> {
+  const ids = offerIds.map(localPartOf).flatMap((id) => (IS_ID.test(id) ? Number(id) : []));
+  const [only, ...others] = ids;
+  if (only === undefined) return [];
   const plan: SearchPlan = {
     // A filter on `id` finds nothing.
-    asked: new Map([['ask_contract_id', { eq: Number(id) }]]),
-    enough: 1,
+    asked: new Map([['ask_contract_id', others.length === 0 ? { eq: only } : { in: ids }]]),
+    enough: ids.length,
     priceField: interruptible ? 'min_bid' : 'dph_total',
     diskGb,
   };
-  const rows = await port.search(searchBody(plan), options);
+  const look = async (more: FieldConditions): Promise<readonly RawRow[]> =>
+    (await port.search(searchBody(plan, more), options)).filter(isRawRow);
+  const rows = [...(await look(new Map()))];
+  // Nobody says whether a search without a word on verification means verified hosts only.
+  if (!ids.every((id) => rows.some((row) => idOf(row) === id)))
+    rows.push(...(await look(new Map([['verified', { eq: false }]]))));
   const terms = termsOf(port, { diskGb, interruptible });
-  const row = rows.filter(isRawRow).find((candidate) => idOf(candidate) === Number(id));
-  if (row === undefined || row['rentable'] === false || row['rented'] === true) return undefined;
-  const offer = toOffer(row, terms);
-  if (offer === undefined) throw unreadable();
-  return offer;
+  const sold = ids.flatMap((id) => {
+    const row = rows.find((candidate) => idOf(candidate) === id);
+    return row === undefined || row['rentable'] === false || row['rented'] === true ? [] : row;
+  });
+  const offers = sold.flatMap((row) => toOffer(row, terms) ?? []);
+  if (sold.length > 0 && offers.length === 0) throw unreadable();
+  return offers;
 }
 
 function termsOf(

@@ -117,11 +117,9 @@ export function countryOf(geolocation: string | null | undefined): string | unde
 }
 
 function hoursLeftOf({ duration, end_date: end }: VastRow, now?: number): number | undefined {
-  const told = [
-    ...(duration == null ? [] : [duration]),
-    ...(end == null || now === undefined ? [] : [end - now]),
-  ];
-  return told.length === 0 ? undefined : tenths(Math.max(0, Math.min(...told)) / 3600);
+  const untilEnd = end == null || now === undefined ? Infinity : end - now;
+  const seconds = Math.min(duration ?? Infinity, untilEnd);
+  return seconds === Infinity ? undefined : tenths(Math.max(0, seconds) / 3600);
 }
 
 function warningsOf(row: VastRow, country: string | undefined, isDearer: boolean): string[] {

@@ -15,7 +15,15 @@ export interface FakeSearch extends VastSearch {
  */
 export function fakeSearch(
   rows: readonly Row[],
-  { cap = 64, ignores = [] }: { readonly cap?: number; readonly ignores?: readonly string[] } = {},
+  {
+    cap = 64,
+    ignores = [],
+    verifiedByDefault = false,
+  }: {
+    readonly cap?: number;
+    readonly ignores?: readonly string[];
+    readonly verifiedByDefault?: boolean;
+  } = {},
 ): FakeSearch {
   const bodies: Body[] = [];
   const skipped: number[] = [];
@@ -37,6 +45,9 @@ export function fakeSearch(
           ),
         )
         .filter(() => type === 'on-demand' || type === 'bid')
+        .filter(
+          (row) => !verifiedByDefault || 'verified' in body || row['verification'] === 'verified',
+        )
         .sort((a, b) => Number(a[by]) - Number(b[by]))
         .slice(0, Math.min(cap, Number(limit)));
     },

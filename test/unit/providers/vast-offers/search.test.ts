@@ -273,6 +273,12 @@ describe('one offer', () => {
     });
   });
 
+  it('is found unverified where a search without a word on it means verified hosts', async () => {
+    const cloud = fakeSearch([aRow({ verification: 'unverified' })], { verifiedByDefault: true });
+    expect(await getVastOffer(cloud, vast(26_913_465), query, options)).toBeDefined();
+    expect(cloud.bodies.map((body) => body['verified'])).toEqual([undefined, { eq: false }]);
+  });
+
   it.each([{ rentable: false }, { rented: true }])('is gone when %j', async (change) => {
     expect(
       await getVastOffer(fakeSearch([aRow(change)]), vast(26_913_465), query, options),
