@@ -28,13 +28,17 @@ export const watchCommand: Command = {
 };
 
 /** One failed round is told and tried again: a watcher that dies of one bad answer watches nothing. */
-async function round({ services, out, signal, clock }: CommandContext): Promise<boolean> {
+async function round({ services, out, values, signal, clock }: CommandContext): Promise<boolean> {
   const at = clock.now().toISOString();
   try {
     const { pods } = await services();
     // A repair that fails must not keep deadlines from being enforced.
     const repair = await Promise.allSettled([pods.reconcile({ signal })]);
+    // Replacing a pod may take minutes; deadlines do not wait for it, but the last round does.
+    const care = pods.tend?.({ signal }) ?? Promise.resolve();
+    care.catch(() => undefined);
     const actions = await pods.enforce({ signal });
+    if (flag(values, 'once')) await care;
     const { usdPerHour, pods: all } = await pods.list({ includeEnded: false }, { signal });
     out.value({ at, actions, pods: all.length, usdPerHour });
     for (const action of actions) out.line(`${at}  ${out.paint('yellow', shown(action))}`);

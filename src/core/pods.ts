@@ -186,6 +186,12 @@ export interface Pods {
   receipt(podId: PodId): Promise<Receipt | undefined>;
   /** Finds what a crash left half done and mends it: looks intents up by label, takes up teardowns. Idempotent. */
   reconcile(options: CallOptions): Promise<void>;
+  /**
+   * One round over the pods that are on their way up: each is looked at, and one that failed is ended, proven gone and replaced
+   * within what was agreed; timers on pods are told of deadlines they do not know. Called again and again by every server; what
+   * still runs from a round before is not begun twice.
+   */
+  readonly tend?: (options: CallOptions) => Promise<void>;
   /** One round over deadlines and budgets: acts on what is due. The watcher calls it again and again. */
   enforce(options: CallOptions): Promise<readonly string[]>;
 }

@@ -1,5 +1,6 @@
 import type { CallOptions } from '../core/call.ts';
 import type { Lease } from '../core/lease.ts';
+import type { Pods } from '../core/pods.ts';
 import { allOf } from './deps.ts';
 import type { Ledger } from './ledger.ts';
 import type { PodTimer } from './pod-timer.ts';
@@ -7,14 +8,7 @@ import { isOnFirstWayUp, type Replacer } from './replace.ts';
 import type { See } from './see.ts';
 
 /** What goes on when nobody waits. */
-export interface PodCare {
-  /**
-   * One round over the pods that are on their way up: each is looked at, and one that failed is ended, proven gone and replaced
-   * within what was agreed; timers on pods are told of deadlines they do not know. Called again and again by every server; what
-   * still runs from a round before is not begun twice.
-   */
-  tend(options: CallOptions): Promise<void>;
-}
+export type PodCare = Required<Pick<Pods, 'tend'>>;
 
 export function createTend({
   ledger,
