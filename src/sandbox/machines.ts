@@ -89,7 +89,8 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
   const machines = new Map<string, Machine>();
   const ending = new Set<PodId>();
   const stopped = new AbortController();
-  const options: CallOptions = { signal: new AbortController().signal };
+  /** Orders are never taken back. A signal for each: one for all would gather listeners. */
+  const now = (): CallOptions => ({ signal: new AbortController().signal });
   const deadlineAt = (): string =>
     new Date(clock.now().getTime() + deadlineSeconds * 1000).toISOString();
   const living = (): readonly PodId[] => [...machines.values()].map(({ podId }) => podId);
@@ -100,7 +101,7 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
     round: async () => {
       await Promise.all(
         living().map(async (podId) =>
-          pods.deadlines?.setDeadline(podId, deadlineAt(), options).catch(() => undefined),
+          pods.deadlines?.setDeadline(podId, deadlineAt(), now()).catch(() => undefined),
         ),
       );
     },
@@ -135,7 +136,7 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
   };
   const terminate = async (podId: PodId): Promise<void> => {
     ending.add(podId);
-    await pods.terminatePod(podId, options);
+    await pods.terminatePod(podId, now());
   };
 
   return {
@@ -160,7 +161,7 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
           setup: files.bootScript(spec),
           setupEveryStart: true,
         },
-        options,
+        now(),
       );
       machines.set(spec.id, {
         podId: pod.podId,
@@ -176,23 +177,23 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
     async look(id) {
       const machine = machines.get(id);
       if (machine === undefined) return { status: 'gone' };
-      const pod = await pods.getPod(machine.podId, options);
+      const pod = await pods.getPod(machine.podId, now());
       await bringKeys(machine, pod);
       return stateOf(pod, machine);
     },
     async stop(id) {
-      order(id, 'stop', async ({ podId }) => pods.power?.stopPod(podId, options));
+      order(id, 'stop', async ({ podId }) => pods.power?.stopPod(podId, now()));
       return Promise.resolve();
     },
     async resume(id) {
       order(id, 'run', async ({ podId }) => {
-        await pods.deadlines?.setDeadline(podId, deadlineAt(), options);
-        await pods.power?.startPod(podId, options);
+        await pods.deadlines?.setDeadline(podId, deadlineAt(), now());
+        await pods.power?.startPod(podId, now());
       });
       return Promise.resolve();
     },
     async restart(id) {
-      order(id, 'run', async ({ podId }) => pods.power?.restartPod(podId, options));
+      order(id, 'run', async ({ podId }) => pods.power?.restartPod(podId, now()));
       return Promise.resolve();
     },
     async destroy(id) {
@@ -206,11 +207,11 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
       const machine = machines.get(id);
       if (machine === undefined) return;
       machine.keys = keys;
-      await bringKeys(machine, await pods.getPod(machine.podId, options));
+      await bringKeys(machine, await pods.getPod(machine.podId, now()));
     },
     async bootLog(id) {
       const machine = machines.get(id);
-      const pod = machine === undefined ? undefined : await pods.getPod(machine.podId, options);
+      const pod = machine === undefined ? undefined : await pods.getPod(machine.podId, now());
       const home = pod?.endpoint?.workFolder;
       return home === undefined ? '' : readBootLog(home);
     },

@@ -69,6 +69,7 @@ export async function openMachines(deadlineSeconds?: number): Promise<MachinesFi
       ...changes,
     }),
     async until(id, status) {
+      const { signal } = new AbortController();
       const found = await poll(
         async () => {
           const state = await machines.look(id);
