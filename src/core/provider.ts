@@ -137,6 +137,12 @@ export interface Provider {
     query: { readonly diskGb: number; readonly interruptible: boolean },
     options: CallOptions,
   ) => Promise<Offer | undefined>;
+  /** As `getOffer`, several in one question; those that are gone are left out. Present where questions are rationed. */
+  readonly getOffers?: (
+    offerIds: readonly OfferId[],
+    query: { readonly diskGb: number; readonly interruptible: boolean },
+    options: CallOptions,
+  ) => Promise<readonly Offer[]>;
   /**
    * Refuses, with a typed error and before any money, what this cloud would refuse or would do wrong: an unknown template, one
    * without SSH, a bid below the lowest, a volume on another machine, a boot script that is too long. Answers what the

@@ -1,10 +1,16 @@
 import type { CallOptions, Clock } from '../core/call.ts';
 import { hasPassed } from '../core/call.ts';
 import { InputError, isAppError, PolicyError } from '../core/errors.ts';
-import { newQuoteId, type OfferId, providerOf, type QuoteId } from '../core/ids.ts';
+import {
+  newQuoteId,
+  type OfferId,
+  type ProviderName,
+  providerOf,
+  type QuoteId,
+} from '../core/ids.ts';
 import type { Quote, Terms } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
-import type { Provider, Providers } from '../core/provider.ts';
+import type { Providers } from '../core/provider.ts';
 import type { Collections, Store } from '../core/store.ts';
 import { costNotes } from './cost-notes.ts';
 import { bindingMinutes, minutesAfter, usdFor } from './money.ts';
@@ -106,44 +112,70 @@ export async function freshOffer(
   terms: Terms,
   options: CallOptions,
 ): Promise<Offer | undefined> {
-  const provider = providers.get(providerOf(offerId));
-  if (provider === undefined || provider.name === 'ssh')
-    throw new InputError('unsupported', cannotRentOn(providerOf(offerId)), {
+  const sold = await soldNow(providers, providerOf(offerId), [offerId], terms, options);
+  return sold.find((offer) => offer.offerId === offerId);
+}
+
+/** Those of one cloud's offers that are still sold, with as few questions as the cloud allows. */
+async function soldNow(
+  providers: Providers,
+  name: ProviderName,
+  offerIds: readonly OfferId[],
+  terms: Terms,
+  options: CallOptions,
+): Promise<readonly Offer[]> {
+  const provider = providers.get(name);
+  if (provider === undefined || name === 'ssh')
+    throw new InputError('unsupported', cannotRentOn(name), {
       hint: 'Use an offerId that find_offer answers with; for a machine of the user use ssh_profile.',
     });
   const query = { diskGb: terms.diskGb, interruptible: terms.bidUsdPerHour !== undefined };
-  return provider.getOffer === undefined
-    ? (await widely(provider, query, options)).find((offer) => offer.offerId === offerId)
-    : provider.getOffer(offerId, query, options);
-}
-
-async function widely(
-  provider: Provider,
-  query: { readonly diskGb: number; readonly interruptible: boolean },
-  options: CallOptions,
-): Promise<readonly Offer[]> {
-  return provider.listOffers({ ...EVERYTHING, ...query }, options);
+  const [only, ...others] = offerIds;
+  if (provider.getOffers !== undefined && others.length > 0)
+    return provider.getOffers(offerIds, query, options);
+  const { getOffer } = provider;
+  if (getOffer === undefined) return provider.listOffers({ ...EVERYTHING, ...query }, options);
+  if (only !== undefined && others.length === 0)
+    return [await getOffer(only, query, options)].filter((offer) => offer !== undefined);
+  const looks = await Promise.allSettled(
+    offerIds.map(async (offerId) => getOffer(offerId, query, options)),
+  );
+  const sold = looks.flatMap((look) => (look.status === 'fulfilled' ? (look.value ?? []) : []));
+  const failure = looks.find((look) => look.status === 'rejected');
+  if (sold.length === 0 && failure !== undefined) throw failure.reason;
+  return sold;
 }
 
 /**
- * Those of the candidates that are still sold, in order. When none is, throws `offer_gone`, or what the provider threw for
- * the first that could not be looked up.
+ * Those of the candidates that are still sold, in order, each once. When none is, throws `offer_gone`, or what the provider threw
+ * for the first that could not be looked up.
  */
 export async function freshOffers(
   providers: Providers,
   terms: Terms,
   options: CallOptions,
 ): Promise<readonly Offer[]> {
+  const wanted = [...new Set(terms.offerIds)];
+  const names = [...new Set(wanted.map(providerOf))];
   const looks = await Promise.all(
-    terms.offerIds.map(async (offerId) =>
-      freshOffer(providers, offerId, terms, options).catch((failure: unknown) => {
+    names.map(async (name) =>
+      soldNow(
+        providers,
+        name,
+        wanted.filter((offerId) => providerOf(offerId) === name),
+        terms,
+        options,
+      ).catch((failure: unknown) => {
         options.signal.throwIfAborted();
         if (isAppError(failure)) return failure;
         throw failure;
       }),
     ),
   );
-  const offers = looks.flatMap((look) => (look === undefined || isAppError(look) ? [] : look));
+  const sold = new Map(
+    looks.flatMap((look) => (isAppError(look) ? [] : look)).map((offer) => [offer.offerId, offer]),
+  );
+  const offers = wanted.flatMap((offerId) => sold.get(offerId) ?? []);
   if (offers.length > 0) return offers;
   throw (
     looks.find(isAppError) ?? new InputError('offer_gone', 'None of these offers is sold any more.')

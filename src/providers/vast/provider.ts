@@ -10,7 +10,7 @@ import { VAST_FACTS } from './facts.ts';
 import { isRefusal, vastFailure } from './failure.ts';
 import { numberOf } from './ids.ts';
 import { createLogs } from './logs.ts';
-import { getVastOffer, listVastOffers, type VastSearch } from './offers/search.ts';
+import { getVastOffer, getVastOffers, listVastOffers, type VastSearch } from './offers/search.ts';
 import { BACKOFF_SECONDS, CREATE_BACKOFF_SECONDS, PACES } from './paces.ts';
 import { checkPlan } from './plan.ts';
 import { createBids, createPower } from './power.ts';
@@ -76,6 +76,10 @@ export function createVastProvider(deps: VastProviderDeps): Provider {
     async getOffer(offerId, query, options) {
       options.signal.throwIfAborted();
       return getVastOffer(search, offerId, query, options);
+    },
+    async getOffers(offerIds, query, options) {
+      options.signal.throwIfAborted();
+      return getVastOffers(search, offerIds, query, options);
     },
     checkPlan: async (offer, plan, options) => checkPlan(api, baseUrl, offer, plan, options),
     createPod: createCreation({

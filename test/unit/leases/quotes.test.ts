@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { ProviderError } from '../../../src/core/errors.ts';
 import type { Terms } from '../../../src/core/lease.ts';
 import type { Offer } from '../../../src/core/offer.ts';
+import type { Provider } from '../../../src/core/provider.ts';
 import { questionOf } from '../../../src/leases/question.ts';
-import { quoteFor } from '../../../src/leases/quotes.ts';
+import { freshOffers, quoteFor } from '../../../src/leases/quotes.ts';
 import { ManualClock } from '../../support/clock.ts';
-import { anOffer } from '../../support/fake-provider.ts';
+import { anOffer, createFakeProvider } from '../../support/fake-provider.ts';
 import { someTerms } from '../../support/lease-bench.ts';
 
 const quote = (
@@ -79,5 +81,51 @@ describe('the question to the person', () => {
     expect(question.split('\n')).toHaveLength(10);
     expect(question.length).toBeLessThan(3000);
     expect(question).toContain('and 12 more notes');
+  });
+});
+
+describe('offers as they are sold now', () => {
+  const A = anOffer();
+  const B = anOffer({ id: 'b' });
+  const clock = new ManualClock();
+  const { signal } = new AbortController();
+  const ask = async (provider: Provider, ...offerIds: readonly Offer[]) =>
+    freshOffers(
+      new Map([[provider.name, provider]]),
+      someTerms({ offerIds: offerIds.map(({ offerId }) => offerId) }),
+      { signal },
+    );
+
+  it('one list of a cloud serves all candidates, each once, in their order', async () => {
+    const cloud = createFakeProvider({ clock, offers: [A, B] });
+    expect(await ask(cloud, B, A, B)).toEqual([B, A]);
+    expect(cloud.calls).toEqual(['listOffers']);
+  });
+
+  it('where questions are rationed, several are one question', async () => {
+    const calls: unknown[] = [];
+    const cloud: Provider = {
+      ...createFakeProvider({ clock }),
+      getOffer: async (offerId) => Promise.resolve(calls.push(offerId) > 0 ? A : undefined),
+      getOffers: async (offerIds) => Promise.resolve(calls.push([...offerIds]) > 0 ? [A, B] : []),
+    };
+    expect(await ask(cloud, B, A)).toEqual([B, A]);
+    expect(await ask(cloud, A)).toEqual([A]);
+    expect(calls).toEqual([['vast:b', 'vast:a'], 'vast:a']);
+  });
+
+  it('one that cannot be looked up does not take the others away; none is an error', async () => {
+    const failing = (bad: string): Provider => ({
+      ...createFakeProvider({ clock }),
+      getOffer: async (offerId) =>
+        bad.includes(offerId)
+          ? Promise.reject(new ProviderError('provider_unavailable', 'down'))
+          : Promise.resolve(offerId === A.offerId ? A : undefined),
+    });
+    expect(await ask(failing('vast:b'), B, A)).toEqual([A]);
+    await expect(ask(failing('vast:a vast:b'), B, A)).rejects.toMatchObject({
+      code: 'provider_unavailable',
+    });
+    await expect(ask(failing(''), B)).rejects.toMatchObject({ code: 'offer_gone' });
   });
 });
