@@ -153,7 +153,14 @@ function wordsOf(outcome: CreateOutcome): { summary: string; next: Next } {
           ...(open > 0 || outcome.pod !== undefined
             ? [{ tool: 'list_pods', why: 'See what may still be charged.', arguments: {} }]
             : []),
-          { tool: 'find_offer', why: 'Choose another offer.' },
+          ...outcome.attempts
+            .slice(-1)
+            .flatMap(({ podId }) =>
+              podId === undefined
+                ? []
+                : [{ tool: 'diagnose', why: 'See why, with its boot log.', arguments: { podId } }],
+            ),
+          { tool: 'find_offer', why: 'Choose another offer, unless image or login are to blame.' },
         ],
       };
     }

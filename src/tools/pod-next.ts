@@ -52,7 +52,7 @@ export function podNext(pod: Pod, work?: Work): Next {
 /** What to do first when coming back: end what leaks, save results, watch what runs, stop paying for what nobody uses. */
 export function firstThings(pods: readonly PodWithWork[]): Next {
   if (pods.length === 0)
-    return [{ tool: 'find_offer', why: 'Nothing is rented: look for a machine.' }];
+    return [{ tool: 'find_offer', why: 'No pod is rented: look for a machine.' }];
   const leaking = pods.filter(
     ({ status, mode }) => status === 'cleanup_failed' && mode === 'managed',
   );

@@ -8,7 +8,9 @@ export function quotePrice({ usdPerHour, expectedUsd, maxUsd, terms }: Quote): s
     expectedUsd === undefined || terms.expectedHours === undefined
       ? ''
       : `, about ${usd(expectedUsd)} for ${duration(terms.expectedHours * 3600)}`;
-  return `${usd(usdPerHour)}/h${expected}, at most ${usd(maxUsd)} in ${duration(terms.ttlMinutes * 60)}`;
+  const kind =
+    usdPerHour === 0 ? '' : terms.bidUsdPerHour === undefined ? ' on demand' : ' as a bid';
+  return `${usd(usdPerHour)}/h${kind}${expected}, at most ${usd(maxUsd)} in ${duration(terms.ttlMinutes * 60)}`;
 }
 
 /** A quote for people: money first, then what is bought with it, then what speaks against it. */

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
-import { podSchema } from '../core/pods.ts';
+import { type Pod, podSchema } from '../core/pods.ts';
 import { podIdParam, text } from './params.ts';
 import { podNext } from './pod-next.ts';
 import { briefPod, renderPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { oneLine, renderResult } from './words.ts';
+import { type Next, oneLine, renderResult } from './words.ts';
 
 /** A pod that ends earlier than before may end under somebody's work: that is said aloud. */
 function deadlineWords(before: string | undefined, after: string | undefined): string {
@@ -13,6 +13,23 @@ function deadlineWords(before: string | undefined, after: string | undefined): s
   return before !== undefined && Date.parse(after) < Date.parse(before)
     ? ` Its deadline is now EARLIER: ${after}, was ${before}.`
     : ` Deadline ${after}.`;
+}
+
+type Action = 'start' | 'stop' | 'restart' | undefined;
+/** Clouds take their time: what is seen right after the order is the state before it. */
+const isOnItsWay = ({ status }: Pod, action: Action): boolean =>
+  action === 'stop' ? status !== 'stopped' : action !== undefined && status !== 'ready';
+
+function nextOf(pod: Pod, action: Action): Next {
+  if (!isOnItsWay(pod, action)) return podNext(pod);
+  const waitFor = action === 'stop' ? 'stopped' : 'ready';
+  return [
+    {
+      tool: 'get_pod',
+      why: `Wait until it is ${waitFor}.`,
+      arguments: { podId: pod.podId, waitFor, waitSeconds: 40 },
+    },
+  ];
 }
 
 export const updatePod = defineTool({
@@ -54,8 +71,8 @@ export const updatePod = defineTool({
     return {
       pod: briefPod(pod),
       stillCharged,
-      summary: `Pod ${pod.podId} is ${pod.status} after ${done}.${deadline}`,
-      next: podNext(pod),
+      summary: `${isOnItsWay(pod, request.action) ? `Pod ${pod.podId}: ${done} is ordered, the pod was last seen ${pod.status}.` : `Pod ${pod.podId} is ${pod.status} after ${done}.`}${deadline}`,
+      next: nextOf(pod, request.action),
     };
   },
   render(result) {

@@ -113,7 +113,7 @@ describe('create_pod', () => {
       { offerId: 'vast:812' },
     );
     expect(data.summary).toContain(
-      '$0.35/h, about $0.70 for 2 h 0 min, at most $2.10 in 6 h 0 min',
+      '$0.35/h as a bid, about $0.70 for 2 h 0 min, at most $2.10 in 6 h 0 min',
     );
     expect(data.summary).toContain('Show its 2 notes too.');
     expect(data['quote']).toMatchObject({ notes: quote.notes });
@@ -166,6 +166,7 @@ describe('create_pod', () => {
     expect(data.summary).toBe(
       'No pod came up after 1 attempt. Last: No public port leads to SSH. Nothing is left running.',
     );
+    expect(data.next.map(({ tool }) => tool)).toEqual(['diagnose', 'find_offer']);
     expect(JSON.stringify(data.next)).not.toContain('Ignore');
   });
 });
@@ -277,6 +278,29 @@ describe.each(PEERS)('for a %s client', (peer) => {
     const { data } = await client.call('update_pod', { podId: POD, bidUsdPerHour: 0.4 });
     expect(asked).toEqual([{ bidUsdPerHour: 0.4 }]);
     expect(data.summary).toContain('after bidUsdPerHour');
+  });
+
+  it('an order that is on its way is not called trouble', async () => {
+    await using client = await inProcess(peer, {
+      overrides: {
+        pods: {
+          update: async (_podId, { action }) =>
+            Promise.resolve({
+              pod: aPod({ status: action === 'stop' ? 'unreachable' : 'provisioning' }),
+              stillCharged: 'The disk.',
+            }),
+        },
+      },
+    });
+    for (const [action, waitFor] of [
+      ['stop', 'stopped'],
+      ['start', 'ready'],
+      ['restart', 'ready'],
+    ]) {
+      const { data } = await client.call('update_pod', { podId: POD, action });
+      expect(data.summary).toContain(`${action} is ordered`);
+      expect(data.next).toMatchObject([{ tool: 'get_pod', arguments: { podId: POD, waitFor } }]);
+    }
   });
 
   it('diagnose shows a boot log as quoted data [RE-16]', async () => {

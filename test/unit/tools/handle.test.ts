@@ -168,7 +168,7 @@ describe('create_pod', () => {
       creating({ status: 'needs_confirmation', quote: aQuote() }),
     );
     expect(answer.summary).toContain(
-      'Nothing is rented yet. Show the user this price and ask: $0.35/h, at most $2.10 in 6 h 0 min.',
+      'Nothing is rented yet. Show the user this price and ask: $0.35/h on demand, at most $2.10 in 6 h 0 min.',
     );
     expect(answer.next).toMatchObject([{ tool: 'create_pod', arguments: { quoteId: QUOTE } }]);
   });
