@@ -40,6 +40,10 @@ export interface BenchWorld {
   readonly probed: number[];
   /** How often a login was tried. */
   logins: number;
+  /** Really runs the scripts that write to the pod. Default: they print nothing. */
+  run: ((script: string) => string) | undefined;
+  /** How many such scripts there were. */
+  runs: number;
   /** `df` of the pod: total and free kB, and inodes. */
   diskLines: readonly string[];
   gates: readonly Gate[];
@@ -86,6 +90,8 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
     reach: undefined,
     probed: [],
     logins: 0,
+    run: undefined,
+    runs: 0,
     diskLines: ['diskKb=104857600 94371840', 'inodes=6553600 6000000'],
     gates: [],
     jobs: [],
@@ -154,6 +160,10 @@ function remoteOf(world: BenchWorld): Remote {
       const token = /^printf %s (\w+)$/.exec(script)?.[1];
       if (token !== undefined) world.logins += 1;
       if (world.ssh !== undefined) throw world.ssh;
+      if (script.startsWith('umask 077')) {
+        world.runs += 1;
+        return Promise.resolve(resultOf(world.run?.(script) ?? ''));
+      }
       const facts = ['vcpu=16', 'memKb=67108864', ...world.diskLines];
       const gpus = world.gpuLines.map((line) => `gpu=${line}`);
       const text = token ?? (script.includes('nvidia-smi') ? gpus : facts).join('\n');
