@@ -213,16 +213,22 @@ describe('bad input', () => {
 });
 
 describe('relaxations [OF-05]', () => {
-  it('cost one wide look', async () => {
-    const { find } = open((clock) => {
-      const cloud = createFakeProvider({ clock });
+  it('cost one wide look, which serves the next search too for half a minute', async () => {
+    let asked: readonly string[] = [];
+    const { clock, find } = open((turned) => {
+      const cloud = createFakeProvider({ clock: turned });
       asked = cloud.calls;
       return cloud;
     });
-    await find({ maxUsdPerHour: 0.1 });
-    expect(asked).toEqual(['listOffers', 'listOffers']);
+    const relaxations = [{ drop: 'maxUsdPerHour', wouldMatch: 1 }];
+    expect((await find({ maxUsdPerHour: 0.1 })).relaxations).toEqual(relaxations);
+    expect(asked).toHaveLength(2);
+    expect((await find({ maxUsdPerHour: 0.2 })).relaxations).toEqual(relaxations);
+    expect(asked).toHaveLength(3);
+    clock.advance(31);
+    await find({ maxUsdPerHour: 0.2 });
+    expect(asked).toHaveLength(5);
   });
-  let asked: readonly string[] = [];
 
   it("count Vast's own query too", async () => {
     const { find } = open((clock) => ({

@@ -74,11 +74,11 @@ describe('a pod that fails before it was ever ready, with nobody waiting', () =>
     const wait = { waitFor: 'ready' as const, waitSeconds: 200 };
     const waiting = bench.pods.get(old, wait, bench.options);
     // The server's own rounds go on meanwhile, and the second pod is a good one.
-    let isOver = false;
+    const state = { isOver: false };
     void waiting.finally(() => {
-      isOver = true;
+      state.isOver = true;
     });
-    while (!isOver) {
+    while (!state.isOver) {
       await bench.pods.tend(bench.options);
       if (bench.cloud.machines.length > 1) bench.world.ssh = undefined;
       await new Promise((resolve) => setImmediate(resolve));
@@ -275,21 +275,25 @@ describe('destroy', () => {
 
   it('while the replacement is being ordered leaves nothing', async () => {
     let destroy = async (): Promise<unknown> => Promise.resolve();
-    let ended: Promise<unknown> | undefined;
+    const ends: Promise<unknown>[] = [];
+    let isArmed = false;
     const bench = benchOf({
       cloud: {
         before: (call) => {
-          if (call === 'createPod') ended ??= destroy();
+          if (call !== 'createPod' || !isArmed) return;
+          isArmed = false;
+          ends.push(destroy());
         },
       },
     });
     bench.world.ssh = refused;
     const outcome = await bench.create({ offerIds }, 0);
     if (outcome.status !== 'provisioning') throw new Error(outcome.status);
-    ended = undefined;
+    isArmed = true;
     destroy = async () => bench.pods.destroy(outcome.pod.podId, request, bench.options);
     await giveUp(bench);
-    await ended;
+    expect(ends).toHaveLength(1);
+    await Promise.all(ends);
     for (let round = 0; round < 3; round += 1) {
       await bench.pods.reconcile(bench.options);
       await giveUp(bench);
