@@ -62,7 +62,8 @@ export async function serveClouds(
     for (const [index, cloud] of clouds.entries()) {
       const server = createServer((request, response) => {
         void answer(cloud, options, request, response).catch((failure: unknown) => {
-          options.onFailure?.(failure);
+          // A client that hangs up in the middle of its request is no failure of ours.
+          if (request.complete) options.onFailure?.(failure);
           if (response.headersSent) response.destroy();
           else send(response, { status: 500, text: 'Internal Server Error' });
         });

@@ -40,7 +40,7 @@ afterEach(async () => {
 async function startProcess(machineSeconds: number) {
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', 'test/support/sandbox-process.ts', folder, String(machineSeconds)],
+    ['--import', 'tsx', 'test/support/sandbox-program.ts', folder, String(machineSeconds)],
     { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] },
   );
   children.push(child);

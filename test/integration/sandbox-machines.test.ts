@@ -64,6 +64,9 @@ describe('a machine of the sandbox', () => {
   it('boots with the variables of its container; sessions see what the script wrote to /etc/environment', async () => {
     expect(await fixture.machines.bootLog('1')).toContain('boot of 4711\nc\n');
     expect((await ssh('echo "$CONTAINER_ID $CONTAINER_API_KEY"')).out).toBe("4711 it's secret");
+    const { out: token } = await ssh('echo "$GPU_LEASE_POD"');
+    await ssh('echo GPU_LEASE_POD=stolen >> ~/.ssh/environment');
+    expect((await ssh('echo "$GPU_LEASE_POD"')).out, 'what makes the pod the pod').toBe(token);
   });
 
   it('shows the GPUs it was sold with, also to a login shell and to our own probe', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as passing } from 'node:timers/promises';
@@ -19,12 +20,13 @@ afterEach(async () => served?.[Symbol.asyncDispose]());
 async function serve(
   handle: (request: FakeRequest) => FakeAnswer,
   log: RequestLog = createRequestLog(clock),
+  onFailure: (failure: unknown) => void = () => undefined,
 ): Promise<string> {
   const cloud = (name: string) => ({
     name,
     handle: async (request: FakeRequest) => Promise.resolve(handle(request)),
   });
-  served = await serveClouds([cloud('a'), cloud('b')], { port: 0, log, clock });
+  served = await serveClouds([cloud('a'), cloud('b')], { port: 0, log, clock, onFailure });
   return served.urlOf('a');
 }
 const echo = ({ method, path, query, headers, body, rawBody }: FakeRequest): FakeAnswer => ({
@@ -112,26 +114,46 @@ describe('an origin of the sandbox', () => {
   });
 
   it('answers late by its own clock', async () => {
-    const url = await serve(() => ({ status: 200, body: {}, delaySeconds: 600 }));
+    const log = createRequestLog(clock);
+    const url = await serve(() => ({ status: 200, body: {}, delaySeconds: 600 }), log);
     let answered = false;
     const asked = fetch(`${url}/`).then((answer) => {
       answered = true;
       return answer.status;
     });
-    await passing(100);
+    while (log.last().length === 0) await passing(5);
     expect(answered).toBe(false);
     await clock.advance(600);
     expect(await asked).toBe(200);
   });
 
   it('a handler that throws is a plain 500, and the origin lives on', async () => {
-    const url = await serve(({ path }) => {
+    const failures: unknown[] = [];
+    const handle = ({ path }: FakeRequest): FakeAnswer => {
       if (path === '/throw') throw new Error('secret detail');
       return { status: 200, body: {} };
-    });
+    };
+    const url = await serve(handle, undefined, (failure) => failures.push(failure));
     const failed = await fetch(`${url}/throw`);
     expect([failed.status, await failed.text()]).toEqual([500, 'Internal Server Error']);
+    expect(failures).toMatchObject([{ message: 'secret detail' }]);
     expect((await fetch(`${url}/`)).status).toBe(200);
+  });
+
+  it('a client that hangs up in the middle of its request is no failure', async () => {
+    const failures: unknown[] = [];
+    const url = await serve(echo, undefined, (failure) => failures.push(failure));
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(
+      'PUT / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\nhalf',
+    );
+    // The origin says that it waits for the rest.
+    await once(socket, 'data');
+    socket.destroy();
+    await once(socket, 'close');
+    for (let round = 0; round < 5; round += 1) expect((await fetch(url)).status).toBe(200);
+    expect(failures).toEqual([]);
   });
 
   it('is for this machine: other Hosts and pages of other sites are refused', async () => {

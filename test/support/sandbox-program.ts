@@ -1,7 +1,7 @@
 import { tinySandboxes } from './tiny-sandbox.ts';
 
 /*
- * A sandbox in a process of its own, to be killed: `sandbox-process.ts FOLDER MACHINE_SECONDS` starts two machines, says
+ * A sandbox in a process of its own, to be killed: `sandbox-program.ts FOLDER MACHINE_SECONDS` starts two machines, says
  * where it is on one line of JSON, and stays.
  */
 const [, , folder = '', seconds = '600'] = process.argv;
