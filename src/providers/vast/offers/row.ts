@@ -42,13 +42,41 @@ export type RawRow = Readonly<Record<string, unknown>>;
 /** Copies nothing: an object schema would make ten objects for each column of thousands of rows. */
 const rowSchema = z.custom<VastRow>(isVastRow);
 
+/** Every column by its name, since a loop over names takes five times as long. */
 function isVastRow(row: unknown): boolean {
   if (!isRawRow(row) || !isCount(row['num_gpus']) || !isNumber(row['disk_space'])) return false;
-  for (const name of IDS) if (row[name] != null && !isId(row[name])) return false;
-  for (const name of NUMBERS) if (row[name] != null && !isNumber(row[name])) return false;
-  for (const name of TEXTS) if (row[name] != null && typeof row[name] !== 'string') return false;
-  for (const name of FLAGS) if (row[name] != null && typeof row[name] !== 'boolean') return false;
-  return true;
+  return (
+    mayBeId(row['id']) &&
+    mayBeId(row['ask_contract_id']) &&
+    mayBeId(row['machine_id']) &&
+    mayBeNumber(row['gpu_ram']) &&
+    mayBeNumber(row['gpu_frac']) &&
+    mayBeNumber(row['compute_cap']) &&
+    mayBeNumber(row['cuda_max_good']) &&
+    mayBeNumber(row['cpu_cores']) &&
+    mayBeNumber(row['cpu_cores_effective']) &&
+    mayBeNumber(row['cpu_ram']) &&
+    mayBeNumber(row['inet_up']) &&
+    mayBeNumber(row['inet_down']) &&
+    mayBeNumber(row['inet_up_cost']) &&
+    mayBeNumber(row['inet_down_cost']) &&
+    mayBeNumber(row['dph_base']) &&
+    mayBeNumber(row['dph_total']) &&
+    mayBeNumber(row['storage_cost']) &&
+    mayBeNumber(row['min_bid']) &&
+    mayBeNumber(row['reliability']) &&
+    mayBeNumber(row['reliability2']) &&
+    mayBeNumber(row['direct_port_count']) &&
+    mayBeNumber(row['end_date']) &&
+    mayBeNumber(row['duration']) &&
+    mayBe('string', row['gpu_name']) &&
+    mayBe('string', row['gpu_arch']) &&
+    mayBe('string', row['cpu_arch']) &&
+    mayBe('string', row['verification']) &&
+    mayBe('string', row['geolocation']) &&
+    mayBe('boolean', row['rentable']) &&
+    mayBe('boolean', row['external'])
+  );
 }
 
 /** A column of another kind than we know is as good as none: what an offer cannot be without is checked when it is made. */
@@ -81,4 +109,13 @@ function isCount(value: unknown): boolean {
 }
 function isId(value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) > 0;
+}
+function mayBeId(value: unknown): boolean {
+  return value == null || isId(value);
+}
+function mayBeNumber(value: unknown): boolean {
+  return value == null || isNumber(value);
+}
+function mayBe(type: 'string' | 'boolean', value: unknown): boolean {
+  return value == null || typeof value === type;
 }

@@ -107,6 +107,17 @@ describe('a row as an offer', () => {
     expect(offer?.warnings).toEqual(['Vast.ai has not verified this host.']);
   });
 
+  it.each([
+    ...['id', 'machine_id', 'gpu_ram', 'gpu_frac', 'compute_cap', 'cuda_max_good', 'inet_up'],
+    ...['inet_up_cost', 'inet_down_cost', 'reliability', 'reliability2', 'direct_port_count'],
+    ...['end_date', 'duration', 'gpu_arch', 'cpu_arch', 'geolocation', 'rentable', 'external'],
+  ])('a %s of another kind never reaches an offer', (column) => {
+    for (const value of [{ trap: 1 }, ['x'], Symbol.iterator]) {
+      const offer = toOffer(aRow({ [column]: value }), { ...ON_DEMAND, nowSeconds: 1.79e9 });
+      expect(offerSchema.parse(offer).offerId).toBe('vast:26913465');
+    }
+  });
+
   it('shares memory and cores as it shares the machine; cpu_cores may be null (vast.md 3.5, 19)', () => {
     expect(toOffer(aRow({ cpu_cores: 48 }), ON_DEMAND)).toMatchObject({ vcpu: 24, ramGb: 125.9 });
     expect(toOffer(aRow({ cpu_cores: null }), ON_DEMAND)).toMatchObject({ vcpu: 24, ramGb: 62.9 });
