@@ -18,6 +18,9 @@ export interface OffersDeps {
   readonly clock: Clock;
   readonly hosts: Hosts;
 }
+/** Counts of what other filters would find may be so old. */
+const WIDE_LOOK_SECONDS = 30;
+
 interface Relaxation {
   readonly drop: string;
   readonly wouldMatch: number;
@@ -29,6 +32,24 @@ interface Relaxation {
  */
 export function createOffers({ providers, clock, hosts }: OffersDeps): Offers {
   const sources = createSources({ providers, clock });
+  /** The last wide look at each cloud: who tries one filter after the other does not use up the cloud's patience. */
+  const looks = new Map<
+    ProviderName,
+    { readonly key: string; readonly at: number; readonly answer: SourceAnswer }
+  >();
+  const lookWide = async (
+    name: ProviderName,
+    everything: OfferQuery,
+    options: CallOptions,
+  ): Promise<SourceAnswer> => {
+    const key = JSON.stringify(everything);
+    const known = looks.get(name);
+    const at = clock.now().getTime();
+    if (known?.key === key && at - known.at < WIDE_LOOK_SECONDS * 1000) return known.answer;
+    const answer = await sources.ask(name, everything, options);
+    if (answer.reading.ok) looks.set(name, { key, at, answer });
+    return answer;
+  };
 
   /** What a search that found nothing would find without one of its filters: one wide look, and one more for a query of Vast's own. */
   const relaxed = async (
@@ -43,7 +64,7 @@ export function createOffers({ providers, clock, hosts }: OffersDeps): Offers {
     const everything = withoutFilters(query);
     const hasVastQuery = query.vastQuery !== undefined && names.includes('vast');
     const [wide, plainVast] = await Promise.all([
-      Promise.all(names.map(async (name) => sources.ask(name, everything, options))),
+      Promise.all(names.map(async (name) => lookWide(name, everything, options))),
       hasVastQuery ? sources.ask('vast', { ...query, vastQuery: undefined }, options) : undefined,
     ]);
     const filter = offerFilter(query);

@@ -1,31 +1,18 @@
 import type { CallOptions, Clock } from '../core/call.ts';
-import {
-  type AppError,
-  ConfigError,
-  InputError,
-  isAppError,
-  ProviderError,
-} from '../core/errors.ts';
+import { type AppError, InputError, isAppError } from '../core/errors.ts';
 import { type Hosts, hostIdOf } from '../core/host.ts';
-import { type ProviderName, providerOf } from '../core/ids.ts';
+import { providerOf } from '../core/ids.ts';
 import type { Terms } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
-import type { AccountCheck, Provider, Providers } from '../core/provider.ts';
-import type { Store } from '../core/store.ts';
-import { withinSeconds } from './deps.ts';
+import type { Provider } from '../core/provider.ts';
+import { type AccountsDeps, accountsOf } from './accounts.ts';
 import { blemishOf } from './hosts.ts';
-import { bindingMinutes, rateOf, usd } from './money.ts';
-import { priceOf } from './quotes.ts';
+import { imageNotes, setupNotes } from './plan-notes.ts';
 import { given, planOf } from './request.ts';
 import { isVolumeOf, parseVolume } from './volumes.ts';
-import { imageByName, imageFor, troubleWith } from './workloads.ts';
+import { imageFor } from './workloads.ts';
 
-const ACCOUNT_LIMIT_SECONDS = 20;
-const LEAST_MINUTES = 15;
-
-export interface PreconditionDeps {
-  readonly providers: Providers;
-  readonly store: Store;
+export interface PreconditionDeps extends AccountsDeps {
   readonly hosts: Hosts;
   readonly clock: Clock;
 }
@@ -93,80 +80,6 @@ export async function checkPreconditions(
   };
 }
 
-interface AccountState {
-  readonly notes: readonly string[];
-  /** The credit ends before the run does. */
-  readonly isShort: boolean;
-}
-
-async function accountsOf(
-  offers: readonly Offer[],
-  terms: Terms,
-  deps: PreconditionDeps,
-  options: CallOptions,
-): Promise<ReadonlyMap<ProviderName, AccountState | AppError>> {
-  const names = [...new Set(offers.map(({ provider }) => provider))];
-  const states = await Promise.all(
-    names.map(async (name) => {
-      const own = offers.filter(({ provider }) => provider === name);
-      const usdPerHour = Math.max(...own.map((offer) => priceOf(offer, terms)));
-      return [name, await accountOf(name, usdPerHour, terms, deps, options)] as const;
-    }),
-  );
-  return new Map(states);
-}
-
-async function accountOf(
-  name: ProviderName,
-  usdPerHour: number,
-  terms: Terms,
-  { providers, store, clock }: PreconditionDeps,
-  { signal }: CallOptions,
-): Promise<AccountState | AppError> {
-  const provider = providers.get(name);
-  if (provider === undefined) return { notes: [], isShort: false };
-  let account: AccountCheck;
-  try {
-    account = await withinSeconds(ACCOUNT_LIMIT_SECONDS, clock, async (limit) =>
-      provider.checkAccount({ signal: AbortSignal.any([signal, limit]) }),
-    );
-  } catch (failure) {
-    signal.throwIfAborted();
-    return isAppError(failure)
-      ? failure
-      : new ProviderError('provider_unavailable', `The account of ${name} cannot be read.`, {
-          cause: failure,
-        });
-  }
-  if (!account.reachable)
-    return new ProviderError(
-      'provider_unavailable',
-      account.problem ?? `The account of ${name} cannot be read.`,
-    );
-  const keyNote =
-    account.sshKeyRegistered === false && provider.keys !== undefined
-      ? [`Our public SSH key is not on the ${name} account yet: it is added before the order.`]
-      : [];
-  const { balanceUsd } = account;
-  if (balanceUsd === undefined || usdPerHour === 0) return { notes: keyNote, isShort: false };
-  const running = (await store.leases.list())
-    .filter((lease) => lease.provider === name)
-    .reduce((sum, lease) => sum + rateOf(lease), 0);
-  const minutes = (Math.max(0, balanceUsd) / (usdPerHour + running)) * 60;
-  if (minutes < LEAST_MINUTES)
-    return new ConfigError(
-      'insufficient_credit',
-      `The balance on ${name} is ${usd(balanceUsd)}: at ${usd(usdPerHour + running)} an hour${running > 0 ? ' with the pods that run' : ''} it ends after ${Math.floor(minutes)} minutes.`,
-    );
-  const needed = Math.max(
-    bindingMinutes(terms, usdPerHour),
-    terms.expectedHours === undefined ? 0 : terms.expectedHours * 60,
-  );
-  if (minutes >= needed) return { notes: keyNote, isShort: false };
-  const lasts = `The balance on ${name}, ${usd(balanceUsd)}, lasts ${hoursOf(minutes)} at this price, not the whole time: when it is used up the cloud stops the pod and may delete its disk.`;
-  return { notes: [...keyNote, lasts], isShort: true };
-}
-
 /** The provider's own notes on the plan, or why it would not come true. */
 async function plan(
   offer: Offer,
@@ -213,24 +126,6 @@ function withImage(terms: Terms, offers: readonly Offer[]): Terms {
   return { ...terms, workloadImage: chosen.image };
 }
 
-/** States the image (CR-06), and which offers will not run it. */
-function imageNotes(terms: Terms, offers: readonly Offer[]): readonly string[] {
-  if (given(terms.template) !== undefined) return [];
-  const image = given(terms.image) ?? given(terms.workloadImage);
-  if (image === undefined) return [];
-  const known = imageByName(image, given(terms.workload));
-  const stated = given(terms.image) === undefined ? [`The image is ${image}.`] : [];
-  if (known === undefined) return stated;
-  return [
-    ...stated,
-    ...(known.note === undefined ? [] : [known.note]),
-    ...offers.flatMap((offer) => {
-      const trouble = offer.rehearsal === true ? undefined : troubleWith(known, offer);
-      return trouble === undefined ? [] : [`${offer.offerId}: ${trouble}.`];
-    }),
-  ];
-}
-
 async function hostNotes(
   offers: readonly Offer[],
   { hosts, clock }: PreconditionDeps,
@@ -242,25 +137,6 @@ async function hostNotes(
   });
 }
 
-const MAIN_JOB =
-  /\b(?:torchrun|deepspeed|accelerate\s+launch|nohup)\b|\bpython3?\s+(?:-u\s+)?\S*(?:train|finetune|fine_tune|pretrain|main)\S*\.py\b|\bvllm\s+serve\b|--(?:num_)?(?:train_)?epochs\b/i;
-
-function setupNotes({ setup = '', env }: Terms): readonly string[] {
-  const empty = Object.keys(env).filter((name) => env[name] === '');
-  return [
-    ...(MAIN_JOB.test(setup)
-      ? [
-          'setup looks like the main job. It runs again at every start and its output is not kept: start long work with job_start (CR-09).',
-        ]
-      : []),
-    ...(empty.length > 0 ? [`Empty variables are not sent: ${empty.join(', ')}.`] : []),
-  ];
-}
-
 function prefixed(note: string, offer: Offer, offers: readonly Offer[]): string {
   return offers.length === 1 ? note : `${offer.offerId}: ${note}`;
-}
-
-function hoursOf(minutes: number): string {
-  return minutes < 90 ? `${Math.floor(minutes)} minutes` : `${(minutes / 60).toFixed(1)} hours`;
 }
