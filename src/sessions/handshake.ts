@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Client, ServerHostKeyAlgorithm } from 'ssh2';
-import { type AppError, RemoteError } from '../core/errors.ts';
+import { RemoteError } from '../core/errors.ts';
 import { type PodId, providerOf } from '../core/ids.ts';
 import type { SshTarget } from '../core/machine.ts';
 import { shellQuote } from '../core/shell-quote.ts';
@@ -107,12 +107,12 @@ function ownerOf({ podId, target, jump }: Handshake): KeyOwner {
 }
 
 function failureOf(cause: Error | undefined, wish: Handshake, seen: Seen): ConnectFailure {
-  const { jump, credentials } = wish;
+  const { jump } = wish;
   const what = jump === undefined ? 'The machine' : `Jump host ${jump} on the way`;
   if (seen.hostKeyRefused) return new ConnectFailure(hostKeyChanged(what, wish));
   const level = cause !== undefined && 'level' in cause ? cause.level : undefined;
   if (level === 'client-authentication' || level === 'agent')
-    return new ConnectFailure(refusal(what, level, cause, credentials.problem), {
+    return new ConnectFailure(refusal(what, level, cause, wish), {
       denied: jump === undefined,
     });
   return new ConnectFailure(
@@ -126,18 +126,22 @@ function refusal(
   what: string,
   level: unknown,
   cause: Error | undefined,
-  problem: AppError | undefined,
+  { podId, target, credentials: { problem } }: Handshake,
 ): RemoteError {
   if (level === 'agent')
     return new RemoteError('ssh_refused', 'The SSH agent would not sign with its key.', {
       cause,
       hint: 'Ask the user to unlock the agent or to confirm the use of the key, then call again.',
     });
+  const hint =
+    problem !== undefined
+      ? `A key that was meant could not be offered. ${problem.message} ${problem.hint}`
+      : providerOf(podId) === 'ssh'
+        ? `"${target.user}" was not let in. Images use root, ubuntu or a login of their own: ask the user for the login name and the key, and save the profile again.`
+        : undefined;
   return new RemoteError('ssh_refused', `${what} did not accept our key.`, {
     cause,
-    ...(problem === undefined
-      ? {}
-      : { hint: `A key that was meant could not be offered. ${problem.message} ${problem.hint}` }),
+    ...(hint === undefined ? {} : { hint }),
   });
 }
 

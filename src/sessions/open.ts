@@ -1,6 +1,6 @@
 import type { CallOptions } from '../core/call.ts';
-import { InputError, RemoteError } from '../core/errors.ts';
-import { newSessionId, type PodId, randomToken } from '../core/ids.ts';
+import { InputError, PolicyError, RemoteError } from '../core/errors.ts';
+import { localPartOf, newSessionId, type PodId, providerOf, randomToken } from '../core/ids.ts';
 import type { SessionOpened, SessionRecord } from '../core/session.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import { quoteForeign } from '../core/untrusted.ts';
@@ -23,6 +23,7 @@ export async function openSession(
   request: OpenRequest,
   options: CallOptions,
 ): Promise<SessionOpened> {
+  await mustAllowShells(deps, podId);
   const work = await deps.remote.workFolder(podId, options);
   const cwd = absolute(work, request.cwd);
   if (request.reuse) {
@@ -30,6 +31,16 @@ export async function openSession(
     if (found !== undefined) return found;
   }
   return launch(deps, podId, cwd, options);
+}
+
+/** The person may keep shells off a machine of theirs (PR-11). */
+async function mustAllowShells({ store }: EndedDeps, podId: PodId): Promise<void> {
+  if (providerOf(podId) !== 'ssh') return;
+  const profile = await store.profiles.get(localPartOf(podId));
+  if (profile?.interactiveAccess === 'disabled')
+    throw new PolicyError('not_owned', 'This profile does not allow interactive sessions.', {
+      hint: 'Its interactiveAccess is "disabled": ask the user before it is changed. job_start and sync_files work.',
+    });
 }
 
 function absolute(work: string, cwd: string | undefined): string {

@@ -8,12 +8,17 @@ const MAX_NOISE_BYTES = 64 * 1024;
 export function createPreamble(token: string): {
   push(chunk: Buffer): Buffer | undefined;
   readonly word: string | undefined;
+  /** What was printed while the token has not come. */
+  readonly noise: string;
 } {
   let held = Buffer.alloc(0);
   let word: string | undefined;
   return {
     get word() {
       return word;
+    },
+    get noise() {
+      return held.toString('utf8');
     },
     push(chunk) {
       if (word !== undefined) return chunk;

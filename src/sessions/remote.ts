@@ -8,6 +8,7 @@ import type { Machines } from '../core/machine.ts';
 import type { Remote } from '../core/remote.ts';
 import { killProcesses } from './kill.ts';
 import type { RunEnd } from './open-channel.ts';
+import { otherProgram } from './other-program.ts';
 import { EXEC_VARIABLE } from './pod-script/exec.ts';
 import type { Pool } from './pool.ts';
 import { createBoundedBuffer } from './preamble.ts';
@@ -98,6 +99,9 @@ export function createRemote({
       if (options.stdin === undefined) run.channel.end();
       else run.channel.end(options.stdin);
       const end = exitOf(await guarded(podId, run, run.ended, options));
+      const noise = run.noise();
+      // Not even the first word of our script: a login with a program of its own, or none that takes commands.
+      if (noise !== undefined) throw otherProgram(noise);
       return {
         exitCode: end,
         stdout: stdout.bytes(),

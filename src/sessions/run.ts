@@ -19,6 +19,8 @@ export interface Run {
   readonly pid: Promise<number>;
   /** Never rejects. `lost`: the channel closed without an exit status, so nobody knows. */
   readonly ended: Promise<RunEnd>;
+  /** What the login printed where our script never began; `undefined` once it did. */
+  noise(): string | undefined;
 }
 
 /** Throws `invalid_input` (NUL), `too_large`, and what `Pool.open` throws. */
@@ -54,7 +56,9 @@ export async function startRun(
     });
   channel.pipe(stdout);
   channel.stderr.pipe(stderr);
-  return { token, channel, stdout, stderr, pid, ended };
+  const noise = (): string | undefined =>
+    out.word === undefined ? `${out.noise}\n${err.noise}`.trim() : undefined;
+  return { token, channel, stdout, stderr, pid, ended, noise };
 
   function strip(preamble: ReturnType<typeof createPreamble>): Transform {
     return new Transform({

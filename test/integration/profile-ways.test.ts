@@ -219,3 +219,59 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
+
+describe('a login that runs something else', () => {
+  const saved = async (sshd: TestSshd): Promise<void> => {
+    const { host, port, user } = sshd.endpoint;
+    await bench.save({ host, port, user, keyPath: sshd.keyPath });
+  };
+
+  it('an image that turns root away names the login it wants [KE-09]', async () => {
+    const said = 'Please login as the user "ubuntu" rather than the user "root".';
+    await saved(await bench.sshd({ config: [`ForceCommand echo '${said}'; exit 142`] }));
+    await expect(bench.run('true')).rejects.toMatchObject({
+      code: 'ssh_refused',
+      hint: expect.stringContaining('"ubuntu"') as string,
+      foreignText: said,
+    });
+    expect((await bench.test()).status).toBe('failed');
+  });
+
+  it('a gateway that carries a terminal only is told as such, and never called ready [PR-13] [D-041]', async () => {
+    const said = "Error: Your SSH client doesn't support PTY";
+    await saved(await bench.sshd({ config: [`ForceCommand echo "${said}"; exit 1`] }));
+    await expect(bench.run('true')).rejects.toMatchObject({
+      code: 'unsupported',
+      hint: expect.stringContaining('exposed TCP') as string,
+    });
+    const tested = await bench.test();
+    expect(tested.status).toBe('failed');
+    expect(tested.profile.validatedAt).toBeUndefined();
+  });
+
+  it('words of a machine never become ours', async () => {
+    const said = 'Please login as the user "x; rm -rf /" rather than root';
+    await saved(await bench.sshd({ config: [`ForceCommand echo '${said}'`] }));
+    await expect(bench.run('true')).rejects.toMatchObject({
+      code: 'remote_failed',
+      hint: expect.not.stringContaining('rm -rf') as string,
+      foreignText: said,
+    });
+  });
+});
+
+it('a profile that forbids shells still takes commands and files, and says who may change that [PR-11]', async () => {
+  const sshd = await bench.sshd();
+  const { host, port, user } = sshd.endpoint;
+  const fields = { host, port, user, keyPath: sshd.keyPath };
+  await bench.save({ ...fields, interactiveAccess: 'disabled' });
+  const open = async () =>
+    bench.ssh.sessions.open(bench.podId, { reuse: true }, { signal: new AbortController().signal });
+  await expect(open()).rejects.toMatchObject({
+    code: 'not_owned',
+    hint: expect.stringContaining('ask the user') as string,
+  });
+  expect(await bench.run('echo allowed')).toBe('allowed\n');
+  await bench.save({ interactiveAccess: 'enabled' });
+  expect((await open()).state).toBe('idle');
+});

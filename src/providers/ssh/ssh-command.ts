@@ -44,7 +44,10 @@ function readOption(
   for (let at = 1; at < word.length; at += 1) {
     const letter = word.charAt(at);
     if (HARMLESS.includes(letter)) continue;
-    if (!'pilo'.includes(letter)) throw refused(`Option -${printable(letter)} is not supported.`);
+    if (!'pilo'.includes(letter))
+      throw refused(
+        `Option -${printable(letter)} is not supported.${letter === 'J' ? ' A jump host belongs into ~/.ssh/config: give the machine an alias with ProxyJump there, and pass "ssh ALIAS".' : ''}`,
+      );
     const attached = word.slice(at + 1);
     const value = attached === '' ? following : attached;
     if (value === undefined) throw refused(`Option -${letter} needs a value.`);

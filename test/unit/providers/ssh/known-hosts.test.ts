@@ -69,7 +69,7 @@ it('finds its own entry, plain or hashed, among any other lines', () => {
       fc.boolean(),
       fc.stringMatching(/^[a-z0-9.-]{1,30}$/),
       (noise, isHashed, name) => {
-        const others = noise.filter((line) => !/ssh-ed25519/.test(line));
+        const others = noise.filter((line) => !line.includes('ssh-ed25519'));
         const text = [...others, `${isHashed ? hash(name) : name} ssh-ed25519 ${A}`, ...others];
         expect(findKnownHost(text.join('\n'), name).keys).toEqual([A]);
       },
