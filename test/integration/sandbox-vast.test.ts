@@ -171,7 +171,12 @@ describe('a bad host of the fake Vast.ai', () => {
       const state = await sandbox.machines.look(`vast-${id}`);
       return state.status === 'running' ? true : undefined;
     });
-    return { sandbox, row, direct: directPort(row), proxy: Number(row['ssh_port']) };
+    return {
+      sandbox,
+      direct: directPort(row),
+      proxy: Number(row['ssh_port']),
+      [Symbol.asyncDispose]: async () => sandbox[Symbol.asyncDispose](),
+    };
   };
 
   it.each([
@@ -181,23 +186,27 @@ describe('a bad host of the fake Vast.ai', () => {
     ['ssh-refuses-key', /Permission denied/, /Permission denied/],
     ['ssh-mute', /timed out/, /timed out/],
   ])('%s', async (kind, direct, proxy) => {
-    const { sandbox, ...ports } = await open(kind);
-    await using _ = sandbox;
+    await using host = await open(kind);
     for (const [port, words] of [
-      [ports.direct, direct],
-      [ports.proxy, proxy],
+      [host.direct, direct],
+      [host.proxy, proxy],
     ] as const)
       if (words === undefined) expect(await ssh(port, 'echo in')).toBe('in\n');
       else await expect(ssh(port, 'true')).rejects.toThrow(words);
   });
 
+  it('may let nobody in for a while', async () => {
+    await using host = await open('ssh-late', 100);
+    await expect(ssh(host.direct, 'true')).rejects.toThrow(/reset|closed/);
+    await host.sandbox.clock.advance(100);
+    expect(await ssh(host.direct, 'echo in')).toBe('in\n');
+  });
+
   it('shows another GPU, or fewer, than were sold', async () => {
     const query = 'nvidia-smi --query-gpu=name,memory.total --format=csv,noheader,nounits';
-    const wrong = await open('wrong-gpu', 'RTX 3060');
-    await using _ = wrong.sandbox;
+    await using wrong = await open('wrong-gpu', 'RTX 3060');
     expect(await ssh(wrong.direct, query)).toMatch(/RTX 3060, 12288/);
-    const fewer = await open('fewer-gpus', 0);
-    await using _other = fewer.sandbox;
+    await using fewer = await open('fewer-gpus', 0);
     expect(await ssh(fewer.direct, `${query} || true`)).not.toContain('RTX');
   });
 });

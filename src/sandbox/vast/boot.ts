@@ -134,6 +134,7 @@ export function launch(world: World, instance: Instance, steps: BootSteps): void
 /** The container runs. What was scripted to happen to it later is set going. */
 function run(world: World, instance: Instance, steps: BootSteps): void {
   const { order, faults } = instance;
+  instance.hasRun = true;
   instance.actual = 'running';
   instance.cur = 'running';
   instance.next = 'running';

@@ -60,7 +60,11 @@ function tell(instance: Instance, work: Promise<void>): void {
 
 /** Creates the container: a machine of its own from now on. */
 export function startMachine(world: World, instance: Instance): void {
-  if (instance.machineStarted || instance.endedAt !== undefined) return;
+  if (instance.endedAt !== undefined) return;
+  if (instance.machineStarted) {
+    resumeMachine(world, instance);
+    return;
+  }
   instance.machineStarted = true;
   const { onstart, runtype } = instance.order;
   tell(

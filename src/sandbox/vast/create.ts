@@ -1,6 +1,7 @@
 import type { FakeAnswer } from '../http.ts';
 import { failure, type Json, success } from './answers.ts';
 import { type Call, idOf } from './call.ts';
+import { closeDoors, openDoors } from './container.ts';
 import { given, integersOf, isObject, objectOf } from './foreign.ts';
 import type { Instance, Order } from './instance.ts';
 import type { Ask } from './market.ts';
@@ -93,8 +94,6 @@ async function rent(call: Call, id: number, body: Json): Promise<FakeAnswer> {
 async function contract(call: Call, ask: Ask, order: Order): Promise<FakeAnswer> {
   const { world, life, body } = call;
   const subject = subjectOf(ask, call.route);
-  const volume = attachVolume(call, ask, order.mountPath);
-  if ('refused' in volume) return volume.refused;
   const { bidUsdPerHour: bid } = order;
   const isTooLow = bid !== undefined && bid < ask.minBidUsdPerHour;
   const isTaken =
@@ -104,8 +103,14 @@ async function contract(call: Call, ask: Ask, order: Order): Promise<FakeAnswer>
     given(body, 'cancel_unavail') ?? (bid === undefined && body['target_state'] !== 'stopped');
   if (isTaken && cancels === true && !isTooLow) return lost(ask.id);
   const failed = strikes(world, 'create-failed-with-contract', subject) !== undefined;
-  const instance = await newInstance(world, ask, { ...order, volumeId: volume.volumeId });
+  const volume = attachVolume(call, ask, order.mountPath);
+  if ('refused' in volume) return volume.refused;
+  const runs = !isTooLow && !failed && !isTaken && body['target_state'] !== 'stopped';
+  const instance = newInstance(world, ask, { ...order, volumeId: volume.volumeId }, runs);
   volume.take(instance.id);
+  // The first moment in which others may run: by now everything is taken.
+  await openDoors(world, instance);
+  if (instance.endedAt !== undefined) closeDoors(instance);
   const begun = begin(call, instance, { isTooLow, failed, isTaken });
   life.settle();
   return begun;

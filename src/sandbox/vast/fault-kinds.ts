@@ -33,7 +33,7 @@ const MARKET_FAULTS = {
 
 /** Faults of a machine, decided when it is rented. `afterSeconds` after it runs, where that makes sense. */
 const BOOT_FAULTS = {
-  'stuck-null': 'actual_status stays null for ever.',
+  'stuck-null': 'The instance never starts to boot: actual_status stays null.',
   'stuck-loading': 'The image is pulled for ever.',
   'slow-boot': 'The boot takes `value` seconds longer, else 900.',
   exits: 'The container exits: at boot, or `afterSeconds` after it runs.',
@@ -48,8 +48,8 @@ const BOOT_FAULTS = {
   vanishes:
     'The instance is gone without being destroyed: `afterSeconds` after it was made, else 60.',
   'rental-ends': 'The rental ends: `afterSeconds` after it was made, else 60.',
-  'wrong-gpu': 'nvidia-smi shows another GPU: `value`, else a smaller one.',
-  'fewer-gpus': 'nvidia-smi shows fewer GPUs: `value`, else one less.',
+  'wrong-gpu': 'Another GPU than was sold is in the machine: `value`, else a smaller one.',
+  'fewer-gpus': 'Fewer GPUs than were sold are in the machine: `value`, else one less.',
   'ssh-nowhere': 'Both SSH addresses lead nowhere.',
   'ssh-mute': 'SSH is accepted and never sends a banner.',
   'ssh-refuses-key': 'The SSH server knows none of our keys.',

@@ -65,6 +65,8 @@ export interface Instance {
   /** Waits for a GPU to become free. */
   queued: boolean;
   outbid: boolean;
+  /** Its image is there and its container ran once. */
+  hasRun: boolean;
   runningAt: number | undefined;
   endedAt: number | undefined;
   /** Lists leave it out until then. */

@@ -93,15 +93,18 @@ export function createLife(world: World): Life {
     instance.cur = 'running';
     instance.next = 'running';
     instance.runningAt = undefined;
-    resumeMachine(world, instance);
+    if (instance.hasRun) resumeMachine(world, instance);
     changed(instance);
-    later(world, instance, STALE_SECONDS, () => {
-      instance.actual = 'loading';
-      changed(instance);
-    });
-    later(world, instance, RELAUNCH_SECONDS, () => {
-      launch(world, instance, steps);
-    });
+    if (!instance.hasRun) boot(world, instance, steps);
+    else {
+      later(world, instance, STALE_SECONDS, () => {
+        instance.actual = 'loading';
+        changed(instance);
+      });
+      later(world, instance, RELAUNCH_SECONDS, () => {
+        launch(world, instance, steps);
+      });
+    }
     limit(instance);
   };
   /** Scripted: somebody has the GPU, for a while. */
@@ -169,8 +172,6 @@ export function createLife(world: World): Life {
     release(instance);
     limit(instance);
   };
-  const hasContainer = ({ holdsGpu, machineStarted, actual }: Instance): boolean =>
-    holdsGpu && machineStarted && actual !== 'loading' && actual !== 'recycling';
   const steps = { changed, outbid };
 
   return {
@@ -179,7 +180,6 @@ export function createLife(world: World): Life {
     outbid,
     begin(instance) {
       if (instance.endedAt !== undefined) return;
-      instance.holdsGpu = true;
       changed(instance);
       boot(world, instance, steps);
       limit(instance);
@@ -213,7 +213,7 @@ export function createLife(world: World): Life {
       return false;
     },
     reboot(instance) {
-      if (!hasContainer(instance)) return;
+      if (!instance.holdsGpu || !instance.hasRun || instance.actual === 'recycling') return;
       const wasRunning = instance.actual === 'running';
       forgetTimers(instance);
       instance.actual = wasRunning ? 'rebooting' : instance.actual;

@@ -7,6 +7,7 @@ import { strikes, subjectOf, type World } from './world.ts';
 
 const DEFAULT_TAIL = 1_000;
 const MAX_COMMAND = 512;
+const KEPT_FILES = 200;
 const COMMANDS = ['ls', 'rm', 'du'];
 const WRITEABLE_PATH = '/var/lib/docker/volumes/data/';
 
@@ -16,6 +17,8 @@ const invalidId = (): FakeAnswer => failure(404, 'invalid_id', 'Invalid instance
 function upload(world: World, text: () => string, notYet: number): string {
   const name = `${world.dice.hex(40)}.log`;
   world.logFiles.set(name, { text, notYet });
+  const [oldest] = world.logFiles.keys();
+  if (world.logFiles.size > KEPT_FILES && oldest !== undefined) world.logFiles.delete(oldest);
   return `${world.origin()}/instance_logs/${name}`;
 }
 

@@ -186,3 +186,12 @@ export function prepayInstance(call: Call): FakeAnswer {
     discount_rate: Math.min(PREPAID_DISCOUNT, Math.round(months * 0.1 * 100) / 100),
   });
 }
+
+/** `PUT /machines/{id}/report`: a complaint about a machine of the market. */
+export function reportMachine(call: Call): FakeAnswer {
+  const id = idOf(call);
+  const isKnown = [...call.world.asks.values()].some(({ machine }) => machine.machineId === id);
+  return isKnown
+    ? success({ msg: `Machine ${id} reported.` })
+    : failure(404, 'no_such_machine', 'Machine not found.');
+}

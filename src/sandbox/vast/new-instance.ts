@@ -1,12 +1,14 @@
 import type { Fault } from '../faults.ts';
-import { openDoors } from './container.ts';
 import { BOOT_FAULT_KINDS, type VastFault } from './fault-kinds.ts';
 import type { Instance, Order } from './instance.ts';
 import type { Ask } from './market.ts';
 import { newId, sizeOf, strikes, subjectOf, type World } from './world.ts';
 
-/** A contract on `ask`, written down but not yet begun. It takes the keys that the account has now. */
-export async function newInstance(world: World, ask: Ask, order: Order): Promise<Instance> {
+/**
+ * A contract on `ask`, written down but not yet begun: the offer is taken at once, and its GPUs too when it `runs`. It
+ * takes the keys that the account has now.
+ */
+export function newInstance(world: World, ask: Ask, order: Order, runs: boolean): Instance {
   const id = newId(world);
   const now = world.clock.nowSeconds();
   const subject = subjectOf(ask);
@@ -38,9 +40,10 @@ export async function newInstance(world: World, ask: Ask, order: Order): Promise
     cur: 'stopped',
     next: 'running',
     statusMsg: null,
-    holdsGpu: false,
+    holdsGpu: runs,
     queued: false,
     outbid: false,
+    hasRun: false,
     runningAt: undefined,
     endedAt: undefined,
     visibleAt: lag === undefined ? now : now + sizeOf(lag, 20),
@@ -58,7 +61,6 @@ export async function newInstance(world: World, ask: Ask, order: Order): Promise
     proxy: undefined,
     mapped: new Map(),
   };
-  // Before the first moment in which others may run: from now on the offer is taken.
   world.instances.set(id, instance);
   const keyId = newId(world);
   world.apiKeys.set(keyId, {
@@ -68,6 +70,5 @@ export async function newInstance(world: World, ask: Ask, order: Order): Promise
     permissions: undefined,
     instanceId: id,
   });
-  await openDoors(world, instance);
   return instance;
 }

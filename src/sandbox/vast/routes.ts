@@ -40,10 +40,11 @@ import {
   prepayInstance,
   rebootInstance,
   recycleInstance,
+  reportMachine,
   startMany,
   updateTemplate,
 } from './manage.ts';
-import { gpuNames, searchAsks, searchBundles } from './search.ts';
+import { gpuNames, searchAsks, searchBundles, searchByQuery } from './search.ts';
 import { createTemplate, deleteTemplate, editTemplate, searchTemplates } from './templates.ts';
 import { createVolume, deleteVolume, listVolumes, searchVolumes } from './volumes.ts';
 
@@ -73,7 +74,7 @@ export const ROUTES: readonly Route[] = [
   route('GET instance_logs/{}', undefined, logFile),
   route('GET api/v0/gpu_names/unique', undefined, gpuNames),
   route('POST api/v0/bundles', 'misc', searchBundles, { keyOptional: true, threshold: 6 }),
-  route('GET api/v0/bundles', 'misc', searchBundles, { keyOptional: true, threshold: 6 }),
+  route('GET api/v0/bundles', 'misc', searchByQuery, { keyOptional: true, threshold: 6 }),
   route('PUT api/v0/search/asks', 'misc', searchAsks, { keyOptional: true, threshold: 6 }),
 
   route('POST api/v0/asks/bulk', WRITE, createBulk, { threshold: 4.5 }),
@@ -140,7 +141,7 @@ export const ROUTES: readonly Route[] = [
   route('PUT api/v0/secrets', 'user_write', changeSecret, { threshold: 3 }),
   route('DELETE api/v0/secrets', 'user_write', deleteSecret, { threshold: 3 }),
   route('GET api/v0/charges', 'billing_read', listCharges, { threshold: 1 }),
-  route('PUT api/v0/machines/{}/report', WRITE, () => success({ msg: 'Report received.' })),
+  route('PUT api/v0/machines/{}/report', WRITE, reportMachine),
 ];
 
 export interface Found {

@@ -3,7 +3,7 @@ import { answer, failure, type Json } from './answers.ts';
 import type { Call } from './call.ts';
 import { rounded } from './dice.ts';
 import { type Condition, conditionsOf, passes, sortRows } from './filters.ts';
-import { isObject, numberOf, objectOf } from './foreign.ts';
+import { isObject, numberOf, objectOf, parseJson } from './foreign.ts';
 import type { Ask } from './market.ts';
 import { offerRow, type RowQuery } from './offer-row.ts';
 import {
@@ -151,6 +151,14 @@ function answerSearch(call: Call, body: Json): FakeAnswer {
   raisePrices(world, shown, call.route);
   return answer({ offers: shown.map(({ row }) => row) });
 }
+
+/** `GET /bundles/`: the same object as JSON in `q`, as older clients send it. */
+export const searchByQuery = (call: Call): FakeAnswer => {
+  const query = parseJson(call.request.query.get('q') ?? '{}');
+  return isObject(query)
+    ? answerSearch(call, query)
+    : failure(400, 'invalid_request', 'Invalid query, must be dict of conditions');
+};
 
 /** `POST /bundles/`: a flat object of filters. */
 export const searchBundles = (call: Call): FakeAnswer =>

@@ -305,6 +305,21 @@ describe('what can go wrong with a machine', () => {
     expect((await bench.show(id))['actual_status']).toBe(status);
   });
 
+  it.each(['stuck-loading', 'manifest-unknown', 'oci-error', 'exits'])(
+    '%s is not cured by a stop and a start',
+    async (kind) => {
+      await using bench = one([{ kind }]);
+      const id = await bench.create();
+      await bench.advance(100);
+      await put(bench, id, { state: 'stopped' });
+      await bench.advance(10);
+      expect((await bench.show(id))['actual_status']).toBe('stopped');
+      await put(bench, id, { state: 'running' });
+      await bench.advance(600);
+      expect((await bench.show(id))['actual_status']).not.toBe('running');
+    },
+  );
+
   it('a slow boot ends', async () => {
     await using bench = one([{ kind: 'slow-boot', value: 300 }]);
     const id = await bench.create();
