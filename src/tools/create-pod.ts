@@ -155,8 +155,8 @@ function wordsOf(outcome: CreateOutcome): { summary: string; next: Next } {
             : []),
           ...outcome.attempts
             .slice(-1)
-            .flatMap(({ podId }) =>
-              podId === undefined
+            .flatMap(({ podId, foreignText }) =>
+              podId === undefined || foreignText === undefined
                 ? []
                 : [{ tool: 'diagnose', why: 'See why, with its boot log.', arguments: { podId } }],
             ),

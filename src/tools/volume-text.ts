@@ -31,7 +31,10 @@ export function volumeWords(volumes: readonly Volume[]): string {
   const known = volumes.every(({ usdPerMonth }) => usdPerMonth !== undefined);
   const total = volumes.reduce((sum, { usdPerMonth = 0 }) => sum + usdPerMonth, 0);
   const price = known ? ` for ${usd(total)} a month` : '';
-  const unused = idle.length === 0 ? '' : `, ${idle.length} attached to no pod`;
+  const unused =
+    idle.length === 0
+      ? ''
+      : `, ${idle.length} attached to no pod: ask the user whether they are still needed`;
   return `${count(volumes.length, 'volume')}${price}${unused}.`;
 }
 

@@ -227,7 +227,7 @@ describe('volumes', () => {
       {},
     );
     expect(data['volumes']).toEqual([VOLUME, { ...VOLUME, volumeId: OTHER, podIds: [POD] }]);
-    expect(data.summary).toContain('2 volumes for $6.00 a month, 1 attached to no pod.');
+    expect(data.summary).toContain('2 volumes for $6.00 a month, 1 attached to no pod: ask');
     expect(text).toContain('volume vast:V.881 "data": 20 GB, $3.00 a month, attached to no pod');
   });
   it('that outlive a pod are named when it is gone', async () => {
