@@ -14,8 +14,6 @@ export interface MachineSpec {
   readonly authorizedKeys: readonly string[];
   /** What the container starts with: the boot script sees it, SSH sessions do not. */
   readonly env: Readonly<Record<string, string>>;
-  /** What every session sees, too. */
-  readonly sessionEnv?: Readonly<Record<string, string>>;
   /** Boot script; runs at every start, as a container's does. */
   readonly setup?: string;
   readonly gpu: MachineGpu;
@@ -156,7 +154,7 @@ export function createMachines(deps: MachinesDeps): SandboxMachines {
           maxUsdPerHour: 0,
           deadlineAt: deadlineAt(),
           onExpiry: 'destroy',
-          env: { ...spec.sessionEnv, PATH: `${files.bin}:${deps.searchPath}` },
+          env: { PATH: `${files.bin}:${deps.searchPath}` },
           ports: [],
           setup: files.bootScript(spec),
           setupEveryStart: true,
