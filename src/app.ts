@@ -79,6 +79,7 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
     clock,
     home,
     identityKeyPath: identity.keyPath,
+    project: workspace,
     cloudEndpoint: async (podId, options) => cloudPods.endpoint(podId, options),
   });
   const looks = createLooks({ providers, clock });

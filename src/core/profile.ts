@@ -21,6 +21,13 @@ export const profileSchema = z.object({
 });
 export type Profile = Readonly<z.output<typeof profileSchema>>;
 
+/** As it lies in the store, which all projects of the person share. */
+export const savedProfileSchema = profileSchema.extend({
+  /** The projects whose default it is, by their folders. Absent: `isDefault` holds for all. */
+  defaultFor: z.array(z.string()).exactOptional(),
+});
+export type SavedProfile = Readonly<z.output<typeof savedProfileSchema>>;
+
 export interface ProfileFields {
   readonly podId?: string | undefined;
   readonly sshCommand?: string | undefined;

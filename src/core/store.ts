@@ -2,7 +2,7 @@ import type { ArtifactRecord } from './files.ts';
 import type { Host } from './host.ts';
 import type { Job } from './job.ts';
 import type { Lease, Quote, Receipt } from './lease.ts';
-import type { Profile } from './profile.ts';
+import type { SavedProfile } from './profile.ts';
 import type { SessionRecord } from './session.ts';
 
 /** Records of one kind, by id. A reader sees the old record or the new one, never half of it. */
@@ -39,7 +39,7 @@ export interface Collections {
   readonly sessions: Collection<SessionRecord>;
   readonly jobs: Collection<Job>;
   readonly artifacts: Collection<ArtifactRecord>;
-  readonly profiles: Collection<Profile>;
+  readonly profiles: Collection<SavedProfile>;
   readonly hostKeys: Collection<HostKey>;
   readonly hosts: Collection<Host>;
   readonly log: {

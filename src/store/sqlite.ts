@@ -5,7 +5,7 @@ import { artifactRecordSchema } from '../core/files.ts';
 import { hostSchema } from '../core/host.ts';
 import { jobSchema } from '../core/job.ts';
 import { leaseSchema, quoteSchema, receiptSchema } from '../core/lease.ts';
-import { profileSchema } from '../core/profile.ts';
+import { savedProfileSchema } from '../core/profile.ts';
 import { sessionRecordSchema } from '../core/session.ts';
 import type { Collection, Collections, Store } from '../core/store.ts';
 import { type Connection, FileReplacedError, openSqlite, type Queries } from './sqlite-file.ts';
@@ -119,7 +119,7 @@ function collections({ read, write }: Runs, file: string): Collections {
     sessions: of('sessions', sessionRecordSchema),
     jobs: of('jobs', jobSchema),
     artifacts: of('artifacts', artifactRecordSchema),
-    profiles: of('profiles', profileSchema),
+    profiles: of('profiles', savedProfileSchema),
     hostKeys: of('hostKeys', hostKeySchema),
     hosts: of('hosts', hostSchema),
     log: {

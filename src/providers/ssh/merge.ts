@@ -1,23 +1,30 @@
 import { InputError } from '../../core/errors.ts';
 import type { ProfileId } from '../../core/ids.ts';
 import { podIdSchema, providerOf } from '../../core/ids.ts';
-import type { Profile, ProfileFields } from '../../core/profile.ts';
+import type { Profile, ProfileFields, SavedProfile } from '../../core/profile.ts';
 import { parseSshCommand } from './ssh-command.ts';
 
 /** No blank, no quote, no leading dash: these reach command lines and known-host names. */
 const HOST = /^[A-Za-z0-9_[:][A-Za-z0-9._:%[\]-]{0,254}$/;
 const USER = /^[A-Za-z0-9_][A-Za-z0-9._@+-]{0,127}$/;
 
+export interface Merged {
+  readonly profile: SavedProfile;
+  /** The machine behind the profile may be another one now. */
+  readonly movedRoute: boolean;
+  /** What is connected now was connected on other terms. */
+  readonly mustReconnect: boolean;
+}
+
 /**
  * The profile that results from saving `fields` over `known` (PR-01 to PR-06, pure). Explicit fields beat the pasted
  * command. A new destination replaces the whole old route, so no stale host, alias or port survives; a key path does.
- * `movedRoute` says that the machine behind the profile may be another one now.
  */
 export function mergeProfile(
   profileId: ProfileId,
-  known: Profile | undefined,
+  known: SavedProfile | undefined,
   fields: ProfileFields,
-): { readonly profile: Profile; readonly movedRoute: boolean } {
+): Merged {
   const given = { ...fromCommand(fields.sshCommand), ...present(fields) };
   if (fields.host !== undefined) delete given.alias;
   const isNewRoute =
@@ -25,14 +32,17 @@ export function mergeProfile(
   const kept = { ...(isNewRoute ? {} : routeFacts(known)), ...habits(known) };
   const merged = { ...kept, ...given };
   const movedRoute = routeOf(merged) !== routeOf(known ?? {});
-  const profile: Profile = {
+  const { validatedAt, platform, defaultFor, isDefault = false } = known ?? {};
+  const profile: SavedProfile = {
     profileId,
     ...merged,
-    isDefault: fields.setDefault ?? known?.isDefault ?? false,
-    ...(movedRoute || known?.validatedAt === undefined ? {} : { validatedAt: known.validatedAt }),
+    isDefault,
+    ...(defaultFor === undefined ? {} : { defaultFor }),
+    ...(movedRoute || validatedAt === undefined ? {} : { validatedAt }),
+    ...(movedRoute || platform === undefined ? {} : { platform }),
   };
   check(profile);
-  return { profile, movedRoute };
+  return { profile, movedRoute, mustReconnect: termsOf(profile) !== termsOf(known ?? {}) };
 }
 
 interface Given {
@@ -93,6 +103,11 @@ function habits(known: Profile | undefined): Given {
 
 function routeOf({ host, port, alias, podId }: Given): string {
   return JSON.stringify([host, port, alias, podId]);
+}
+
+/** All that a connection depends on. */
+function termsOf(given: Given): string {
+  return JSON.stringify([routeOf(given), given.user, given.keyPath, given.workFolder]);
 }
 
 /** Names exactly what is missing or unusable; nothing is guessed (MO-04). */

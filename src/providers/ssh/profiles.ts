@@ -2,9 +2,10 @@ import type { CallOptions, Clock } from '../../core/call.ts';
 import { InputError, isAppError } from '../../core/errors.ts';
 import { type PodId, type ProfileId, podIdOfProfile } from '../../core/ids.ts';
 import type { EndpointOptions, SshEndpoint } from '../../core/machine.ts';
-import type { Profile, Profiles } from '../../core/profile.ts';
+import type { Profile, Profiles, SavedProfile } from '../../core/profile.ts';
 import type { Remote } from '../../core/remote.ts';
 import type { Collections, Store } from '../../core/store.ts';
+import { dropDefault, makeDefault, shownIn } from './defaults.ts';
 import { checkKeyFile } from './key-file.ts';
 import { mergeProfile } from './merge.ts';
 import { tryProfile } from './profile-test.ts';
@@ -26,13 +27,17 @@ export interface ProfilesDeps {
   readonly identityKeyPath?: string;
   /** GPU_LEASE_HOME. */
   readonly home: string;
+  /** Folder of the project that this server works for; each has a default of its own. */
+  readonly project?: string;
 }
 
 /** Machines the user already has: how they are reached, and nothing more. Nothing of ours stops or destroys them. */
 export function createProfiles(deps: ProfilesDeps): Profiles & {
   endpoint(podId: PodId, options: EndpointOptions): Promise<SshEndpoint>;
 } {
-  const { store, remote, clock, cloudEndpoint } = deps;
+  const { store, remote, clock, cloudEndpoint, project = '' } = deps;
+  const shown = (profile: SavedProfile): Profile => shownIn(project, profile);
+  const list = async (): Promise<readonly Profile[]> => (await store.profiles.list()).map(shown);
   const routes = createRoutes({
     cloudEndpoint,
     sshConfigFile: deps.sshConfigFile,
@@ -42,14 +47,17 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
   async function get(profileId: ProfileId): Promise<Profile> {
     const profile = await store.profiles.get(profileId);
     if (profile === undefined) throw unknownProfile(profileId);
-    return profile;
+    return shown(profile);
   }
 
   async function named(profileId: ProfileId | undefined): Promise<Profile> {
     if (profileId !== undefined) return get(profileId);
-    const fallback = (await store.profiles.list()).find(({ isDefault }) => isDefault);
+    const fallback = (await list()).find(({ isDefault }) => isDefault);
     if (fallback === undefined)
-      throw new InputError('invalid_input', 'No profileId is given and no profile is the default.');
+      throw new InputError(
+        'invalid_input',
+        'No profileId is given, and this project has no default.',
+      );
     return fallback;
   }
 
@@ -87,24 +95,28 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
         const merged = mergeProfile(profileId, await tx.profiles.get(profileId), fields);
         if (merged.movedRoute) await forgetHostKeys(tx, podId);
         await tx.profiles.put(profileId, merged.profile);
-        if (merged.profile.isDefault) await clearOtherDefaults(tx, profileId);
+        if (fields.setDefault === true) await makeDefault(tx, project, profileId);
+        else if (fields.setDefault === false) await dropDefault(tx, project, merged.profile);
         return merged;
       });
-      if (saved.movedRoute) await remote().disconnect(podId);
-      return saved.profile;
+      if (saved.mustReconnect) await remote().disconnect(podId);
+      return get(profileId);
     },
 
     async test(profileId, options) {
       options.signal.throwIfAborted();
       const known = await named(profileId);
       const { profile, refreshed, notes } = await refresh(known, options);
-      if (refreshed) await store.profiles.put(known.profileId, profile);
+      if (refreshed) await keep(profile);
       const tried = await tryProfile({ routes, remote, clock }, profile, notes, options);
-      if (tried.status !== 'failed') await store.profiles.put(known.profileId, tried.profile);
+      if (tried.status !== 'failed') {
+        await keep(tried.profile);
+        await noteWay(podIdOfProfile(known.profileId), tried.details[0] ?? '');
+      }
       return { ...tried, refreshed };
     },
 
-    list: async () => store.profiles.list(),
+    list,
     get,
 
     async remove(profileId) {
@@ -127,14 +139,9 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
     },
 
     async setDefault(profileId) {
-      return store.transaction(async (tx) => {
-        const profile = await tx.profiles.get(profileId);
-        if (profile === undefined) throw unknownProfile(profileId);
-        const chosen = { ...profile, isDefault: true };
-        await tx.profiles.put(profileId, chosen);
-        await clearOtherDefaults(tx, profileId);
-        return chosen;
-      });
+      await get(profileId);
+      await store.transaction(async (tx) => makeDefault(tx, project, profileId));
+      return get(profileId);
     },
 
     async endpoint(podId, options) {
@@ -146,22 +153,39 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
       if (saved.podId === undefined || !(isOld || options.moved === true))
         return routes.endpointOf(saved, options);
       const { profile, refreshed } = await refresh(saved, options);
-      if (refreshed) await keepAddress(profile);
+      if (refreshed) await keep(profile);
       return routes.endpointOf(profile, options);
     },
   };
 
-  /** Written only over a profile that still points at the same pod. */
-  async function keepAddress({ profileId, podId, host, port, user }: Profile): Promise<void> {
-    if (host === undefined || port === undefined) return;
+  /** Another way than the last time is a line in the log (PR-16). */
+  async function noteWay(podId: PodId, text: string): Promise<void> {
+    const last = (await store.log.list(podId)).findLast(({ kind }) => kind === 'endpoint');
+    if (last?.text === text) return;
+    await store.log.append({ at: clock.now().toISOString(), kind: 'endpoint', podId, text });
+  }
+
+  /** What was found out about the way, written only over a profile that still leads to the same machine. */
+  async function keep({
+    profileId,
+    podId,
+    alias,
+    host,
+    port,
+    user,
+    validatedAt,
+  }: Profile): Promise<void> {
     await store.transaction(async (tx) => {
       const now = await tx.profiles.get(profileId);
-      if (now?.podId !== podId || now === undefined) return;
+      const isSame =
+        podId === undefined ? now?.host === host && now?.port === port : now?.podId === podId;
+      if (now === undefined || !isSame || now.alias !== alias) return;
       await tx.profiles.put(profileId, {
         ...now,
-        host,
-        port,
+        ...(host === undefined ? {} : { host }),
+        ...(port === undefined ? {} : { port }),
         ...(user === undefined ? {} : { user }),
+        ...(validatedAt === undefined ? {} : { validatedAt }),
       });
     });
   }
@@ -177,10 +201,4 @@ function unknownProfile(profileId: ProfileId): InputError {
   return new InputError('not_found', `No profile has the id "${profileId}".`, {
     hint: 'Call ssh_profile with action "list" to see what is saved, or "save" to add one.',
   });
-}
-
-async function clearOtherDefaults(tx: Collections, profileId: ProfileId): Promise<void> {
-  for (const other of await tx.profiles.list())
-    if (other.profileId !== profileId && other.isDefault)
-      await tx.profiles.put(other.profileId, { ...other, isDefault: false });
 }

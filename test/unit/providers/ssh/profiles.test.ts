@@ -140,6 +140,81 @@ describe('profiles', () => {
       await expect(call).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  it('each project has a default of its own, and another one is left alone [PR-12]', async () => {
+    const { profiles, store } = open({ project: '/work/a' });
+    const remote = createShellRemote(path.join(folder, 'home'));
+    const deps = { store, remote: () => remote, clock: new ManualClock(), home: folder };
+    const elsewhere = createProfiles({ ...deps, project: '/work/b' });
+    const defaultsOf = async (some: typeof elsewhere) =>
+      (await some.list()).filter(({ isDefault }) => isDefault).map(({ profileId }) => profileId);
+    await profiles.save(id, { host: 'h', port: 1, setDefault: true }, { signal });
+    await elsewhere.save(other, { host: 'h', port: 1, setDefault: true }, { signal });
+    expect([await defaultsOf(profiles), await defaultsOf(elsewhere)]).toEqual([['lab'], ['other']]);
+    await elsewhere.setDefault(id);
+    expect([await defaultsOf(profiles), await defaultsOf(elsewhere)]).toEqual([['lab'], ['lab']]);
+    await profiles.save(id, { setDefault: false }, { signal });
+    expect([await defaultsOf(profiles), await defaultsOf(elsewhere)]).toEqual([[], ['lab']]);
+    expect(await profiles.get(id)).not.toHaveProperty('defaultFor');
+    // One that was saved before projects were told apart is everybody's, until somebody chooses.
+    const old = profileIdSchema.parse('old');
+    await store.profiles.put('old', { profileId: old, host: 'h', port: 1, isDefault: true });
+    expect(await defaultsOf(profiles)).toEqual(['old']);
+    await profiles.setDefault(id);
+    expect(await defaultsOf(profiles)).toEqual(['lab']);
+  });
+
+  it('the way that was proven is a line in the log, once for each way [PR-16, PR-14]', async () => {
+    const { profiles, store } = open();
+    await profiles.save(id, { host: 'h', port: 1, user: 'u', keyPath: key }, { signal });
+    await profiles.test(id, { signal });
+    await profiles.test(id, { signal });
+    await profiles.save(id, { port: 2 }, { signal });
+    await profiles.test(id, { signal });
+    expect((await store.log.list(podId)).map(({ kind, text }) => `${kind}: ${text}`)).toEqual([
+      'endpoint: Logged in as u at h, port 1.',
+      'endpoint: Logged in as u at h, port 2.',
+    ]);
+  });
+
+  it('an old or a failed address is asked for again, one call each; a fresh one is not [PR-10]', async () => {
+    let calls = 0;
+    const cloud = podIdSchema.parse('runpod:abc');
+    const { profiles, store } = open({
+      cloudEndpoint: async () => {
+        calls += 1;
+        const host = '203.0.113.9';
+        return Promise.resolve({ podId: cloud, host, port: calls, user: 'root', route: 'direct' });
+      },
+    });
+    await profiles.save(id, { podId: cloud, host: 'old', port: 9, keyPath: key }, { signal });
+    const portOf = async (moved?: true) =>
+      (await profiles.endpoint(podId, { signal, ...(moved === undefined ? {} : { moved }) })).port;
+    expect([await portOf(), calls]).toEqual([1, 1]);
+    await profiles.test(id, { signal });
+    calls = 10;
+    expect([await portOf(), calls]).toEqual([2, 10]);
+    expect([await portOf(true), calls]).toEqual([11, 11]);
+    expect(await store.profiles.get('lab')).toMatchObject({ host: '203.0.113.9', port: 11 });
+  });
+
+  it('new terms mean a new connection: login, key and work folder; nothing else does', async () => {
+    const { profiles, remote } = open();
+    let dropped = 0;
+    remote.disconnect = async () => {
+      dropped += 1;
+      return Promise.resolve();
+    };
+    await profiles.save(id, { host: 'h', port: 1, keyPath: key }, { signal });
+    dropped = 0;
+    await profiles.save(id, { interactiveAccess: 'enabled', setDefault: true }, { signal });
+    expect(dropped).toBe(0);
+    for (const fields of [{ user: 'u' }, { workFolder: '/w' }, { host: 'h2', port: 2 }]) {
+      dropped = 0;
+      await profiles.save(id, fields, { signal });
+      expect(dropped, JSON.stringify(fields)).toBe(1);
+    }
+  });
+
   it('a test says ready or fails with the reason, an open key among them [PR-08, KE-08]', async () => {
     const { profiles, remote } = open();
     await profiles.save(id, { host: 'h', port: 1, keyPath: key }, { signal });
