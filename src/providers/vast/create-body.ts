@@ -10,9 +10,9 @@ const MAX_IMAGE_CHARS = 1024;
 const MAX_LABEL_CHARS = 256;
 const BID_USD = { least: 0.001, most: 128 };
 
-/** name[:tag][@digest], with an optional registry. */
+/** name[:tag][@digest]; a registry before it has a dot or a port, or is this machine. */
 const IMAGE =
-  /^(?:[a-zA-Z0-9.-]+(?::\d{1,5})?\/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*(?::@?[\w][\w.-]{0,127})?(?:@sha256:[a-f0-9]{64})?$/;
+  /^(?:(?:[a-zA-Z0-9-]+\.[a-zA-Z0-9.-]+|localhost|[a-zA-Z0-9-]+(?=:))(?::\d{1,5})?\/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*(?::@?[\w][\w.-]{0,127})?(?:@sha256:[a-f0-9]{64})?$/;
 
 /** Says whether this can be an image. Long enough names are refused before the pattern sees them. */
 export function isImage(text: string): boolean {

@@ -18,7 +18,7 @@ import { checkRequest, createBodyOf, imageLoginOf } from './create-body.ts';
 import { envelopeOf, isRefusal, refusalOf, vastFailure } from './failure.ts';
 import { numberOf, podIdOf } from './ids.ts';
 import { onstartOf } from './onstart.ts';
-import { removeFailed } from './remove-failed.ts';
+import { checkContract, isDearer, removeFailed } from './remove-failed.ts';
 import { resolveTemplate } from './templates.ts';
 import { planVolume } from './volumes.ts';
 import type { Contract } from './wire.ts';
@@ -28,7 +28,6 @@ const WHAT = 'The creation';
 const LOOKUP_SECONDS = [1.5, 5];
 const MAX_TRIES = 3;
 const MAX_REMEMBERED = 200;
-const PRICE_TOLERANCE = 1.001;
 
 export interface CreationDeps {
   readonly api: VastApi;
@@ -73,7 +72,7 @@ export function createCreation(
       if ('podId' in answer) return answer;
       const contract = envelopeOf(answer.body).new_contract ?? undefined;
       if (answer.status < 300 && !isRefusal(answer.body) && contract !== undefined)
-        return accepted(contract, request.label, offer);
+        return accepted(contract, request, offer, options);
       if (contract !== undefined)
         throw await removeFailed({ api, clock }, { contract, answer, volumeName }, options);
       if (mayHaveDone(answer)) return afterLoss(request.label, undefined, options);
@@ -83,15 +82,25 @@ export function createCreation(
     }
   }
 
-  function accepted(contract: number, label: string, offer: Offer): ProviderPod {
+  async function accepted(
+    contract: number,
+    { label, maxUsdPerHour, volume }: PodRequest,
+    offer: Offer,
+    options: CallOptions,
+  ): Promise<ProviderPod> {
     for (const oldest of [...made.keys()].slice(0, Math.max(0, made.size - MAX_REMEMBERED)))
       made.delete(oldest);
     made.set(label, contract);
+    // A volume may be part of what the contract tells, and was agreed apart.
+    const told =
+      volume === undefined
+        ? await checkContract({ api, clock }, { contract, maxUsdPerHour }, options)
+        : undefined;
     return {
       podId: podIdOf(contract),
       label,
       status: 'provisioning',
-      usdPerHour: offer.usdPerHour,
+      usdPerHour: told ?? offer.usdPerHour,
       createdAt: clock.now().toISOString(),
       machineId: offer.machineId,
     };
@@ -194,7 +203,7 @@ export function createCreation(
 }
 
 function refuseDearer({ maxUsdPerHour, bidUsdPerHour }: PodRequest, offer: Offer): void {
-  if (offer.usdPerHour > maxUsdPerHour * PRICE_TOLERANCE)
+  if (isDearer(offer.usdPerHour, maxUsdPerHour))
     throw new PolicyError(
       'price_changed',
       `The offer now costs $${offer.usdPerHour.toFixed(4)} an hour, more than the $${maxUsdPerHour.toFixed(4)} that were agreed. Nothing was rented.`,

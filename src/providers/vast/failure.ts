@@ -73,12 +73,12 @@ export function refusalOf(answer: Answer): Refusal {
   if (/permission group|lacks the \w+ permission/i.test(words)) return 'scope';
   if (error === 'team_ssh_keys_not_supported') return 'team_keys';
   if (error === 'deprecated_endpoint') return 'withdrawn';
-  if (/no_such_ask/.test(words)) return 'no_such_ask';
+  if (words.includes('no_such_ask')) return 'no_such_ask';
   if (/hosts can only rent their own/i.test(words)) return 'own_machine';
   if (error === 'spend_rate_limit') return 'spend_limit';
   if (/insufficient.?credit|missing_billing/i.test(words) || status === 411) return 'no_credit';
-  if (/no_ssh_key_for_vm/.test(words)) return 'key_needed';
-  if (/resources_unavailable/.test(words)) return 'unavailable';
+  if (words.includes('no_ssh_key_for_vm')) return 'key_needed';
+  if (words.includes('resources_unavailable')) return 'unavailable';
   if (/invalid_price|set a bid price|bid (?:price )?(?:is )?too low/i.test(words)) return 'bad_bid';
   if (/len\(|label_too_long/.test(words)) return 'too_long';
   if (/no ssh keys? found/i.test(words)) return 'no_keys';

@@ -5,12 +5,11 @@ import type { PodBids, PodPower } from '../../core/provider.ts';
 import type { VastApi } from './api.ts';
 import { isRefusal, refusalOf, vastFailure } from './failure.ts';
 import { numberOf } from './ids.ts';
-import type { RecentOrder } from './status.ts';
+import type { RecentOrders } from './recent.ts';
 
 export interface PowerDeps {
   readonly api: VastApi;
-  /** Kept for a while, since Vast.ai goes on telling the state before the order. */
-  readonly remember: (contract: number, order: Exclude<RecentOrder, undefined>) => void;
+  readonly recent: Pick<RecentOrders, 'remember'>;
 }
 
 /** The number behind a pod id. Throws `not_found` for an id that Vast.ai never gives. */
@@ -22,7 +21,7 @@ export function contractOf(podId: PodId): number {
 }
 
 /** Stop frees the GPU and keeps the disk, charged; restart keeps both. */
-export function createPower({ api, remember }: PowerDeps): PodPower {
+export function createPower({ api, recent }: PowerDeps): PodPower {
   /** A refused start stays queued, and would bill when the GPU is free: it is taken back before anybody is told. */
   async function takeBack(contract: number, podId: PodId, cause: unknown): Promise<never> {
     try {
@@ -35,7 +34,7 @@ export function createPower({ api, remember }: PowerDeps): PodPower {
         { cause: failure, hint: `Call update_pod with action "stop" for ${podId}, or destroy it.` },
       );
     }
-    remember(contract, 'stop');
+    recent.remember(contract, 'stop');
     throw new ProviderError(
       'no_capacity',
       'The GPU of this pod is rented by somebody else now. The queued start was taken back; the disk is still charged.',
@@ -48,7 +47,7 @@ export function createPower({ api, remember }: PowerDeps): PodPower {
     const contract = contractOf(podId);
     const answer = await api.start(contract, options);
     if (answer.status < 300 && !isRefusal(answer.body)) {
-      remember(contract, 'start');
+      recent.remember(contract, 'start');
       return;
     }
     const failure = vastFailure(answer, 'The start');
@@ -61,14 +60,14 @@ export function createPower({ api, remember }: PowerDeps): PodPower {
       options.signal.throwIfAborted();
       const contract = contractOf(podId);
       await api.setState(contract, 'stopped', options);
-      remember(contract, 'stop');
+      recent.remember(contract, 'stop');
     },
     startPod,
     async restartPod(podId, options) {
       options.signal.throwIfAborted();
       const contract = contractOf(podId);
       await api.reboot(contract, options);
-      remember(contract, 'start');
+      recent.remember(contract, 'start');
     },
   };
 }

@@ -108,7 +108,7 @@ export function createVastProvider(deps: VastProviderDeps): Provider {
     },
     checkAccount: async (options) =>
       checkAccount({ api, ownPublicKey: deps.ownPublicKey }, options),
-    power: createPower({ api, remember: recent.remember }),
+    power: createPower({ api, recent }),
     keys: createKeys(api),
     logs: createLogs({ api, http, clock }),
     bids: createBids(api),

@@ -1,5 +1,5 @@
 import type { CallOptions, Clock } from '../../core/call.ts';
-import { isAppError, ProviderError } from '../../core/errors.ts';
+import { isAppError, PolicyError, ProviderError } from '../../core/errors.ts';
 import { poll } from '../../core/poll.ts';
 import { quoteForeign } from '../../core/untrusted.ts';
 import type { Answer } from '../http.ts';
@@ -13,6 +13,10 @@ const LOOK_EVERY_SECONDS = 2.5;
 const VOLUME_SECONDS = 60;
 const VOLUME_EVERY_SECONDS = 10;
 
+export interface RemovalDeps {
+  readonly api: VastApi;
+  readonly clock: Clock;
+}
 export interface Failed {
   readonly contract: number;
   readonly answer: Answer;
@@ -25,28 +29,15 @@ export interface Failed {
  * `no_capacity`; `outcome_unknown` names it when that could not be proven.
  */
 export async function removeFailed(
-  { api, clock }: { readonly api: VastApi; readonly clock: Clock },
+  { api, clock }: RemovalDeps,
   { contract, answer, volumeName }: Failed,
   options: CallOptions,
 ): Promise<ProviderError> {
   const podId = podIdOf(contract);
   options.progress?.('The creation failed but left a machine: removing it.');
   const foreignText = quoteForeign(wordsOf(answer), 500);
-  const quietly = async <T>(work: Promise<T>): Promise<T | undefined> =>
-    work.catch((failure: unknown) => {
-      options.signal.throwIfAborted();
-      if (isAppError(failure)) return undefined;
-      throw failure;
-    });
-  const seen = await poll(
-    async () => {
-      await quietly(api.destroy(contract, options));
-      const row = await quietly(api.show(contract, options).then((found) => ({ found })));
-      return row !== undefined && row.found === undefined ? true : undefined;
-    },
-    { ...options, clock, timeoutSeconds: GONE_SECONDS, everySeconds: LOOK_EVERY_SECONDS },
-  );
-  if (seen === undefined)
+  const isGone = await isProvenRemoved({ api, clock }, contract, options);
+  if (!isGone)
     return new ProviderError(
       'outcome_unknown',
       `The creation failed but left ${podId}, which could not be proven removed.`,
@@ -55,7 +46,9 @@ export async function removeFailed(
   if (volumeName !== undefined) {
     const isFree = await poll(
       async () =>
-        (await quietly(removeNewVolume(api, volumeName, options))) === true ? true : undefined,
+        (await quietly(removeNewVolume(api, volumeName, options), options)) === true
+          ? true
+          : undefined,
       { ...options, clock, timeoutSeconds: VOLUME_SECONDS, everySeconds: VOLUME_EVERY_SECONDS },
     );
     if (isFree === undefined)
@@ -81,4 +74,62 @@ export async function removeFailed(
           foreignText,
         },
       );
+}
+
+/**
+ * Orders the destruction again and again until two looks, apart, say that nothing is there, or the time is over: what was made
+ * a moment ago may be missing from one.
+ */
+async function isProvenRemoved(
+  { api, clock }: RemovalDeps,
+  contract: number,
+  options: CallOptions,
+): Promise<boolean> {
+  let absences = 0;
+  const seen = await poll(
+    async () => {
+      await quietly(api.destroy(contract, options), options);
+      const look = api.show(contract, options).then((row) => ({ row }));
+      const told = await quietly(look, options);
+      absences = told !== undefined && told.row === undefined ? absences + 1 : 0;
+      return absences >= 2 ? true : undefined;
+    },
+    { ...options, clock, timeoutSeconds: GONE_SECONDS, everySeconds: LOOK_EVERY_SECONDS },
+  );
+  return seen === true;
+}
+
+/**
+ * The price can rise between the last look and the order. Answers what the contract says, `undefined` while it says nothing;
+ * above the limit the pod is removed again: `price_changed`, or `outcome_unknown` when that could not be proven.
+ */
+export async function checkContract(
+  deps: RemovalDeps,
+  { contract, maxUsdPerHour }: { readonly contract: number; readonly maxUsdPerHour: number },
+  options: CallOptions,
+): Promise<number | undefined> {
+  const row = await quietly(deps.api.show(contract, options), options);
+  const usdPerHour = row?.dph_total ?? undefined;
+  if (usdPerHour === undefined || !isDearer(usdPerHour, maxUsdPerHour)) return usdPerHour;
+  options.progress?.('The price rose while it was ordered: removing the pod.');
+  const told = `The pod would have cost $${usdPerHour.toFixed(4)} an hour, more than the $${maxUsdPerHour.toFixed(4)} that were agreed.`;
+  if (await isProvenRemoved(deps, contract, options))
+    throw new PolicyError('price_changed', `${told} It was removed at once.`);
+  const podId = podIdOf(contract);
+  throw new ProviderError('outcome_unknown', `${told} ${podId} could not be proven removed.`, {
+    hint: `Call destroy for ${podId}: it may be charged.`,
+  });
+}
+
+/** Prices are rounded here and there. */
+export function isDearer(usdPerHour: number, maxUsdPerHour: number): boolean {
+  return usdPerHour > maxUsdPerHour * 1.001 + 0.000_01;
+}
+
+async function quietly<T>(work: Promise<T>, { signal }: CallOptions): Promise<T | undefined> {
+  return work.catch((failure: unknown) => {
+    signal.throwIfAborted();
+    if (isAppError(failure)) return undefined;
+    throw failure;
+  });
 }

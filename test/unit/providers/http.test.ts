@@ -20,7 +20,11 @@ const GET: HttpRequest<{ value: number }> = {
   schema,
 };
 
-function httpTo({ url }: Pick<StubCloud, 'url'>, clock = new ManualClock(), backoffSeconds = 5): Http {
+function httpTo(
+  { url }: Pick<StubCloud, 'url'>,
+  clock = new ManualClock(),
+  backoffSeconds = 5,
+): Http {
   return createHttp({
     cloud: 'Vast.ai',
     baseUrl: url,
@@ -98,12 +102,15 @@ describe('what is repeated', () => {
     expect(await httpTo(cloud).call(GET, { signal })).toEqual({ value: 3 });
   });
 
-  it.each(['GET', 'DELETE', 'PUT'] as const)('%s when it is safe, three times in all', async (method) => {
-    await using cloud = await startStubCloud(() => ({ status: 502, text: 'bad gateway' }));
-    const failure = await failureOf(httpTo(cloud).call({ ...GET, method }, { signal }));
-    expect(failure).toMatchObject({ code: 'provider_unavailable', retryable: true });
-    expect(cloud.seen).toHaveLength(3);
-  });
+  it.each(['GET', 'DELETE', 'PUT'] as const)(
+    '%s when it is safe, three times in all',
+    async (method) => {
+      await using cloud = await startStubCloud(() => ({ status: 502, text: 'bad gateway' }));
+      const failure = await failureOf(httpTo(cloud).call({ ...GET, method }, { signal }));
+      expect(failure).toMatchObject({ code: 'provider_unavailable', retryable: true });
+      expect(cloud.seen).toHaveLength(3);
+    },
+  );
 
   it.each([
     ['a 503', { status: 503 }],
@@ -173,7 +180,8 @@ describe('what comes back', () => {
   });
 
   it('an HTML error page is quoted as the words a person would read', async () => {
-    const page = '<!DOCTYPE html><html><style>p{}</style><h1>502 Bad Gateway</h1><p>nginx</p></html>';
+    const page =
+      '<!DOCTYPE html><html><style>p{}</style><h1>502 Bad Gateway</h1><p>nginx</p></html>';
     await using cloud = await startStubCloud(() => ({ status: 502, text: page }));
     const failure = await failureOf(httpTo(cloud).call(GET, { signal }));
     expect(failure.foreignText).toBe('502 Bad Gateway nginx');

@@ -234,12 +234,13 @@ describe('bids', () => {
     return {
       bench,
       work: bench.provider.bids?.changeBid(POD, usd, OPTIONS) ?? Promise.reject(new Error()),
+      [Symbol.asyncDispose]: async () => bench[Symbol.asyncDispose](),
     };
   };
 
   it('a bid is sent as it is given', async () => {
-    const { bench, work } = await change({ is_bid: true, min_bid: 0.2 }, 0.25);
-    await using _ = bench;
+    await using changed = await change({ is_bid: true, min_bid: 0.2 }, 0.25);
+    const { bench, work } = changed;
     await work;
     expect(bench.bodies(BID)).toEqual([{ client_id: 'me', price: 0.25 }]);
   });
@@ -250,20 +251,19 @@ describe('bids', () => {
     [{ is_bid: true, min_bid: null }, 0, 'invalid_input'],
     [{ is_bid: false }, 0.3, 'unsupported'],
   ])('%j with %d is %s', async (row, usd, code) => {
-    const { bench, work } = await change(row, usd);
-    await using _ = bench;
+    await using changed = await change(row, usd);
+    const { bench, work } = changed;
     expect((await failureOf(work)).code).toBe(code);
     expect(bench.count(BID)).toBe(0);
   });
 
   it('read as a price per GPU, it is corrected at once', async () => {
     const row = { is_bid: true, min_bid: 0.2, num_gpus: 4, dph_base: 1 };
-    const { bench, work } = await change(row, 2, { ...row, dph_base: 8 });
-    await using _ = bench;
+    await using changed = await change(row, 2, { ...row, dph_base: 8 });
+    const { bench, work } = changed;
     await work;
     expect(bench.bodies(BID).map((body) => body['price'])).toEqual([2, 0.5]);
-    const right = await change(row, 2, { ...row, dph_base: 2 });
-    await using __ = right.bench;
+    await using right = await change(row, 2, { ...row, dph_base: 2 });
     await right.work;
     expect(right.bench.bodies(BID)).toHaveLength(1);
   });
@@ -329,7 +329,7 @@ describe('SSH keys', () => {
 
   it.each<[string, StubAnswer, number]>([
     ['with another comment (vast.md 16.15)', { json: [{ id: 1, key: `${blob} laptop` }] }, 0],
-    ['under the other name', { json: [{ id: 1, public_key: `${blob}` }] }, 0],
+    ['under the other name', { json: [{ id: 1, public_key: blob }] }, 0],
     ['not, among others', { json: [{ id: 1, key: 'ssh-ed25519 BBBB x' }] }, 1],
     ['deleted', { json: [{ id: 1, key: PUBLIC_KEY, deleted_at: '2026-01-01T00:00:00Z' }] }, 1],
     ['not, with no keys at all', { json: [] }, 1],
@@ -466,11 +466,11 @@ it('whatever comes back is a typed error or a right answer, and never the key', 
           const told = await call().catch(async (thrown: unknown) =>
             failureOf(Promise.reject(thrown as Error)),
           );
-          expect(JSON.stringify(told) ?? '').not.toContain(KEY);
+          expect(JSON.stringify({ told })).not.toContain(KEY);
         }
         const isNull = status === 200 && JSON.stringify(json) === '{"instances":null}';
         const gone = await bench.provider.getPod(POD, OPTIONS).catch(() => 'thrown');
-        const isTold = JSON.stringify(json).match(/no_such_instance|not_found/) !== null;
+        const isTold = /no_such_instance|not_found/.test(JSON.stringify(json));
         if (!isNull && !isTold) expect(gone).not.toBeUndefined();
       },
     ),

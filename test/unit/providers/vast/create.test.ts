@@ -51,6 +51,7 @@ describe('what is ordered', () => {
       'GET /api/v1/instances/',
       'POST /api/v0/bundles/',
       'PUT /api/v0/asks/26913465/',
+      'GET /api/v0/instances/7835610/',
     ]);
   });
 
@@ -122,6 +123,32 @@ describe('before it is ordered', () => {
     expect(failure).toMatchObject({ code: 'price_changed' });
     expect(failure.message).toContain('$0.5133');
     expect(bench.count(CREATE)).toBe(0);
+  });
+
+  it('a price that rises while it is ordered is seen in the contract: removed, price_changed', async () => {
+    await using bench = await openBench({
+      [SHOW]: (_, nth) =>
+        nth === 1 ? shown({ actual_status: null, dph_total: 0.55 }) : { json: { instances: null } },
+    });
+    const failure = await failureOf(bench.provider.createPod(request(), OPTIONS));
+    expect(failure).toMatchObject({ code: 'price_changed' });
+    expect(failure.message).toContain('$0.5500');
+    expect([bench.count(DESTROY) > 0, bench.count(SHOW)]).toEqual([true, 3]);
+  });
+
+  it('and when that pod stays, it is named', async () => {
+    await using bench = await openBench({ [SHOW]: shown({ dph_total: 0.55 }) });
+    const failure = await failureOf(bench.provider.createPod(request(), OPTIONS));
+    expect(failure).toMatchObject({ code: 'outcome_unknown' });
+    expect(failure.message).toContain('vast:7835610');
+  });
+
+  it('the price of the contract is the one that is told; a contract that cannot be read ends nothing', async () => {
+    await using told = await openBench({ [SHOW]: shown({ dph_total: 0.3634 }) });
+    expect((await told.provider.createPod(request(), OPTIONS)).usdPerHour).toBe(0.3634);
+    await using silent = await openBench({ [SHOW]: { status: 500 } });
+    expect((await silent.provider.createPod(request(), OPTIONS)).status).toBe('provisioning');
+    expect(silent.count(DESTROY)).toBe(0);
   });
 
   it('a bid below what is now the lowest is refused', async () => {
@@ -361,7 +388,7 @@ describe('a failed creation that made a machine (vast.md 16.10)', () => {
     const failure = await failureOf(bench.provider.createPod(request(), OPTIONS));
     expect(failure.code).toBe('no_capacity');
     expect(bench.cloud.lines()).toContain('DELETE /api/v0/instances/42/');
-    expect(bench.count(SHOW)).toBe(3);
+    expect(bench.count(SHOW)).toBe(4);
   });
 
   it('a machine that stays is named in outcome_unknown', async () => {

@@ -150,7 +150,7 @@ describe('stopped', () => {
 
 it('any row has a situation, in our own words', () => {
   const state = fc.option(
-    fc.constantFrom('running', 'stopped', 'exited', 'loading', 'created', 'offline', 'x', ''),
+    fc.constantFrom('running', 'stopped', 'exited', 'loading', 'offline', 'unloaded', 'x', ''),
   );
   fc.assert(
     fc.property(
