@@ -1,11 +1,20 @@
-// Writes the generated parts of the docs: the two tables in README.md and docs/tools.md. --check only compares. Either way
+// Writes the generated parts of the docs: the two tables in README.md, docs/tools.md and the faults in docs/sandbox.md. --check only compares. Either way
 // it says which skills have facts that were not checked for long.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SETTINGS } from '../src/config.ts';
+import { PLATFORMS } from '../src/providers/ssh/platforms/recognise.ts';
+import { VAST_FAULTS } from '../src/sandbox/vast/fault-kinds.ts';
 import { TOOLS } from '../src/tools/index.ts';
 import { freshnessOf } from './docs/freshness.ts';
-import { replaceBetween, settingsTable, toolsPage, toolsTable } from './docs/markdown.ts';
+import {
+  faultsTable,
+  replaceBetween,
+  settingsTable,
+  toolsPage,
+  toolsTable,
+} from './docs/markdown.ts';
+import { platformsPage } from './docs/platforms.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const read = (name: string): string => {
@@ -22,6 +31,8 @@ const wanted = new Map([
     ),
   ],
   ['docs/tools.md', toolsPage(TOOLS)],
+  ['docs/providers/platforms.md', platformsPage(PLATFORMS)],
+  ['docs/sandbox.md', replaceBetween(read('docs/sandbox.md'), 'faults', faultsTable(VAST_FAULTS))],
 ]);
 
 const stale = [...wanted].filter(([name, text]) => read(name) !== text);

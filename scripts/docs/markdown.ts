@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Setting } from '../../src/config.ts';
+import type { FaultKind } from '../../src/core/sandbox.ts';
 import type { Effect, Tool } from '../../src/tools/tool.ts';
 
 const EFFECTS: Readonly<Record<Effect, string>> = {
@@ -84,6 +85,14 @@ export function settingsTable(settings: readonly Setting[]): string {
       value ?? '',
       description,
     ]),
+  );
+}
+
+/** What the sandbox can be told to do wrong. */
+export function faultsTable(faults: readonly FaultKind[]): string {
+  return table(
+    ['fault', 'what happens'],
+    faults.map(({ kind, summary }) => [`\`${kind}\``, summary]),
   );
 }
 

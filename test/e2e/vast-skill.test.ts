@@ -32,7 +32,7 @@ async function open(box: Box, cloud: VastSandbox): Promise<Caller & AsyncDisposa
     async call(name, args) {
       const answer = await peer.call(name, args);
       if (answer.isError) throw new Error(`${name}: ${answer.text}`);
-      return answer.data as unknown as Record<string, unknown>;
+      return answer.data;
     },
     [Symbol.asyncDispose]: async () => peer[Symbol.asyncDispose](),
   };

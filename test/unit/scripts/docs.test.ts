@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import {
+  faultsTable,
   replaceBetween,
   settingsTable,
   toolsPage,
@@ -63,6 +64,12 @@ it('the settings table leaves empty what is not set', () => {
     ]),
   ).toBe(
     '| variable | flag | default | meaning |\n| --- | --- | --- | --- |\n| `A` | `--a` | 1 | One. |\n| `B` |  |  | Two. |',
+  );
+});
+
+it('the table of faults has a row each', () => {
+  expect(faultsTable([{ kind: 'exits', summary: 'It | ends.' }])).toBe(
+    '| fault | what happens |\n| --- | --- |\n| `exits` | It \\| ends. |',
   );
 });
 
