@@ -32,10 +32,11 @@ async function call(sandbox: VastSandbox, line: string, body?: unknown): Promise
   });
   return (await answer.json()) as Loose;
 }
-async function rent(sandbox: VastSandbox, body: Loose = {}): Promise<number> {
+async function rent(sandbox: VastSandbox, body: Loose = {}, filters: Loose = {}): Promise<number> {
   const { offers } = await call(sandbox, 'POST /api/v0/bundles/', {
     direct_port_count: { gte: 2 },
     disk_space: { gte: 200 },
+    ...filters,
     order: [['dph_total', 'asc']],
   });
   const [offer] = offers as Loose[];
@@ -55,12 +56,16 @@ const directPort = (row: Loose): number =>
   Number((row['ports'] as Record<string, { HostPort: string }[]>)['22/tcp']?.[0]?.HostPort);
 
 async function ssh(port: number, command: string): Promise<string> {
-  const { stdout } = await run('ssh', [
-    ...['-F', '/dev/null', '-i', keyPath, '-p', String(port)],
-    ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
-    ...['-o', 'BatchMode=yes', '-o', 'ConnectTimeout=3', '-o', 'LogLevel=ERROR'],
-    ...['root@127.0.0.1', command],
-  ]);
+  const { stdout } = await run(
+    'ssh',
+    [
+      ...['-F', '/dev/null', '-i', keyPath, '-p', String(port)],
+      ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+      ...['-o', 'BatchMode=yes', '-o', 'ConnectTimeout=3', '-o', 'LogLevel=ERROR'],
+      ...['root@127.0.0.1', command],
+    ],
+    { maxBuffer: 1 << 24 },
+  );
   return stdout;
 }
 async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
@@ -125,6 +130,37 @@ describe('an instance of the fake Vast.ai', () => {
     await expect(ssh(port, 'true')).rejects.toThrow(/Permission denied/);
     await sandbox.clock.advance(3);
     expect(await until(async () => ssh(port, 'echo in'))).toBe('in\n');
+  });
+
+  it('charges what goes in and out at the prices of its host (vast.md 15)', async () => {
+    await using sandbox = await startVastSandbox({ speed: 0, vast: { bootSeconds: 10 } });
+    await call(sandbox, 'POST /api/v0/ssh/', { ssh_key: publicKey });
+    const id = await rent(sandbox, {}, { inet_up_cost: { gt: 0.001 }, inet_down_cost: { gt: 0 } });
+    await sandbox.clock.advance(20);
+    const row = await show(sandbox, id);
+    const before = sandbox.books().spentUsd;
+    const bytes = 3_000_000;
+    const out = await until(async () => ssh(directPort(row), `head -c ${bytes} /dev/zero`));
+    expect(out).toHaveLength(bytes);
+    const spent = await until(async () => {
+      const now = sandbox.books().spentUsd - before;
+      return Promise.resolve(now > 0 ? now : undefined);
+    });
+    const atLeast = (bytes / 1e9) * Number(row['inet_up_cost']);
+    expect(spent).toBeGreaterThan(atLeast * 0.99);
+    expect(spent).toBeLessThan(atLeast * 1.5);
+    const day = { day: { gte: 0, lte: 4_000_000_000 } };
+    const charges = await call(
+      sandbox,
+      `GET /api/v0/charges/?select_filters=${encodeURIComponent(JSON.stringify(day))}`,
+    );
+    const [charge] = charges['results'] as Loose[];
+    expect((charge?.['items'] as Loose[]).map(({ type }) => type)).toEqual([
+      'gpu',
+      'disk',
+      'bwu',
+      'bwd',
+    ]);
   });
 
   it('keeps its files over a reboot and a stop, and loses them when it is recycled (vast.md 7)', async () => {

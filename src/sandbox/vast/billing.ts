@@ -34,6 +34,22 @@ export function bill(world: World, instance: Instance): void {
   else world.meter.set(meterId, rates);
 }
 
+const GB = 1e9;
+/** Charges what a connection moved. */
+export function billTraffic(
+  world: World,
+  instance: Instance,
+  outBytes: number,
+  inBytes: number,
+): void {
+  if (!world.options.billTraffic) return;
+  const { upUsdPerGb, downUsdPerGb } = instance.ask.machine;
+  const [out, incoming] = [(outBytes / GB) * upUsdPerGb, (inBytes / GB) * downUsdPerGb];
+  const { outUsd, inUsd } = instance.traffic;
+  instance.traffic = { outUsd: outUsd + out, inUsd: inUsd + incoming };
+  world.meter.transfer(instance.meterId, out, incoming);
+}
+
 export function billVolume(world: World, volume: Volume): void {
   const id = volumeMeterId(volume.id);
   if (volume.deletedAt !== undefined) world.meter.end(id);

@@ -14,15 +14,26 @@ interface Entry {
   readonly kind: 'instance' | 'volume';
   readonly meterId: string;
   readonly metadata: Json;
+  readonly traffic: { readonly outUsd: number; readonly inUsd: number };
 }
 
 /** What one contract cost between two moments, by kind of charge. */
 function chargesOf(
-  { id, kind, meterId, metadata }: Entry,
+  { id, kind, meterId, metadata, traffic }: Entry,
   spans: readonly MeterSpan[],
   [from, to]: readonly [number, number],
 ): Json | undefined {
   const own = spans.filter((span) => span.id === meterId);
+  const line = (type: string, amount: number, description: string): Json => ({
+    start: Math.floor(from),
+    end: Math.floor(to),
+    type,
+    source: null,
+    description,
+    amount: rounded(amount, 6),
+    metadata: {},
+    items: [],
+  });
   const item = (type: 'gpu' | 'disk', rateOf: (span: MeterSpan) => number): Json[] => {
     let [amount, hours] = [0, 0];
     for (const span of own) {
@@ -33,23 +44,17 @@ function chargesOf(
     }
     if (hours === 0) return [];
     return [
-      {
-        start: Math.floor(from),
-        end: Math.floor(to),
-        type,
-        source: null,
-        description: `${hours.toFixed(3)} hours at $${(amount / hours).toFixed(3)}/hour`,
-        amount: rounded(amount, 6),
-        metadata: {},
-        items: [],
-      },
+      line(type, amount, `${hours.toFixed(3)} hours at $${(amount / hours).toFixed(3)}/hour`),
     ];
   };
-  const items = [
+  const bytes = (type: 'bwu' | 'bwd', amount: number): Json[] =>
+    amount > 0 ? [line(type, amount, 'bandwidth')] : [];
+  const timed = [
     ...item('gpu', ({ gpuUsdPerHour }) => gpuUsdPerHour),
     ...item('disk', ({ diskUsdPerHour }) => diskUsdPerHour),
   ];
-  if (items.length === 0) return undefined;
+  if (timed.length === 0) return undefined;
+  const items = [...timed, ...bytes('bwu', traffic.outUsd), ...bytes('bwd', traffic.inUsd)];
   const start = Math.max(from, Math.min(...own.map(({ fromSeconds }) => fromSeconds)));
   const end = Math.min(to, Math.max(...own.map(({ toSeconds }) => toSeconds ?? to)));
   return {
@@ -69,15 +74,22 @@ function chargesOf(
 
 function entriesOf(world: World): readonly Entry[] {
   const instances = [...world.instances.values()].map(
-    ({ id, meterId, label }): Entry => ({
+    ({ id, meterId, label, traffic }): Entry => ({
       id,
       kind: 'instance',
       meterId,
       metadata: label === null ? {} : { label },
+      traffic,
     }),
   );
   const volumes = [...world.volumes.keys()].map(
-    (id): Entry => ({ id, kind: 'volume', meterId: volumeMeterId(id), metadata: {} }),
+    (id): Entry => ({
+      id,
+      kind: 'volume',
+      meterId: volumeMeterId(id),
+      metadata: {},
+      traffic: { outUsd: 0, inUsd: 0 },
+    }),
   );
   return [...instances, ...volumes].sort((left, right) => left.id - right.id);
 }

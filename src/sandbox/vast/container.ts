@@ -1,5 +1,6 @@
 import type { MachineSpec } from '../machines.ts';
-import { type Aim, type Door, openDoor } from './door.ts';
+import { billTraffic } from './billing.ts';
+import { type Aim, type Count, type Door, openDoor } from './door.ts';
 import type { Instance } from './instance.ts';
 import { portsOf } from './runtype.ts';
 import { sizeOf, type World } from './world.ts';
@@ -129,15 +130,18 @@ export async function openDoors(world: World, instance: Instance): Promise<void>
   const { runtype } = order;
   const ssh = async (): Promise<Aim> => aim(world, instance);
   const nobody = async (): Promise<Aim> => Promise.resolve('shut');
+  const count: Count = (outBytes, inBytes) => {
+    billTraffic(world, instance, outBytes, inBytes);
+  };
   const nowhere = faults.has('ssh-nowhere');
   if (runtype.ssh) {
-    instance.proxy = await openDoor(ssh);
+    instance.proxy = await openDoor(ssh, count);
     if (nowhere || faults.has('proxy-dead')) instance.proxy.wallUp();
   }
   if (ask.machine.directPorts < 1) return;
   for (const port of portsOf(runtype, order.env).slice(0, ask.machine.directPorts)) {
     const isSsh = port === '22/tcp';
-    const door = await openDoor(isSsh ? ssh : nobody);
+    const door = await openDoor(isSsh ? ssh : nobody, count);
     if (isSsh && (nowhere || faults.has('direct-dead') || faults.has('mapping-private')))
       door.wallUp();
     mapped.set(identityPort(port, door), door);

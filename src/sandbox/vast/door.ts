@@ -10,8 +10,14 @@ export interface Door {
   wallUp(): void;
 }
 
+/** Told when a connection has ended: bytes that came out of the container, and bytes that went in. */
+export type Count = (outBytes: number, inBytes: number) => void;
+
 /** Opens a port on loopback; `aim` is asked for each connection. */
-export async function openDoor(aim: () => Promise<Aim>): Promise<Door> {
+export async function openDoor(
+  aim: () => Promise<Aim>,
+  count: Count = () => undefined,
+): Promise<Door> {
   const sockets = new Set<Socket>();
   const keep = (socket: Socket): void => {
     sockets.add(socket);
@@ -31,7 +37,10 @@ export async function openDoor(aim: () => Promise<Aim>): Promise<Door> {
     visitor.setNoDelay(true);
     visitor.pipe(inner).pipe(visitor);
     inner.once('close', () => visitor.destroy());
-    visitor.once('close', () => inner.destroy());
+    visitor.once('close', () => {
+      inner.destroy();
+      count(visitor.bytesWritten, visitor.bytesRead);
+    });
   };
   const server = createServer((visitor) => {
     keep(visitor);

@@ -73,6 +73,8 @@ export interface Instance {
   visibleAt: number;
   keys: InstanceKey[];
   prepaidUsd: number;
+  /** Dollars for bytes that left and came, at the prices of its host. */
+  traffic: { readonly outUsd: number; readonly inUsd: number };
   /** Lines of the host's daemon: what happened to the container. */
   daemonLog: string[];
   timers: Set<() => void>;

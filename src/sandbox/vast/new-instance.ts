@@ -53,6 +53,7 @@ export function newInstance(world: World, ask: Ask, order: Order, runs: boolean)
       publicKey: key.publicKey,
     })),
     prepaidUsd: 0,
+    traffic: { outUsd: 0, inUsd: 0 },
     daemonLog: [],
     timers: new Set(),
     machineRun: 0,

@@ -36,6 +36,8 @@ export interface VastOptions {
   readonly keySeconds: number;
   /** Seconds until a volume is free after its instance is gone. */
   readonly volumeFreeSeconds: number;
+  /** Whether bytes over SSH are charged at the host's prices, when their connection ends. */
+  readonly billTraffic: boolean;
   /** Machines are told apart from those of other sandboxes by it. */
   readonly machinePrefix: string;
 }
@@ -58,5 +60,6 @@ export const DEFAULT_OPTIONS: VastOptions = {
   sshSeconds: 4,
   keySeconds: 2,
   volumeFreeSeconds: 30,
+  billTraffic: true,
   machinePrefix: 'vast-',
 };
