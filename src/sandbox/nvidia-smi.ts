@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { shellQuote } from '../core/shell-quote.ts';
+import { driverName } from './driver-name.ts';
 import type { MachineGpu } from './machines.ts';
 
 /**
@@ -7,13 +8,11 @@ import type { MachineGpu } from './machines.ts';
  * every csv form, `--query-compute-apps`, `-i`, `--version` and the table. Idle, cool and without errors.
  */
 export function nvidiaSmiScript(gpu: MachineGpu): string {
-  const name = /^(?:NVIDIA|Tesla|Quadro)\b/.test(gpu.name)
-    ? gpu.name
-    : `NVIDIA ${/^(?:RTX \d|GTX)/.test(gpu.name) ? 'GeForce ' : ''}${gpu.name}`;
+  const name = driverName(gpu.name, gpu.vramMib);
   const ecc = /\b(?:[AHLBV]\d{2,3}\w?|GH200|T4|RTX A\d+|Q RTX)\b/.test(name) ? '0' : '[N/A]';
   return `#!/bin/sh
 # A made-up GPU: this machine belongs to a rehearsal.
-name=${shellQuote(name.replace(/[^\x20-\x7e]/g, '').slice(0, 80))}
+name=${shellQuote(name)}
 count=${Math.max(0, Math.trunc(gpu.count))}
 total=${Math.max(1, Math.trunc(gpu.vramMib))}
 driver=${shellQuote(gpu.driver)}
@@ -138,8 +137,8 @@ echo '|=========================================+========================+======
 n=0
 while [ "$n" -lt "$count" ]; do
   if wanted "$n"; then
-    printf '| %3s  %-28.28s Off  |   %s Off |                  N/A |\n' "$n" "$name" "$(bus "$n")"
-    printf '| 30%%   34C    P8              21W / 350W | %8sMiB / %7sMiB |      0%%      Default |\n' 3 "$total"
+    printf '| %3s  %-29.29s Off  |   %s Off |                  N/A |\n' "$n" "$name" "$(bus "$n")"
+    printf '| 30%%   34C    P8              21W / 350W | %7sMiB / %6sMiB |      0%%      Default |\n' 3 "$total"
     echo '+-----------------------------------------+------------------------+----------------------+'
   fi
   n=$((n + 1))

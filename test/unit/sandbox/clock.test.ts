@@ -22,7 +22,7 @@ describe('a clock that stands still', () => {
     expect(clock.nowSeconds()).toBe(START + 90);
   });
 
-  it('does what falls due in order, each at its own moment, also what is set on the way', async () => {
+  it('does what falls due in order, each at its own moment, also what is set on the way (vast.md 17.9)', async () => {
     const clock = still();
     const seen: string[] = [];
     const note = (word: string): void => {

@@ -99,7 +99,7 @@ describe('an origin of the sandbox', () => {
     expect(() => served?.urlOf('c')).toThrow('There is no cloud c.');
   });
 
-  it('drops a connection after the work was done, and stalls without an answer', async () => {
+  it('drops a connection after the work was done, and stalls without an answer (vast.md 17.20)', async () => {
     let done = 0;
     const url = await serve(({ path }) => {
       done += 1;

@@ -15,7 +15,7 @@ const bench = () => {
 const rate = (gpu: number, disk = 0) => ({ gpuUsdPerHour: gpu, diskUsdPerHour: disk });
 
 describe('the books', () => {
-  it('bill by the second, each state at its own price, until the end', () => {
+  it('bill by the second, each state at its own price, until the end (vast.md 17.17)', () => {
     const { meter, pass } = bench();
     meter.set('1', rate(0, 0.036));
     pass(100);
