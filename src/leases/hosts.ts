@@ -26,7 +26,7 @@ export function createHosts({ store, clock }: HostsDeps): Hosts {
     next: (host: Host, now: string) => Host,
   ): Promise<void> => {
     const { provider, offer } = lease;
-    const machine = machineId ?? offer.machineId;
+    const machine = offer.machineId ?? machineId;
     const hostId = hostIdOf({ provider, machineId: machine });
     if (hostId === undefined || machine === undefined) return;
     const now = clock.now().toISOString();

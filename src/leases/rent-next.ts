@@ -1,4 +1,5 @@
 import { isAppError } from '../core/errors.ts';
+import { hostIdOf } from '../core/host.ts';
 import type { Attempt, Lease, Quote } from '../core/lease.ts';
 import type { Secrets, SshIdentity } from '../core/machine.ts';
 import type { Offer } from '../core/offer.ts';
@@ -59,6 +60,10 @@ export async function rentNext(start: Start, deps: RentNextDeps): Promise<Rented
   for (const candidate of quote.offers) {
     if (attempts.some(({ offerId }) => offerId === candidate.offerId)) continue;
     if (ordersIn(attempts) >= quote.terms.maxAttempts) return over('maxAttempts is reached.');
+    if (isOnFailedMachine(candidate, attempts, quote)) {
+      skip(candidate, 'Another candidate on the same machine failed a moment ago.');
+      continue;
+    }
     const offer = await soldNow(candidate, start, deps);
     if (offer === undefined) {
       if (start.fresh === undefined) skip(candidate, 'offer_gone: it is not sold any more.');
@@ -97,6 +102,23 @@ export async function rentNext(start: Start, deps: RentNextDeps): Promise<Rented
     });
   }
   return over('No other candidate was agreed to.');
+}
+
+/** A machine whose pod came to be and failed is not tried again under another offer (OF-15). */
+function isOnFailedMachine(
+  candidate: Offer,
+  attempts: readonly Attempt[],
+  { offers }: Quote,
+): boolean {
+  const hostId = hostIdOf(candidate);
+  return (
+    hostId !== undefined &&
+    attempts.some(
+      ({ offerId, cleanup }) =>
+        cleanup !== 'nothing_created' &&
+        offers.some((offer) => offer.offerId === offerId && hostIdOf(offer) === hostId),
+    )
+  );
 }
 
 async function soldNow(

@@ -298,4 +298,33 @@ describe('from call to order', () => {
     await expect(bench.create(changes)).rejects.toMatchObject({ code });
     expect([bench.asked, bench.cloud.machines]).toEqual([[], []]);
   });
+
+  it('a machine that failed is not tried again under another offer, and both machines are remembered [OF-15] [CR-05]', async () => {
+    const offers = [
+      anOffer({ id: 'a', machineId: '7' }),
+      anOffer({ id: 'b', machineId: '7' }),
+      anOffer({ id: 'c', machineId: '8' }),
+    ];
+    const bench = createLeaseBench({ cloud: { offers } });
+    bench.cloud.faults.bootFails = 1;
+    const outcome = await bench.create({ offerIds: offers.map(({ offerId }) => offerId) });
+    expect(outcome).toMatchObject({
+      status: 'ready',
+      attempts: [
+        { offerId: 'vast:a', cleanup: 'gone' },
+        { offerId: 'vast:b', cleanup: 'nothing_created' },
+      ],
+    });
+    expect(bench.cloud.machines.map(({ request }) => request.offerId)).toEqual([
+      'vast:a',
+      'vast:c',
+    ]);
+    const hosts = await bench.store.hosts.list();
+    expect(
+      hosts.map(({ hostId, bootCount, failureCount }) => [hostId, bootCount, failureCount]),
+    ).toEqual([
+      ['vast:7', 0, 1],
+      ['vast:8', 1, 0],
+    ]);
+  });
 });
