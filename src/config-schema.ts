@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isLoopback } from './core/loopback.ts';
 
 /** A key goes into a header, so it is one printable word. */
 const apiKey = z.string().regex(/^[\x21-\x7e]+$/, 'must be one word, without blanks or line ends');
@@ -34,11 +35,5 @@ export const configSchema = z.object({
 function isCloudUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol } = new URL(text);
-  return protocol === 'https:' || (protocol === 'http:' && isHere(text));
-}
-
-/** Whether a cloud answers on this machine: then it is a made-up one. */
-export function isHere(url: string): boolean {
-  const { hostname } = new URL(url);
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(text));
 }

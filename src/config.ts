@@ -1,7 +1,8 @@
 import { homedir, platform } from 'node:os';
 import path from 'node:path';
-import { configSchema, isHere } from './config-schema.ts';
+import { configSchema } from './config-schema.ts';
 import { ConfigError } from './core/errors.ts';
+import { isLoopback } from './core/loopback.ts';
 
 /** One row of the README's configuration table. Every flag has a variable. */
 export interface Setting {
@@ -173,7 +174,7 @@ export function readConfig(
     home: absolute(
       'GPU_LEASE_HOME',
       values.GPU_LEASE_HOME ??
-        path.join(dataFolder(environment), isHere(values.VAST_URL) ? REHEARSAL : 'gpu-lease'),
+        path.join(dataFolder(environment), isLoopback(values.VAST_URL) ? REHEARSAL : 'gpu-lease'),
     ),
     workspace: path.resolve(expandHome(values.GPU_LEASE_WORKSPACE ?? '.')),
     sshKey: values.GPU_LEASE_SSH_KEY && path.resolve(expandHome(values.GPU_LEASE_SSH_KEY)),

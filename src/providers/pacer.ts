@@ -74,9 +74,3 @@ export class Pacer {
     return this.#clock.now().getTime();
   }
 }
-
-/** Whether a URL leads to this machine: what runs here has no neighbours to be spared. */
-export function isLoopback(url: string): boolean {
-  const { hostname } = new URL(url);
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
-}

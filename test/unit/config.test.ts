@@ -27,6 +27,12 @@ describe('configuration', () => {
     ['GPU_LEASE_LOG_LEVEL', 'loud'],
     ['GPU_LEASE_HTTP_PORT', '70000'],
     ['GPU_LEASE_HTTP_TOKEN', 'short'],
+    ['VAST_API_KEY', 'two words'],
+    ['VAST_API_KEY', 'a\nb'],
+    ['VAST_URL', 'console.vast.ai'],
+    ['VAST_URL', 'http://console.vast.ai'],
+    ['VAST_URL', 'http://127.0.0.1.evil.example'],
+    ['VAST_URL', 'file:///etc/passwd'],
   ])('refuses %s=%s and names it', (variable, value) => {
     try {
       readConfig({ [variable]: value });
@@ -44,6 +50,21 @@ describe('configuration', () => {
 
   it('reads the older name of the progress file', () => {
     expect(readConfig({ OPENCOLAB_PROGRESS_FILE: '/tmp/p' }).progressFile).toBe('/tmp/p');
+  });
+
+  it('a cloud is on when its key is there, at its address or the one that is given', () => {
+    expect(readConfig({ VAST_URL: 'http://127.0.0.1:9/' }).vast).toBeUndefined();
+    expect(readConfig({ VAST_API_KEY: '' }).vast).toBeUndefined();
+    expect(readConfig({ VAST_API_KEY: 'k' }).vast).toEqual({
+      apiKey: 'k',
+      baseUrl: 'https://console.vast.ai',
+    });
+    expect(
+      readConfig({ VAST_API_KEY: 'k', VAST_URL: 'http://127.0.0.1:9/api/' }).vast?.baseUrl,
+    ).toBe('http://127.0.0.1:9');
+    expect(
+      readConfig({ VAST_API_KEY: 'k' }, { 'vast-url': 'https://x.example' }).vast?.baseUrl,
+    ).toBe('https://x.example');
   });
 
   it('describes every setting once', () => {

@@ -1,8 +1,9 @@
 import type { CallOptions, Clock } from '../../core/call.ts';
+import { isLoopback } from '../../core/loopback.ts';
 import type { Offer } from '../../core/offer.ts';
 import type { PodRequest, Provider, ProviderPod } from '../../core/provider.ts';
 import { createHttp } from '../http.ts';
-import { isLoopback, Pacer } from '../pacer.ts';
+import { Pacer } from '../pacer.ts';
 import { type AccountDeps, checkAccount, createKeys } from './account.ts';
 import { createVastApi } from './api.ts';
 import { createCreation } from './create.ts';
