@@ -14,6 +14,7 @@ import { createMemoryStore } from '../../src/store/memory.ts';
 import { type SshdOptions, startSshd, type TestSshd } from './sshd.ts';
 
 const { signal } = new AbortController();
+const AGENT_PROGRAM = 'ssh-agent';
 
 /** Profiles over real connections, with an ssh configuration and known_hosts of their own. */
 export interface ProfileBench extends AsyncDisposable {
@@ -91,7 +92,7 @@ export async function openProfileBench(
       return stdout.toString('utf8');
     },
     async agent() {
-      const child = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'pipe' });
+      const child = spawn(AGENT_PROGRAM, ['-D', '-a', socket], { stdio: 'pipe' });
       closers.push(async () => {
         child.kill();
         if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
