@@ -1,4 +1,4 @@
-import { startMachine } from './container.ts';
+import { MACHINE_FAILED, startMachine } from './container.ts';
 import type { VastFault } from './fault-kinds.ts';
 import type { ActualStatus, Instance } from './instance.ts';
 import { sizeOf, type World } from './world.ts';
@@ -67,6 +67,7 @@ function failBoot(instance: Instance, steps: BootSteps): boolean {
   };
   const atBoot = (kind: VastFault): boolean =>
     faults.has(kind) && faults.get(kind)?.afterSeconds === undefined;
+  if (instance.machineFailed) return fatal('created', MACHINE_FAILED);
   if (atBoot('exits')) return fatal('exited', `${order.image}: container exited with code 1`);
   if (atBoot('offline')) return fatal('offline', 'host is offline');
   if (atBoot('unknown')) return fatal('unknown', 'no recent heartbeat');

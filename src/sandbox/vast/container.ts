@@ -1,5 +1,5 @@
 import type { MachineSpec } from '../machines.ts';
-import { billTraffic } from './billing.ts';
+import { bill, billTraffic } from './billing.ts';
 import { type Aim, type Count, type Door, openDoor } from './door.ts';
 import type { Instance } from './instance.ts';
 import { portsOf } from './runtype.ts';
@@ -52,12 +52,17 @@ function environment(world: World, instance: Instance): Record<string, string> {
 const orderedKeys = (instance: Instance): readonly string[] =>
   instance.faults.has('ssh-refuses-key') ? [] : instance.keys.map(({ publicKey }) => publicKey);
 
-/** Orders from the machine behind; what goes wrong with them is told by the instance's state. */
-function tell(instance: Instance, work: Promise<void>): void {
+/** An order to the machine behind. What it cannot do is told by the instance, as a host would. */
+function tell(world: World, instance: Instance, work: Promise<void>): void {
   work.catch(() => {
     instance.machineFailed = true;
+    if (instance.endedAt !== undefined || instance.actual !== 'running') return;
+    instance.actual = 'exited';
+    instance.statusMsg = MACHINE_FAILED;
+    bill(world, instance);
   });
 }
+export const MACHINE_FAILED = 'Error response from daemon: the host cannot run the container';
 
 /** Creates the container: a machine of its own from now on. */
 export function startMachine(world: World, instance: Instance): void {
@@ -69,6 +74,7 @@ export function startMachine(world: World, instance: Instance): void {
   instance.machineStarted = true;
   const { onstart, runtype } = instance.order;
   tell(
+    world,
     instance,
     world.machines.start({
       id: machineIdOf(world, instance),
@@ -82,20 +88,22 @@ export function startMachine(world: World, instance: Instance): void {
   );
 }
 export function stopMachine(world: World, instance: Instance): void {
-  if (instance.machineStarted) tell(instance, world.machines.stop(machineIdOf(world, instance)));
+  if (instance.machineStarted)
+    tell(world, instance, world.machines.stop(machineIdOf(world, instance)));
 }
 export function resumeMachine(world: World, instance: Instance): void {
   if (!instance.machineStarted) startMachine(world, instance);
-  else tell(instance, world.machines.resume(machineIdOf(world, instance)));
+  else tell(world, instance, world.machines.resume(machineIdOf(world, instance)));
 }
 export function restartMachine(world: World, instance: Instance): void {
-  if (instance.machineStarted) tell(instance, world.machines.restart(machineIdOf(world, instance)));
+  if (instance.machineStarted)
+    tell(world, instance, world.machines.restart(machineIdOf(world, instance)));
 }
 /** Removes the container with all its data. */
 export function removeMachine(world: World, instance: Instance): void {
   if (!instance.machineStarted) return;
   instance.machineStarted = false;
-  tell(instance, world.machines.destroy(machineIdOf(world, instance)));
+  tell(world, instance, world.machines.destroy(machineIdOf(world, instance)));
   instance.machineRun += 1;
 }
 /** Lets the instance's present keys in, a few seconds from now. */
@@ -103,7 +111,11 @@ export function spreadKeys(world: World, instance: Instance): void {
   const cancel = world.clock.after(world.options.keySeconds, () => {
     instance.timers.delete(cancel);
     if (instance.machineStarted)
-      tell(instance, world.machines.authorize(machineIdOf(world, instance), orderedKeys(instance)));
+      tell(
+        world,
+        instance,
+        world.machines.authorize(machineIdOf(world, instance), orderedKeys(instance)),
+      );
   });
   instance.timers.add(cancel);
 }

@@ -77,14 +77,13 @@ function connection(world: World, instance: Instance): Json {
 export function instanceRow(world: World, instance: Instance): Json {
   const { ask, order } = instance;
   const now = world.clock.nowSeconds();
-  const dead = instance.machineFailed && instance.actual === 'running';
   return {
     ...machineFacts(ask.machine, ask.count),
     ...prices(instance),
     ...measured(instance),
     ...connection(world, instance),
     id: instance.id,
-    actual_status: dead ? 'exited' : instance.actual,
+    actual_status: instance.actual,
     intended_status: instance.intended,
     cur_state: instance.cur,
     next_state: instance.next,

@@ -24,7 +24,7 @@ describe('the table of faults', () => {
     expect(new Set(VAST_FAULTS.map(({ kind }) => kind)).size).toBe(VAST_FAULTS.length);
   });
 
-  it('whatever strikes by chance, what is destroyed and seen gone is not billed', async () => {
+  it('whatever strikes by chance, destroy works in the end, and then nothing is billed', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 1e6 }), async (seed) => {
         await using bench = openBench({ seed });
@@ -35,17 +35,13 @@ describe('the table of faults', () => {
           await bench.advance(20);
         }
         for (const { id } of bench.cloud.books()) {
-          for (let tries = 0; tries < 60; tries += 1) {
+          const state = () => bench.cloud.books().find((one) => one.id === id)?.state;
+          for (let tries = 0; tries < 300 && state() !== 'destroyed'; tries += 1) {
             await bench.raw(`DELETE /api/v0/instances/${id}/`, {});
             await bench.advance(5);
-            const answer = await bench.raw(`GET /api/v0/instances/${id}/`);
-            const body = answer.body as { instances?: unknown } | undefined;
-            const isGone =
-              answer.status === 200 && answer.fault === undefined && body?.instances === null;
-            // One reading may be wrong, as it may be on the real cloud.
-            if (isGone && tries > 5) break;
           }
         }
+        await bench.advance(10_000);
         expect(bench.meter.billing()).toEqual([]);
         expect(bench.cloud.books().every(({ state }) => state === 'destroyed')).toBe(true);
       }),

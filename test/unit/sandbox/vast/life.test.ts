@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createNoMachines } from '../../../../src/sandbox/no-machines.ts';
 import { type Bench, type Loose, openBench, START } from './bench.ts';
 
 const one = (faults: readonly { kind: string; afterSeconds?: number; value?: number | string }[]) =>
@@ -341,6 +342,23 @@ describe('what can go wrong with a machine', () => {
     expect((await bench.show(missing))['status_msg']).toContain('manifest unknown');
     expect((await bench.show(denied))['status_msg']).toContain('pull access denied');
     expect((await bench.show(allowed))['actual_status']).toBe('running');
+  });
+
+  it('whose machine cannot be made is told as broken, and bills no GPU', async () => {
+    const machines = {
+      ...createNoMachines(),
+      start: async () => Promise.reject(new Error('no space')),
+    };
+    await using bench = openBench({ machines });
+    const id = await bench.create();
+    await bench.advance(100);
+    expect(await bench.show(id)).toMatchObject({
+      actual_status: 'created',
+      status_msg: expect.stringContaining('cannot run') as unknown,
+    });
+    expect(bench.booked(id).usdPerHour).toBeLessThan((await bench.show(id))['dph_base'] as number);
+    await bench.json(`DELETE /api/v0/instances/${id}/`);
+    expect(bench.meter.billing()).toEqual([]);
   });
 
   it('vanishes without being asked', async () => {
