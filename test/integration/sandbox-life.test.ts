@@ -73,7 +73,9 @@ describe('a sandbox that is killed', () => {
     await victim.kill9();
     expect(await victim.running(), 'they live on for a while').toBeGreaterThan(0);
     expect(await until(30, async () => (await victim.running()) === 0)).toBe(true);
-    expect(await victim.pods.listPods({ signal })).toEqual([]);
+    const isEmpty = async () => (await victim.pods.listPods({ signal })).length === 0;
+    expect(await until(30, isEmpty), 'their files go last').toBe(true);
+    expect(await victim.running()).toBe(0);
   });
 
   it('is cleaned up by the next one at once, which leaves a living one alone', async () => {
