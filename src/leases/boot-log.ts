@@ -10,12 +10,16 @@ import { createLedger } from './ledger.ts';
 
 const TAIL_LINES = 200;
 const KEPT_CHARS = 12_000;
+const DETAIL_CHARS = 2000;
 const FETCH_LIMIT_SECONDS = 45;
 const KIND = 'boot_log';
 
 export interface BootLogKeeper extends BootLogs {
-  /** Brings home what the pod printed while it booted, before it is ended (RE-16). `undefined`: its cloud has none. */
-  keep(lease: Lease): Promise<string | undefined>;
+  /**
+   * Brings home what the pod printed while it booted, and what its cloud says of its state, before it is ended (RE-16).
+   * `undefined`: neither.
+   */
+  keep(lease: Lease, detail: string | undefined): Promise<string | undefined>;
 }
 
 export interface BootLogDeps {
@@ -61,9 +65,12 @@ export function createBootLogs({
       options.signal.throwIfAborted();
       return text;
     },
-    async keep(lease) {
+    async keep(lease, detail = '') {
       if (lease.podId === undefined) return undefined;
-      const text = await fetch(lease.podId, limitOf(FETCH_LIMIT_SECONDS));
+      const log = await fetch(lease.podId, limitOf(FETCH_LIMIT_SECONDS));
+      const state = quoteForeign(redact(detail), DETAIL_CHARS);
+      const told = [log, state].filter((part) => part !== undefined && part !== '');
+      const text = told.length === 0 ? undefined : told.join('\n');
       if (text !== undefined) await ledger.note(KIND, lease, text);
       return text;
     },

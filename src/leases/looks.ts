@@ -20,6 +20,8 @@ export interface Look<T> {
 export interface Looks {
   /** `undefined`: not found by its id. Throws what the provider throws. */
   pod(podId: PodId, maxAgeSeconds: number): Promise<Look<ProviderPod | undefined>>;
+  /** By its id, else in the list: a cloud may deny by one what it tells by the other. */
+  find(podId: PodId, maxAgeSeconds: number): Promise<ProviderPod | undefined>;
   list(provider: ProviderName, maxAgeSeconds: number): Promise<Look<readonly ProviderPod[]>>;
   /** What is known of the pod is over: it was started, stopped or ordered to end. */
   forget(podId: PodId): void;
@@ -73,12 +75,18 @@ export function createLooks({
     return provider;
   }
 
-  return {
+  const looks: Looks = {
     async pod(podId, maxAgeSeconds) {
       const provider = providerNamed(providerOf(podId));
       return shared(pods, podId, maxAgeSeconds, async () =>
         provider.getPod(podId, { signal: limitOf(LOOK_LIMIT_SECONDS) }),
       );
+    },
+    async find(podId, maxAgeSeconds) {
+      const { value: byId } = await looks.pod(podId, maxAgeSeconds);
+      if (byId !== undefined) return byId;
+      const { value: listed } = await looks.list(providerOf(podId), maxAgeSeconds);
+      return listed.find((pod) => pod.podId === podId);
     },
     async list(name, maxAgeSeconds) {
       const provider = providerNamed(name);
@@ -92,4 +100,5 @@ export function createLooks({
     },
     paceSeconds: (name) => providers.get(name)?.facts.pollSeconds ?? 0,
   };
+  return looks;
 }

@@ -42,7 +42,7 @@ export function createManagedMachines({
     if (!providers.has(providerOf(podId)))
       throw new ConfigError('config_missing', `${providerOf(podId)} is not configured.`);
     const maxAge = Math.max(FRESH_SECONDS, looks.paceSeconds(providerOf(podId)));
-    const { value: pod } = await untilAborted(looks.pod(podId, maxAge), signal);
+    const pod = await untilAborted(looks.find(podId, maxAge), signal);
     const endpoint = pod === undefined ? undefined : chosenWay(lease, pod);
     if (pod === undefined || endpoint === undefined)
       throw new RemoteError(

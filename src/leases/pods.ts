@@ -44,7 +44,7 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
   const timer = createPodTimer({ ledger, providers, remote });
   const bootLogs = createBootLogs(deps);
   const see = createSee({ ledger, observer, looks, ladder, timer, providers, remote, clock });
-  const renting = { ...deps, ledger, observer, teardown, creating, hosts, bootLogs };
+  const renting = { ...deps, ledger, observer, looks, teardown, creating, hosts, bootLogs };
   const replacer = createReplacer(renting);
   const care = { ledger, observer, teardown, providers, clock, isBeingCreated };
   const list = createList({ store, providers, clock, ledger, observer, see });

@@ -3,6 +3,7 @@ import { ConfigError, isAppError } from '../core/errors.ts';
 import type { Hosts } from '../core/host.ts';
 import type { Attempt, Lease } from '../core/lease.ts';
 import type { BootLogKeeper } from './boot-log.ts';
+import type { Looks } from './looks.ts';
 import { type Rented, type RentNextDeps, rentNext } from './rent-next.ts';
 import { bootOf } from './rungs.ts';
 
@@ -24,11 +25,12 @@ export interface Replacer {
 }
 export interface ReplacerDeps extends RentNextDeps {
   readonly bootLogs: BootLogKeeper;
+  readonly looks: Looks;
   readonly hosts?: Hosts | undefined;
 }
 
 export function createReplacer(deps: ReplacerDeps): Replacer {
-  const { ledger, store, teardown, clock, bootLogs, hosts } = deps;
+  const { ledger, store, observer, looks, teardown, clock, bootLogs, hosts } = deps;
   const running = new Map<string, Promise<Rented>>();
 
   async function replace(given: Lease): Promise<Rented> {
@@ -37,17 +39,19 @@ export function createReplacer(deps: ReplacerDeps): Replacer {
       return { kind: 'taken', lease: await ledger.newest(lease), attempts: lease.attempts };
     let attempt = attemptOf(lease, 'gone', clock);
     if (lease.state !== 'closed') {
-      const log = await bootLogs.keep(lease);
+      const seen = await observer.look(lease, looks.paceSeconds(lease.provider));
+      const pod = seen.kind === 'present' ? seen.pod : undefined;
+      const log = await bootLogs.keep(lease, pod?.detail);
       const { failure: reason = 'The pod failed.', blame = 'unknown', stage } = lease;
       await hosts
         ?.failed(lease, { stage: missedRung(lease), reason, blame })
         .catch(() => undefined);
       await ledger.note('failed', lease, `On the rung "${stage}": ${reason}`);
-      const seen = await teardown.end(lease, { waitSeconds: CLEANUP_SECONDS });
+      const end = await teardown.end(lease, { waitSeconds: CLEANUP_SECONDS });
       const cleanup =
-        seen.kind === 'absent' && !seen.young
+        end.kind === 'absent' && !end.young
           ? 'gone'
-          : seen.kind === 'present'
+          : end.kind === 'present'
             ? 'present'
             : 'unknown';
       attempt = {

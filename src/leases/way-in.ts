@@ -40,10 +40,15 @@ export async function wayInto(
   const isOver = (since: number | undefined): boolean =>
     since !== undefined && now - since >= DIRECT_PATIENCE_SECONDS * 1000;
   const isDenied = lease.deniedSince !== undefined && isOver(Date.parse(lease.deniedSince));
-  const { endpoint, fallback } = pod;
+  const isDetour = pod.endpoint?.route === 'proxy';
+  const endpoint = isDetour ? undefined : pod.endpoint;
+  const fallback = pod.fallback ?? (isDetour ? pod.endpoint : undefined);
   const direct = endpoint === undefined ? undefined : await reachOf(endpoint);
   if (direct?.reach === 'ssh' && !isDenied) return direct;
-  if (fallback === undefined || !(isDenied || isOver(rungAt(lease, 'running')))) return direct;
+  // A direct way may come a little after the pod runs, where one was sold.
+  const mayWait = endpoint !== undefined || lease.offer.directSsh !== false;
+  if (fallback === undefined || (mayWait && !isDenied && !isOver(rungAt(lease, 'running'))))
+    return direct;
   const detour = await reachOf(fallback);
   return detour.reach === 'ssh' ? detour : direct;
 }
