@@ -50,6 +50,7 @@ export const podSchema = z.object({
   gpu: z.string().exactOptional(),
   gpuCount: z.int().nonnegative().exactOptional(),
   usdPerHour: z.number().nonnegative().exactOptional(),
+  bidUsdPerHour: z.number().positive().exactOptional().describe('Of an interruptible pod.'),
   spentUsd: z.number().nonnegative().exactOptional(),
   budgetUsd: z.number().positive().exactOptional(),
   createdAt: z.string().exactOptional(),

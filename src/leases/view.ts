@@ -47,6 +47,9 @@ export function podOf(seen: Seen, clock: Clock): Pod {
     ...(lease.offer.gpu === undefined ? {} : { gpu: lease.offer.gpu }),
     ...(adopted ? {} : { gpuCount: lease.offer.gpuCount, advertised: advertisedOf(lease.offer) }),
     usdPerHour: lease.usdPerHour,
+    ...(lease.terms.bidUsdPerHour === undefined
+      ? {}
+      : { bidUsdPerHour: lease.terms.bidUsdPerHour }),
     spentUsd: spentUsd(lease, now),
     ...(lease.budgetUsd === undefined ? {} : { budgetUsd: lease.budgetUsd }),
     createdAt: lease.createdAt,

@@ -14,16 +14,8 @@ const STEPS: Readonly<Record<PodStatus, (pod: Pod, work: Work | undefined) => Ne
     wait(podId, 'ready', 'It is still starting: wait until it is ready.'),
   ],
   ready: readySteps,
-  stopped: ({ podId }, work) => [
-    ...(work === undefined || isBusy(work)
-      ? [
-          {
-            tool: 'update_pod',
-            why: 'Start it again; its disk may be charged while it is stopped.',
-            arguments: { podId, action: 'start' },
-          },
-        ]
-      : []),
+  stopped: ({ podId, bidUsdPerHour }, work) => [
+    ...(work === undefined || isBusy(work) ? [revive(podId, bidUsdPerHour)] : []),
     ...endIfUnused(podId, work),
   ],
   unreachable: unseen,
@@ -137,6 +129,21 @@ function unseen({ podId }: Pod): Next {
     look('diagnose', podId, 'It cannot be reached: find out what is wrong.'),
     look('get_pod', podId, 'Look again.'),
   ];
+}
+
+/** What was outbid comes back by a higher bid; a start alone would only queue. */
+function revive(podId: PodId, bidUsdPerHour: number | undefined): Step {
+  return bidUsdPerHour === undefined
+    ? {
+        tool: 'update_pod',
+        why: 'Start it again; its disk may be charged while it is stopped.',
+        arguments: { podId, action: 'start' },
+      }
+    : {
+        tool: 'update_pod',
+        why: `If it was outbid: add a bidUsdPerHour above ${bidUsdPerHour}, which the user chooses.`,
+        arguments: { podId },
+      };
 }
 
 /** Another pod was rented in its place: that is where to go on. In a list it stands for itself. */

@@ -39,11 +39,12 @@ function withoutFolder(facts: NonNullable<Pod['measured']>): NonNullable<Pod['me
   return Object.fromEntries(Object.entries(facts).filter(([name]) => name !== 'workFolder'));
 }
 
-function moneyOf({ usdPerHour = 0, spentUsd, budgetUsd, status }: Pod): string {
+function moneyOf({ usdPerHour = 0, bidUsdPerHour, spentUsd, budgetUsd, status }: Pod): string {
   const spent =
     spentUsd === undefined ? '' : `, ${usd(spentUsd)} ${status === 'gone' ? 'in all' : 'so far'}`;
   const budget = budgetUsd === undefined ? '' : ` of ${usd(budgetUsd)}`;
-  return `${usd(usdPerHour)}/h${spent}${budget}`;
+  const bid = bidUsdPerHour === undefined ? '' : ` (bid ${usd(bidUsdPerHour)})`;
+  return `${usd(usdPerHour)}/h${bid}${spent}${budget}`;
 }
 
 export function factsOf(facts: Readonly<Record<string, string | number>>): string {

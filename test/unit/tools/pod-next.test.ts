@@ -93,6 +93,12 @@ describe('what to do with one pod', () => {
       expect(podNext(listed, listed).map(({ tool }) => tool)).not.toContain('get_pod');
     },
   );
+  it('a pod that was outbid comes back by a higher bid', () => {
+    const [revive] = podNext(aPod({ status: 'stopped', bidUsdPerHour: 0.2 }));
+    expect(revive).toMatchObject({ tool: 'update_pod', arguments: { podId: POD } });
+    expect(revive?.why).toContain('bidUsdPerHour above 0.2');
+    expect(revive?.arguments).not.toHaveProperty('action');
+  });
   it('what may leak money comes before everything else', () => {
     const leaking = pod({ status: 'cleanup_failed' });
     const done = pod({ jobs: [job('completed')], unfetched: [{ jobId: JOB, path: 'a' }] });
