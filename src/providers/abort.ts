@@ -1,7 +1,9 @@
+import { setMaxListeners } from 'node:events';
 import type { CallOptions } from '../core/call.ts';
 
 /** Rejects as soon as the signal says so, even when `work` does not listen. */
 export async function untilAborted<T>(work: Promise<T>, { signal }: CallOptions): Promise<T> {
+  allowMany(signal);
   let stop: () => void = () => undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
     stop = () => {
@@ -34,6 +36,7 @@ export async function withinSeconds<T>(
   work: (limited: Limited) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted();
+  allowMany(signal);
   const controller = new AbortController();
   const over = AbortSignal.timeout(seconds * 1000);
   const cancel = (): void => {
@@ -50,4 +53,9 @@ export async function withinSeconds<T>(
     signal.removeEventListener('abort', cancel);
     over.removeEventListener('abort', expire);
   }
+}
+
+/** One signal may end many calls at once; at the eleventh Node would warn of a leak. */
+function allowMany(signal: AbortSignal): void {
+  setMaxListeners(0, signal);
 }

@@ -20,7 +20,6 @@ import { toPod } from './translate.ts';
 import { createVastVolumes } from './volumes.ts';
 import type { Contract } from './wire.ts';
 
-export const VAST_URL = 'https://console.vast.ai';
 /** What runs on this machine has no neighbours: it is asked as fast as we like, and again soon. */
 const LOCAL_BACKOFF = 0.1;
 

@@ -1,10 +1,32 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type PodId, podIdSchema } from '../../../../src/core/ids.ts';
+import type { OfferQuery } from '../../../../src/core/offer.ts';
+import type { Provider } from '../../../../src/core/provider.ts';
+import { createVastProvider } from '../../../../src/providers/vast/provider.ts';
 import type { StubAnswer } from '../../../support/stub-cloud.ts';
-import { failureOf, KEY, OPTIONS, openBench, PUBLIC_KEY, page, shown } from './fake.ts';
+import {
+  failureOf,
+  KEY,
+  OPTIONS,
+  openBench,
+  PUBLIC_KEY,
+  page,
+  type Routes,
+  request,
+  shown,
+} from './fake.ts';
 import { contractRow } from './rows.ts';
 
+const ANY_OFFER: OfferQuery = {
+  gpu: [],
+  gpuCount: 1,
+  minVramGb: 1,
+  diskGb: 64,
+  minReliability: 0,
+  regions: [],
+  interruptible: false,
+};
 const POD: PodId = podIdSchema.parse('vast:7835610');
 const SHOW = 'GET /api/v0/instances/';
 const DESTROY = 'DELETE /api/v0/instances/';
@@ -476,4 +498,50 @@ it('whatever comes back is a typed error or a right answer, and never the key', 
     ),
     { numRuns: 150 },
   );
+});
+
+describe('the least intervals of vast.md 1.5', () => {
+  const paced = async (routes: Routes = {}) => {
+    const bench = await openBench(routes);
+    const provider = createVastProvider({
+      apiKey: KEY,
+      baseUrl: bench.cloud.url,
+      clock: bench.clock,
+      ownPublicKey: async () => Promise.resolve(undefined),
+      isPaced: true,
+    });
+    const start = bench.clock.now().getTime();
+    return { ...bench, provider, seconds: () => (bench.clock.now().getTime() - start) / 1000 };
+  };
+
+  it.each<[string, (provider: Provider) => Promise<unknown>, number, number]>([
+    ['one pod', async (provider) => provider.getPod(POD, OPTIONS), 3, 4],
+    ['the list', async (provider) => provider.listPods(OPTIONS), 3, 2],
+    ['destroy', async (provider) => provider.terminatePod(POD, OPTIONS), 3, 6],
+    ['ten searches a minute', async (provider) => provider.listOffers(ANY_OFFER, OPTIONS), 11, 60],
+  ])('%s is not asked oftener, however many ask', async (_name, call, times, seconds) => {
+    await using bench = await paced();
+    await Promise.all(Array.from({ length: times }, async () => call(bench.provider)));
+    expect(bench.seconds()).toBeGreaterThanOrEqual(seconds);
+    expect(bench.seconds()).toBeLessThan(seconds + 1);
+  });
+
+  it('a refused creation waits out its penalty of 12 s, doubled the second time', async () => {
+    await using bench = await paced({
+      'PUT /api/v0/asks/': (_, nth) =>
+        nth < 3
+          ? { status: 429, text: 'too frequent' }
+          : { json: { success: true, new_contract: 9 } },
+    });
+    await bench.provider.createPod(request(), OPTIONS);
+    expect(bench.seconds()).toBeGreaterThanOrEqual(36);
+    expect(bench.seconds()).toBeLessThan(45);
+  });
+
+  it('a sandbox on this machine has no neighbours to spare', async () => {
+    await using bench = await openBench();
+    const start = bench.clock.now().getTime();
+    for (let call = 0; call < 5; call += 1) await bench.provider.getPod(POD, OPTIONS);
+    expect(bench.clock.now().getTime()).toBe(start);
+  });
 });
