@@ -25,12 +25,12 @@ const options = { signal, ask };
 const SPEED = 60;
 
 /** Leases, SSH and the client of Vast.ai are real; the cloud is made up, its pods are not, and its time runs 60 times faster. */
-async function open() {
+async function open(speed = SPEED) {
   const home = await mkdtemp(path.join(tmpdir(), 'lease-vast-'));
-  const cloud = await startVastSandbox({ speed: SPEED, offers: 60 });
+  const cloud = await startVastSandbox({ speed, offers: 60 });
   const clock: Clock = {
     now: () => new Date(cloud.clock.nowSeconds() * 1000),
-    sleep: async (seconds, call) => systemClock.sleep(seconds / SPEED, call),
+    sleep: async (seconds, call) => systemClock.sleep(seconds / speed, call),
   };
   const identity = createSshIdentity({ home });
   const provider = createVastProvider({
@@ -191,7 +191,8 @@ describe('what is slow or odd is no reason to give up', () => {
     ['null-once', {}, 'direct'],
     ['list-lag', { value: 60 }, 'direct'],
   ])('%s (vast.md 9, 16.19)', async (kind, more, route) => {
-    await using bench = await open();
+    // A mapping that comes within the patience for it needs time that a busy machine does not eat.
+    await using bench = await open(kind === 'mapping-late' ? 10 : SPEED);
     bench.spoil({ kind, ...more });
     const pod = await bench.settle();
     expect(pod).toMatchObject({ status: 'ready', endpoint: { route } });
