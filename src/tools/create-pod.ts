@@ -2,12 +2,13 @@ import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { offerIdSchema, quoteIdSchema } from '../core/ids.ts';
 import { type Attempt, attemptSchema, quoteSchema } from '../core/lease.ts';
-import { type CreateOutcome, podSchema } from '../core/pods.ts';
+import { type CreateOutcome, type Pods, podSchema } from '../core/pods.ts';
 import { envParam, names, secretEnvParam, text, waitParam } from './params.ts';
 import { podNext } from './pod-next.ts';
 import { briefPod, renderPod } from './pod-text.ts';
 import { attemptsText, quotePrice, quoteText } from './quote-text.ts';
 import { defineTool, resultShape } from './tool.ts';
+import { type Kept, keptWords } from './volume-text.ts';
 import { count, inSentence, type Next, renderResult, usd } from './words.ts';
 
 const positive = z.number().positive();
@@ -72,7 +73,8 @@ export const createPod = defineTool({
       },
       { signal, progress, ask },
     );
-    return { ...resultOf(outcome), ...wordsOf(outcome) };
+    const kept = await keptOf(outcome, pods);
+    return { ...resultOf(outcome), ...wordsOf(outcome, kept) };
   },
   render(result) {
     const { quote, pod, attempts } = result;
@@ -111,7 +113,15 @@ function resultOf(outcome: CreateOutcome) {
   return { status, attempts: [...attempts], ...(pod === undefined ? {} : { pod: briefPod(pod) }) };
 }
 
-function wordsOf(outcome: CreateOutcome): { summary: string; next: Next } {
+/** Disks that were made for machines that did not come up: they outlive them and are charged [VO-03]. */
+async function keptOf(outcome: CreateOutcome, pods: Pods): Promise<readonly Kept[]> {
+  if (outcome.status === 'needs_confirmation') return [];
+  const ids = outcome.attempts.flatMap(({ podId }) => (podId === undefined ? [] : [podId]));
+  const receipts = await Promise.all(ids.map(async (podId) => pods.receipt(podId)));
+  return receipts.flatMap((receipt) => receipt?.volumes ?? []);
+}
+
+function wordsOf(outcome: CreateOutcome, kept: readonly Kept[]): { summary: string; next: Next } {
   switch (outcome.status) {
     case 'needs_confirmation': {
       const { quoteId, expiresAt, notes = [] } = outcome.quote;
@@ -139,7 +149,7 @@ function wordsOf(outcome: CreateOutcome): { summary: string; next: Next } {
       const tried = outcome.attempts.length;
       const state = outcome.status === 'ready' ? 'is ready' : 'is rented and starting';
       return {
-        summary: `Pod ${podId} ${state} at ${usd(usdPerHour)}/h${deadlineAt === undefined ? '' : `, until ${deadlineAt} at the latest`}.${tried === 0 ? '' : ` ${count(tried, 'machine')} before it did not come up, see attempts.`}`,
+        summary: `Pod ${podId} ${state} at ${usd(usdPerHour)}/h${deadlineAt === undefined ? '' : `, until ${deadlineAt} at the latest`}.${tried === 0 ? '' : ` ${count(tried, 'machine')} before it did not come up, see attempts.`}${keptWords(kept)}`,
         next: podNext(outcome.pod),
       };
     }
@@ -148,9 +158,9 @@ function wordsOf(outcome: CreateOutcome): { summary: string; next: Next } {
         ({ cleanup }) => cleanup === 'present' || cleanup === 'unknown',
       ).length;
       return {
-        summary: `No pod came up after ${count(outcome.attempts.length, 'attempt')}. ${lastReason(outcome.attempts)}${open === 0 ? 'Nothing is left running.' : `${count(open, 'machine')} may still be charged: call list_pods.`}`,
+        summary: `No pod came up after ${count(outcome.attempts.length, 'attempt')}. ${lastReason(outcome.attempts)}${open === 0 ? `${kept.length === 0 ? 'Nothing' : 'No pod'} is left running.${keptWords(kept)}` : `${count(open, 'machine')} may still be charged: call list_pods.`}`,
         next: [
-          ...(open > 0 || outcome.pod !== undefined
+          ...(open > 0 || kept.length > 0 || outcome.pod !== undefined
             ? [{ tool: 'list_pods', why: 'See what may still be charged.', arguments: {} }]
             : []),
           ...outcome.attempts

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { type Gate, gateSchema } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
-import { type Receipt, receiptSchema } from '../core/lease.ts';
+import { receiptSchema } from '../core/lease.ts';
 import { type DestroyOutcome, podSchema } from '../core/pods.ts';
 import { podIdParam, text, waitParam } from './params.ts';
 import { briefPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { isVolumeId } from './volume-text.ts';
+import { isVolumeId, keptLine, keptWords } from './volume-text.ts';
 import {
   count,
   duration,
@@ -101,7 +101,7 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
           ? ''
           : ` It ran ${duration(receipt.runtimeSeconds)} for about ${usd(receipt.estimatedUsd)}; seen gone at ${receipt.proof.readAt}.`;
       return {
-        summary: `${thing} is gone.${cost}${keptWords(receipt)}`,
+        summary: `${thing} is gone.${cost}${keptWords(receipt?.volumes)}`,
         next: [
           isVolumeId(podId)
             ? { tool: 'list_pods', why: 'See what is left.', arguments: {} }
@@ -160,15 +160,3 @@ function gateCalls(podId: PodId, missing: readonly Gate[]): Next {
 
 const renderGate = ({ gate, jobId, path, why }: Gate): string =>
   `${gate}${jobId === undefined ? '' : ` ${jobId}`}${path === undefined ? '' : ` ${path}`}: ${why}`;
-
-type Kept = NonNullable<Receipt['volumes']>[number];
-const keptLine = ({ volumeId, sizeGb, usdPerMonth }: Kept): string =>
-  `volume ${volumeId}, ${sizeGb} GB${usdPerMonth === undefined ? '' : `, ${usd(usdPerMonth)} a month`}`;
-
-/** A volume outlives its pod and bills on: nobody may learn that from the next invoice [VO-03]. */
-function keptWords(receipt: Receipt | undefined): string {
-  const volumes = receipt?.volumes ?? [];
-  return volumes.length === 0
-    ? ''
-    : ` It leaves ${volumes.map(keptLine).join('; ')}, charged until destroyed too.`;
-}

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type PodId, podIdSchema } from '../core/ids.ts';
+import type { Receipt } from '../core/lease.ts';
 import type { Volume } from '../core/provider.ts';
 import { count, oneLine, usd } from './words.ts';
 
@@ -49,3 +50,14 @@ export const volumeLine = ({
 
 /** Whether this id names a volume and not a pod. */
 export const isVolumeId = (podId: PodId): boolean => podId.includes(':V.');
+
+export type Kept = NonNullable<Receipt['volumes']>[number];
+export const keptLine = ({ volumeId, sizeGb, usdPerMonth }: Kept): string =>
+  `volume ${volumeId}, ${sizeGb} GB${usdPerMonth === undefined ? '' : `, ${usd(usdPerMonth)} a month`}`;
+
+/** A volume outlives its pod and bills on: nobody may learn that from the next invoice [VO-03]. */
+export function keptWords(volumes: readonly Kept[] = []): string {
+  return volumes.length === 0
+    ? ''
+    : ` It leaves ${volumes.map(keptLine).join('; ')}, charged until destroyed too.`;
+}

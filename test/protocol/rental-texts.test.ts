@@ -230,6 +230,41 @@ describe('volumes', () => {
     expect(data.summary).toContain('2 volumes for $6.00 a month, 1 attached to no pod: ask');
     expect(text).toContain('volume vast:V.881 "data": 20 GB, $3.00 a month, attached to no pod');
   });
+  it('that were made for a machine that did not come up are named at once', async () => {
+    const attempt: Attempt = {
+      offerId: offerIdSchema.parse('vast:1'),
+      podId: OTHER,
+      reason: 'The GPU is another one.',
+      cleanup: 'gone',
+    };
+    const receipt = {
+      podId: OTHER,
+      name: 'x',
+      provider: 'vast',
+      usdPerHour: 0.3,
+      createdAt: AT,
+      endedAt: AT,
+      runtimeSeconds: 15,
+      estimatedUsd: 0.001,
+      artifacts: [],
+      proof: { how: 'not in the list', readAt: AT },
+      volumes: [{ volumeId: VOLUME.volumeId, sizeGb: 20, usdPerMonth: 3 }],
+    } satisfies Receipt;
+    const { data } = await call(
+      {
+        pods: {
+          create: async () => Promise.resolve({ status: 'failed', attempts: [attempt] }),
+          receipt: async (podId) => Promise.resolve(podId === OTHER ? receipt : undefined),
+        },
+      },
+      'create_pod',
+      { offerId: 'vast:812' },
+    );
+    expect(data.summary).toContain(
+      'No pod is left running. It leaves volume vast:V.881, 20 GB, $3.00 a month, charged',
+    );
+    expect(data.next[0]).toMatchObject({ tool: 'list_pods' });
+  });
   it('that outlive a pod are named when it is gone', async () => {
     const receipt: Receipt = {
       podId: POD,
