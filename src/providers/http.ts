@@ -5,7 +5,7 @@ import type { CallOptions, Clock } from '../core/call.ts';
 import { type AppError, isAppError, ProviderError } from '../core/errors.ts';
 import { withinSeconds } from './abort.ts';
 import { type Mask, NoAnswerError, noAnswer, parseJson, readLimited } from './answer.ts';
-import type { Pacer } from './pacer.ts';
+import { type Pacer, TooSoonError } from './pacer.ts';
 
 const TIMEOUT_SECONDS = 30;
 const MAX_BYTES = 64 * 1024 * 1024;
@@ -43,6 +43,8 @@ export interface HttpOrder {
   /** Whether a second try could do harm. */
   readonly repeat: 'safe' | 'never';
   readonly timeoutSeconds?: number;
+  /** How long this may wait for its lane; after that it is refused unsent. Absent: as long as it takes. */
+  readonly patienceSeconds?: number | undefined;
   readonly maxBytes?: number;
   /** Values in this request that no error may quote. */
   readonly secrets?: readonly string[];
@@ -102,7 +104,7 @@ export function createHttp(deps: HttpDeps): Http {
   }
 
   async function exchange(order: HttpOrder, options: CallOptions): Promise<Answer> {
-    await pacer.turn(order.lane, options);
+    await pacer.turn(order.lane, options, order.patienceSeconds);
     const url = new URL(order.path, deps.baseUrl);
     for (const [name, value] of Object.entries(order.query ?? {}))
       url.searchParams.set(name, typeof value === 'string' ? value : JSON.stringify(value));
@@ -174,7 +176,7 @@ export function createHttp(deps: HttpDeps): Http {
 
 function triesOf(error: unknown): number {
   if (error instanceof NoAnswerError && error.timedOut) return TRIES.timed_out;
-  if (!isAppError(error)) return 0;
+  if (!isAppError(error) || error instanceof TooSoonError) return 0;
   return error.code === 'rate_limited' || error.code === 'provider_unavailable'
     ? TRIES[error.code]
     : 0;

@@ -1,4 +1,5 @@
 import type { CallOptions, Clock } from '../core/call.ts';
+import { ProviderError } from '../core/errors.ts';
 import { untilAborted } from './abort.ts';
 
 /** How often one endpoint of a cloud may be called. */
@@ -15,6 +16,18 @@ interface Lane {
   notBefore: number;
 }
 
+/** The lane is not free within the patience of the caller; nothing was sent. */
+export class TooSoonError extends ProviderError {
+  constructor(waitSeconds: number) {
+    const retryAfterSeconds = Math.ceil(waitSeconds);
+    super(
+      'rate_limited',
+      `This was asked so often that the cloud allows the next call in ${retryAfterSeconds} s only.`,
+      { retryAfterSeconds },
+    );
+  }
+}
+
 /** Keeps a cloud's minimum intervals on our side: first come, first served, one lane an endpoint. */
 export class Pacer {
   readonly #clock: Clock;
@@ -26,11 +39,20 @@ export class Pacer {
     this.#paces = paces;
   }
 
-  /** Answers when the lane is free. Whoever gives up takes no turn. */
-  async turn(name: string, options: CallOptions): Promise<void> {
+  /**
+   * Answers when the lane is free. Whoever gives up takes no turn. Throws `TooSoonError` at once when that would take longer
+   * than `patienceSeconds`.
+   */
+  async turn(
+    name: string,
+    options: CallOptions,
+    patienceSeconds = Number.POSITIVE_INFINITY,
+  ): Promise<void> {
     options.signal.throwIfAborted();
     const lane = this.#lane(name);
-    const mine = lane.tail.then(async () => this.#wait(name, lane, options));
+    const latest = this.#now() + patienceSeconds * 1000;
+    this.#refuseAfter(latest, name, lane);
+    const mine = lane.tail.then(async () => this.#wait(name, lane, options, latest));
     lane.tail = mine.catch(() => undefined);
     await untilAborted(mine, options);
   }
@@ -41,8 +63,14 @@ export class Pacer {
     lane.notBefore = Math.max(lane.notBefore, this.#now() + seconds * 1000);
   }
 
-  async #wait(name: string, lane: Lane, options: CallOptions): Promise<void> {
+  #refuseAfter(latest: number, name: string, lane: Lane): void {
+    const due = this.#dueAt(name, lane);
+    if (due > latest) throw new TooSoonError((due - this.#now()) / 1000);
+  }
+
+  async #wait(name: string, lane: Lane, options: CallOptions, latest: number): Promise<void> {
     if (options.signal.aborted) return;
+    this.#refuseAfter(latest, name, lane);
     for (;;) {
       const wait = this.#dueAt(name, lane) - this.#now();
       if (wait <= 0) break;

@@ -25,7 +25,11 @@ const CREATE_LIMIT_SECONDS = 60;
 
 /** Vast.ai's HTTP interface, one method an endpoint. Ids are the numbers of Vast.ai. */
 export interface VastApi {
-  search(body: unknown, options: CallOptions): Promise<readonly unknown[]>;
+  /** `patienceSeconds`: somebody waits for it, so it is better refused than late. */
+  search(
+    body: unknown,
+    options: CallOptions & { readonly patienceSeconds?: number },
+  ): Promise<readonly unknown[]>;
   /** One try, any answer: what a failed creation says may name a machine that it made all the same. */
   create(
     askId: number,
@@ -125,9 +129,10 @@ export function createVastApi(http: Http): VastApi {
   });
 
   return {
-    async search(body, options) {
+    async search(body, { patienceSeconds, ...options }) {
       const order = { what: 'The search', method: 'POST', path: '/api/v0/bundles/' } as const;
-      return (await read({ ...order, lane: 'search', body, schema: searchSchema }, options)).offers;
+      const asked = { ...order, lane: 'search', body, patienceSeconds } as const;
+      return (await read({ ...asked, schema: searchSchema }, options)).offers;
     },
     async create(askId, body, secrets, options) {
       const what = 'The creation';

@@ -23,6 +23,9 @@ import type { Contract } from './wire.ts';
 /** What runs on this machine has no neighbours: it is asked as fast as we like, and again soon. */
 const LOCAL_BACKOFF = 0.1;
 
+/** Ten searches a minute are allowed: whoever looks for offers is told so, whoever rents waits. */
+const SEARCH_PATIENCE_SECONDS = 5;
+
 export interface VastProviderDeps {
   readonly apiKey: string;
   /** An origin without a path. */
@@ -53,6 +56,11 @@ export function createVastProvider(deps: VastProviderDeps): Provider {
   const api = createVastApi(http);
   const recent = createRecentOrders(clock);
   const search: VastSearch = { search: async (body, options) => api.search(body, options), clock };
+  const soon: VastSearch = {
+    search: async (body, options) =>
+      api.search(body, { ...options, patienceSeconds: SEARCH_PATIENCE_SECONDS }),
+    clock,
+  };
   const podOf = (row: Contract): ProviderPod =>
     toPod(row, { now: clock.now(), recent: recent.of(row.id), isLocal });
 
@@ -71,11 +79,11 @@ export function createVastProvider(deps: VastProviderDeps): Provider {
     facts: VAST_FACTS,
     async listOffers(query, options) {
       options.signal.throwIfAborted();
-      return listVastOffers(search, query, options);
+      return listVastOffers(soon, query, options);
     },
     async getOffer(offerId, query, options) {
       options.signal.throwIfAborted();
-      return getVastOffer(search, offerId, query, options);
+      return getVastOffer(soon, offerId, query, options);
     },
     async getOffers(offerIds, query, options) {
       options.signal.throwIfAborted();
