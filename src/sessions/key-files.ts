@@ -104,7 +104,7 @@ export function keyProblem(
           hint:
             agent === 'answers'
               ? `Ask the user to run: ssh-add ${path}`
-              : `Ask the user to start an agent (eval "$(ssh-agent)"), to run: ssh-add ${path} and to start this server from there, so that it sees SSH_AUTH_SOCK.`,
+              : `Ask the user to start an agent (eval "$(ssh-agent)"), to run: ssh-add ${path} and to tell this server of it: SSH_AUTH_SOCK in "env" of its MCP entry, or IdentityAgent in ~/.ssh/config.`,
         },
       );
     case 'unusable':

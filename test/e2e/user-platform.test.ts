@@ -1,8 +1,12 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BuiltServer, sandbox, textAt } from '../support/built-server.ts';
 import { finished } from '../support/day.ts';
+import { openSsh } from '../support/profile-bench.ts';
 import { type SshdOptions, startSshd, type TestSshd } from '../support/sshd.ts';
 
 let box: Awaited<ReturnType<typeof sandbox>>;
@@ -121,11 +125,8 @@ describe('the ssh configuration of the person, through the built server', () => 
   it('a changed host key in known_hosts stops before any login', async () => {
     const target = await machine();
     const stranger = await machine();
-    const { stdout } = await import('node:child_process').then(({ spawnSync }) =>
-      spawnSync('ssh-keygen', ['-y', '-f', path.join(stranger.folder, 'host')], {
-        encoding: 'utf8',
-      }),
-    );
+    const hostKey = path.join(stranger.folder, 'host');
+    const { stdout } = spawnSync('ssh-keygen', ['-y', '-f', hostKey], { encoding: 'utf8' });
     await mkdir(path.join(box.home, '.ssh'), { mode: 0o700 });
     const known = path.join(box.home, '.ssh/known_hosts');
     await writeFile(known, `[127.0.0.1]:${target.endpoint.port} ${stdout}`);
@@ -133,5 +134,36 @@ describe('the ssh configuration of the person, through the built server', () => 
     const refused = await server.tool('session_open', { profileId: 'lab' });
     expect(refused).toMatchObject({ isError: true, data: { code: 'host_key_changed' } });
     expect(target.log()).not.toContain('publickey');
+  });
+
+  it('a key with a passphrase in a real agent, which the ssh configuration names; without it the exact way out', async () => {
+    const target = await machine();
+    const folder = await mkdtemp(path.join(tmpdir(), 'gl-agent-'));
+    const key = path.join(folder, 'key');
+    const socket = path.join(folder, 'agent.sock');
+    const agent = spawn('/usr/bin/ssh-agent', ['-D', '-a', socket], { stdio: 'pipe' });
+    try {
+      await once(agent.stdout, 'data');
+      await openSsh('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'open sesame', '-f', key]);
+      await copyFile(`${key}.pub`, path.join(target.folder, 'authorized_keys'));
+      const { host, port, user } = target.endpoint;
+      const sshCommand = `ssh -p ${port} -i ${key} ${user}@${host}`;
+      await server.call('ssh_profile', { action: 'save', profileId: 'lab', sshCommand });
+      const locked = await server.tool('session_open', { profileId: 'lab' });
+      expect(locked).toMatchObject({ isError: true, data: { code: 'key_unusable' } });
+      expect(textAt(locked.data, 'hint')).toContain(`ssh-add ${key}`);
+
+      const ask = path.join(folder, 'ask');
+      await writeFile(ask, "#!/bin/sh\necho 'open sesame'\n", { mode: 0o700 });
+      const env = { SSH_AUTH_SOCK: socket, SSH_ASKPASS: ask, SSH_ASKPASS_REQUIRE: 'force' };
+      await openSsh('ssh-add', [key], { ...env, DISPLAY: ':0' });
+      await mkdir(path.join(box.home, '.ssh'), { mode: 0o700 });
+      await writeFile(path.join(box.home, '.ssh/config'), `Host *\n IdentityAgent ${socket}\n`);
+      const opened = await server.call('session_open', { profileId: 'lab' });
+      expect(textAt(opened, 'sessionId')).toMatch(/^ses_/);
+    } finally {
+      agent.kill();
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 });

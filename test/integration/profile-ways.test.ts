@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openProfileBench, type ProfileBench } from '../support/profile-bench.ts';
@@ -219,6 +221,22 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
+
+it('a test of a machine that accepts and says nothing ends in time, and says so [PR-08]', async () => {
+  await using impatient = await openProfileBench({ testLimitSeconds: 0.5 });
+  const silent = createServer();
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as { port: number };
+  const { keyPath } = await bench.sshd();
+  await impatient.save({ host: '127.0.0.1', port, user: 'root', keyPath });
+  const tested = await impatient.test();
+  expect(tested).toMatchObject({
+    status: 'failed',
+    details: [expect.stringContaining('within 0.5 seconds') as string],
+  });
+  silent.close();
+});
 
 describe('a login that runs something else', () => {
   const saved = async (sshd: TestSshd): Promise<void> => {

@@ -8,12 +8,16 @@ import { checkKeyFile } from './key-file.ts';
 import type { Routes } from './route.ts';
 
 const TEST_LIMIT_SECONDS = 10;
+/** The name of the login; several may share one account. */
+const WHO = 'printf %s "${LOGNAME:-$(id -un)}"';
 const LOGIN = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;
 
 export interface ProfileTestDeps {
   readonly routes: Routes;
   readonly remote: () => Remote;
   readonly clock: Clock;
+  /** For connecting and the command together. Default 10. */
+  readonly testLimitSeconds?: number | undefined;
 }
 type Outcome = Awaited<ReturnType<Profiles['test']>>;
 
@@ -22,23 +26,24 @@ type Outcome = Awaited<ReturnType<Profiles['test']>>;
  * let in and the time. `notes` are told with the result.
  */
 export async function tryProfile(
-  { routes, remote, clock }: ProfileTestDeps,
+  { routes, remote, clock, testLimitSeconds = TEST_LIMIT_SECONDS }: ProfileTestDeps,
   profile: Profile,
   notes: readonly string[],
   options: CallOptions,
 ): Promise<Omit<Outcome, 'refreshed'>> {
-  const limit = AbortSignal.timeout(2 * TEST_LIMIT_SECONDS * 1000);
+  const limit = AbortSignal.timeout(Math.round(testLimitSeconds * 1000));
   const bounded = { ...options, signal: AbortSignal.any([options.signal, limit]) };
   try {
     if (profile.keyPath !== undefined) await checkKeyFile(profile.keyPath);
-    const endpoint = await routes.endpointOf(profile, options);
-    const { exitCode, stdout } = await remote().exec(podIdOfProfile(profile.profileId), 'id -un', {
+    const endpoint = await routes.endpointOf(profile, bounded);
+    const { exitCode, stdout } = await remote().exec(podIdOfProfile(profile.profileId), WHO, {
       ...bounded,
       timeoutSeconds: TEST_LIMIT_SECONDS,
     });
     const user = loginOf(stdout.toString('utf8'), endpoint);
     const warnings = [...notes];
-    if (exitCode !== 0) warnings.push(`The login works, but "id -un" ended with ${exitCode}.`);
+    if (exitCode !== 0)
+      warnings.push(`The login works, but a command that does nothing ended with ${exitCode}.`);
     return {
       profile: {
         ...profile,
@@ -52,9 +57,13 @@ export async function tryProfile(
   } catch (failure) {
     if (options.signal.aborted) throw failure;
     const known = limit.aborted
-      ? new RemoteError('ssh_unreachable', 'The machine did not answer in time.', {
-          cause: failure,
-        })
+      ? new RemoteError(
+          'ssh_unreachable',
+          `The machine did not answer within ${testLimitSeconds} seconds.`,
+          {
+            cause: failure,
+          },
+        )
       : failure;
     if (!isAppError(known)) throw known;
     const details = [...notes, `${known.message} ${known.hint} (${known.code})`];

@@ -27,6 +27,8 @@ export interface ProfilesDeps {
   readonly identityKeyPath?: string;
   /** GPU_LEASE_HOME. */
   readonly home: string;
+  /** How long a test may take. Default 10. */
+  readonly testLimitSeconds?: number;
   /** Folder of the project that this server works for; each has a default of its own. */
   readonly project?: string;
 }
@@ -108,7 +110,7 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
       const known = await named(profileId);
       const { profile, refreshed, notes } = await refresh(known, options);
       if (refreshed) await keep(profile);
-      const tried = await tryProfile({ routes, remote, clock }, profile, notes, options);
+      const tried = await tryProfile({ ...deps, routes }, profile, notes, options);
       if (tried.status !== 'failed') {
         await keep(tried.profile);
         await noteWay(podIdOfProfile(known.profileId), tried.details[0] ?? '');
