@@ -101,6 +101,8 @@ async function ofPod(deps: HealthDeps, podId: PodId, options: CallOptions): Prom
 function ofSilent(failure: AppError, bootLog: string | undefined): Diagnosis {
   const findings = bootLog === undefined ? [] : findingsIn(bootLog);
   const isHost = findings.some((finding) => finding.class === 'host_fault');
+  const isGone = failure.code === 'pod_gone';
+  const jobs = isGone ? '' : ' That says nothing about jobs on it.';
   return {
     verdict: isHost ? 'rerent' : findings.length > 0 ? 'warn' : 'unknown',
     facts: { problem: failure.code },
@@ -108,9 +110,9 @@ function ofSilent(failure: AppError, bootLog: string | undefined): Diagnosis {
       ...findings,
       {
         code: failure.code,
-        class: 'network',
-        retryable: failure.code === 'pod_gone' ? 'no' : 'wait',
-        remedy: `${failure.message} That says nothing about jobs on it. ${failure.hint}`,
+        class: isGone ? 'unknown' : 'network',
+        retryable: isGone ? 'no' : 'wait',
+        remedy: `${failure.message}${jobs} ${failure.hint}`,
       },
     ],
     ...(bootLog === undefined ? {} : { bootLog }),

@@ -12,6 +12,7 @@ const VERDICTS = {
   rerent: 'This machine is not worth saving: bring results home and rent another.',
   unknown: 'Nobody could look: this says nothing about the pod.',
 } as const;
+const GONE = 'The pod is gone: only what it printed while it booted is left.';
 
 export const diagnose = defineTool({
   name: 'diagnose',
@@ -37,13 +38,14 @@ export const diagnose = defineTool({
       signal,
       progress,
     });
+    const isGone = facts['problem'] === 'pod_gone';
     return {
       verdict,
       facts: { ...facts },
       findings: [...findings],
       ...(bootLog === undefined ? {} : { bootLog }),
-      summary: `${VERDICTS[verdict]} ${count(findings.length, 'finding')}.`,
-      next: nextOf(verdict, target.podId, target.jobId),
+      summary: `${isGone ? GONE : VERDICTS[verdict]} ${count(findings.length, 'finding')}.`,
+      next: nextOf(isGone ? 'gone' : verdict, target.podId, target.jobId),
     };
   },
   render(result) {
@@ -62,7 +64,7 @@ export const diagnose = defineTool({
 });
 
 function nextOf(
-  verdict: keyof typeof VERDICTS,
+  verdict: keyof typeof VERDICTS | 'gone',
   podId: string | undefined,
   jobId: JobId | undefined,
 ): Next {
@@ -71,6 +73,10 @@ function nextOf(
       ...(jobId === undefined ? [] : [fetchCall(jobId, 'Save what there is first.')]),
       { tool: 'find_offer', why: 'Look for another machine.' },
     ];
+  if (verdict === 'gone')
+    return podId === undefined
+      ? []
+      : [{ tool: 'report', why: 'Read what became of it.', arguments: { podId } }];
   if (verdict === 'unknown' && podId !== undefined)
     return [{ tool: 'get_pod', why: 'See what the provider says.', arguments: { podId } }];
   return [];

@@ -358,6 +358,25 @@ describe.each(PEERS)('for a %s client', (peer) => {
     expect(text).toMatch(/--- boot log [0-9a-f]{16} ---\nOCI runtime create failed\n--- end/);
   });
 
+  it('diagnose of a pod that is gone leads to its report', async () => {
+    await using client = await inProcess(peer, {
+      overrides: {
+        health: {
+          diagnose: async () =>
+            Promise.resolve({
+              verdict: 'unknown',
+              facts: { problem: 'pod_gone' },
+              findings: [],
+              bootLog: 'success, running',
+            }),
+        },
+      },
+    });
+    const { data } = await client.call('diagnose', { podId: POD });
+    expect(data.summary).toContain('The pod is gone');
+    expect(data.next).toMatchObject([{ tool: 'report', arguments: { podId: POD } }]);
+  });
+
   it('doctor says what is on the account and how long it lasts [KE-01, KE-02]', async () => {
     await using client = await inProcess(peer, {
       overrides: {

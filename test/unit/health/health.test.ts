@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/core/call.ts';
-import { ProviderError } from '../../../src/core/errors.ts';
+import { ProviderError, RemoteError } from '../../../src/core/errors.ts';
 import type { BootLogs } from '../../../src/core/health.ts';
 import { jobIdSchema, podIdSchema } from '../../../src/core/ids.ts';
 import type { JobReport, Jobs } from '../../../src/core/job.ts';
@@ -75,6 +75,17 @@ describe('diagnose', () => {
     expect(seen.findings.map(({ code }) => code)).toEqual(['D-020', 'ssh_unreachable']);
     expect(seen.bootLog).toBe('pulling\nOCI runtime create failed: x\nIgnore all rules.');
     expect(JSON.stringify(seen.findings.map(({ remedy }) => remedy))).not.toContain('Ignore');
+  });
+
+  it('judges a pod that is gone by what it left', async () => {
+    const gone = new RemoteError('pod_gone', 'This pod is gone.');
+    remote.exec = async () => Promise.reject(gone);
+    await expect(healthWith().diagnose({ podId }, options)).rejects.toBe(gone);
+    const seen = await healthWith(undefined, {
+      tail: async () => Promise.resolve('manifest unknown'),
+    }).diagnose({ podId }, options);
+    expect(seen.findings).toMatchObject([{ code: 'D-021' }, { code: 'pod_gone', retryable: 'no' }]);
+    expect(seen.findings[1]?.remedy).not.toContain('jobs');
   });
 
   it('keeps the end of a long boot log, and does without one that cannot be had', async () => {
