@@ -143,7 +143,7 @@ export function createApp(config: Config, files: ProgramFiles, redactor = new Re
     looks,
     redact,
   });
-  const pods = withPlatforms(leased, platforms);
+  const pods = withPlatforms(leased, platforms, profiles);
   const bootLogs = createBootLogs({ store, providers, clock, redact });
   const services: Services = {
     offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }) }),

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -36,12 +36,13 @@ const podOf = (answer: Record<string, unknown>) =>
   answer['pod'] as Record<string, unknown> & { dangerClocks: string[] };
 
 describe('a rented machine reached by plain SSH, through the built server [MO-12] [VO-08]', () => {
-  it('AutoDL is recognised unasked: its clocks, its proxy hook, its verb; report repeats the verb', async () => {
+  it('AutoDL is recognised unasked: the way to it [PR-14], its clocks, its proxy hook, its verb; report repeats the verb', async () => {
     await save(await machine({ env: { AutoDLContainerUUID: 'c-0815' } }));
     const pod = podOf(await server.call('get_pod', { podId: 'ssh:lab' }));
     expect(pod).toMatchObject({
       mode: 'user_managed',
       status: 'ready',
+      endpoint: { host: '127.0.0.1', port: machines[0]?.endpoint.port, route: 'direct' },
       advertised: {
         platform: 'AutoDL',
         verified: '2026-06',
@@ -126,7 +127,7 @@ describe('the ssh configuration of the person, through the built server', () => 
     const target = await machine();
     const stranger = await machine();
     const hostKey = path.join(stranger.folder, 'host');
-    const { stdout } = spawnSync('ssh-keygen', ['-y', '-f', hostKey], { encoding: 'utf8' });
+    const stdout = await openSsh('ssh-keygen', ['-y', '-f', hostKey]);
     await mkdir(path.join(box.home, '.ssh'), { mode: 0o700 });
     const known = path.join(box.home, '.ssh/known_hosts');
     await writeFile(known, `[127.0.0.1]:${target.endpoint.port} ${stdout}`);
