@@ -169,7 +169,7 @@ function volumeRow({ id, name, heldBy, machine, sizeGb, createdAt }: Volume): Js
     label: name,
     status: heldBy === undefined ? 'created' : 'in-use',
     disk_space: sizeGb,
-    instances: heldBy === undefined ? [] : [heldBy],
+    instances: heldBy === undefined ? [] : [{ id: heldBy }],
     start_date: createdAt,
     end_date: machine.endSeconds,
     storage_total_cost: diskUsdPerHour(sizeGb, machine.storageUsdPerGbMonth),

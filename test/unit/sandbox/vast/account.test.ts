@@ -415,7 +415,7 @@ describe('volumes', () => {
       status: 'in-use',
       machine_id: machineId,
       disk_space: 20,
-      instances: [id],
+      instances: [{ id }],
       start_date: START,
     });
     const [row] = (await bench.json('GET /api/v1/instances/'))['instances'] as Loose[];
@@ -436,7 +436,7 @@ describe('volumes', () => {
       { disk: 8, volume_info: link, runtype: 'ssh' },
       again?.['id'] as number,
     );
-    expect((await list())[0]).toMatchObject({ status: 'in-use', instances: [second] });
+    expect((await list())[0]).toMatchObject({ status: 'in-use', instances: [{ id: second }] });
     expect(
       await bench.raw(`PUT /api/v0/asks/${bad}/`, { image: 'a', disk: 8, volume_info: link }),
     ).toMatchObject({ status: 400 });

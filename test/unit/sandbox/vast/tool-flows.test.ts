@@ -238,7 +238,7 @@ describe('the official tool (vast.md 17.2, 2)', () => {
         query: { owner: 'me', type: 'all_volume' },
       });
       const [volume] = volumes as Loose[];
-      expect(volume).toMatchObject({ disk_space: 20, instances: [made['new_contract']] });
+      expect(volume).toMatchObject({ disk_space: 20, instances: [{ id: made['new_contract'] }] });
       await tool('DELETE', `/v0/instances/${String(made['new_contract'])}/`);
       await bench.advance(31);
       await tool('DELETE', '/v0/volumes/', { query: { id: volume?.['id'] } });
