@@ -27,7 +27,7 @@ interface Document {
 export interface Deviation {
   /** "PUT /api/v0/asks/{id} request" */
   readonly where: string;
-  /** JSON pointer prefix of the place; '' for the whole body. */
+  /** Begin of the JSON pointer of the place, "*" for any one part; '' for the whole body, "?name" for a parameter. */
   readonly at: string;
   /** The keyword that complains; absent: any. */
   readonly keyword?: string;
@@ -41,6 +41,10 @@ export interface OpenApi {
   check(exchange: Exchange): readonly string[] | undefined;
   /** Deviations that have explained something so far: one that never does is stale. */
   readonly used: ReadonlySet<Deviation>;
+}
+
+function placeOf({ at }: Deviation): RegExp {
+  return new RegExp(`^${at.replaceAll('*', '[^/]+')}(?:/|$)`);
 }
 
 /** The published description in `../shared/openapi`, `undefined` where this project stands alone. */
@@ -74,7 +78,7 @@ export function openApiOf(file: string, deviations: readonly Deviation[]): OpenA
       const known = deviations.find(
         (deviation) =>
           deviation.where === where &&
-          error.instancePath.startsWith(deviation.at) &&
+          placeOf(deviation).test(error.instancePath) &&
           (deviation.keyword === undefined || deviation.keyword === error.keyword),
       );
       if (known !== undefined) used.add(known);
@@ -84,6 +88,14 @@ export function openApiOf(file: string, deviations: readonly Deviation[]): OpenA
           ]
         : [];
     });
+  };
+  /** `at` of a parameter is "?name"; a status that is not described has any. */
+  const isKnown = (where: string, at: string | undefined): boolean => {
+    const hits = deviations.filter(
+      (deviation) => deviation.where === where && (at === undefined || deviation.at === at),
+    );
+    for (const hit of hits) used.add(hit);
+    return hits.length > 0;
   };
   const jsonOf = (text: string): unknown => {
     try {
@@ -100,7 +112,7 @@ export function openApiOf(file: string, deviations: readonly Deviation[]): OpenA
     operations: routes.map(({ name }) => name),
     used,
     check(exchange) {
-      const { pathname } = new URL(exchange.url, 'http://x');
+      const { pathname, searchParams } = new URL(exchange.url, 'http://x');
       const found = routes
         .filter(({ method, pattern }) => method === exchange.method && pattern.test(pathname))
         .sort((a, b) => Number(b.literal) - Number(a.literal))[0];
@@ -110,18 +122,17 @@ export function openApiOf(file: string, deviations: readonly Deviation[]): OpenA
       const sent = jsonOf(exchange.requestBody);
       const answered = schemaOf(operation.responses[String(exchange.status)]);
       const got = jsonOf(exchange.responseBody);
+      const taken = new Set((operation.parameters ?? []).map((parameter) => parameter.name));
       return [
+        ...[...searchParams.keys()]
+          .filter((key) => !taken.has(key) && !isKnown(`${name} request`, `?${key}`))
+          .map((key) => `${name}: the parameter ${key} is not described`),
         ...(asked === undefined || sent === undefined
           ? []
           : complaints(`${name} request`, asked, sent)),
         ...(operation.responses[String(exchange.status)] === undefined && exchange.status < 500
           ? [`${name}: status ${exchange.status} is not described`].filter(
-              () =>
-                !deviations.some((deviation) => {
-                  const hit = deviation.where === `${name} ${exchange.status}`;
-                  if (hit) used.add(deviation);
-                  return hit;
-                }),
+              () => !isKnown(`${name} ${exchange.status}`, undefined),
             )
           : []),
         ...(answered === undefined || got === undefined
