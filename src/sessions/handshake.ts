@@ -11,6 +11,8 @@ import type { HostKeys, KeyOwner } from './host-keys.ts';
 export const CONNECT_SECONDS = 20;
 const KEEPALIVE_SECONDS = 10;
 const KEEPALIVE_MISSES = 3;
+/** Reasons of SSH for hanging up during a login: a protocol error (too many tries), no more methods. */
+const LOGIN_OVER: readonly number[] = [2, 14];
 
 export interface Handshake {
   readonly podId: PodId;
@@ -32,7 +34,7 @@ export async function shakeHands(wish: Handshake): Promise<Client> {
     hostKeys.expected(owner),
   ]);
   const client = new ssh2.Client();
-  const seen: Seen = { hostKeyRefused: false, verifyFailure: undefined };
+  const seen: Seen = { hostKeyRefused: false, isKnown: false, verifyFailure: undefined };
 
   await new Promise<void>((resolve, reject) => {
     const fail = (cause?: Error): void => {
@@ -74,6 +76,7 @@ export async function shakeHands(wish: Handshake): Promise<Client> {
         hostKeys.accept(owner, key).then(
           (known) => {
             seen.hostKeyRefused = !known;
+            seen.isKnown = known;
             verify(known);
           },
           (failure: unknown) => {
@@ -92,6 +95,8 @@ export async function shakeHands(wish: Handshake): Promise<Client> {
 
 interface Seen {
   hostKeyRefused: boolean;
+  /** Its host key was accepted: what comes now is the login. */
+  isKnown: boolean;
   verifyFailure: unknown;
 }
 
@@ -115,6 +120,15 @@ function failureOf(cause: Error | undefined, wish: Handshake, seen: Seen): Conne
     return new ConnectFailure(refusal(what, level, cause, wish), {
       denied: jump === undefined,
     });
+  const reason = cause !== undefined && 'code' in cause ? cause.code : undefined;
+  // It hung up while keys were being offered, as servers do after a few wrong ones.
+  if (seen.isKnown && typeof reason === 'number' && LOGIN_OVER.includes(reason))
+    return new ConnectFailure(
+      new RemoteError('ssh_refused', `${what} hung up after the keys it was offered.`, {
+        cause,
+        hint: 'Name the one right key: keyPath in ssh_profile, or IdentityFile with IdentitiesOnly in ~/.ssh/config.',
+      }),
+    );
   return new ConnectFailure(
     new RemoteError('ssh_unreachable', `${what} did not complete the SSH handshake.`, {
       cause: seen.verifyFailure ?? cause,

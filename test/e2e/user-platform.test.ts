@@ -134,6 +134,7 @@ describe('the ssh configuration of the person, through the built server', () => 
     await save(target);
     const refused = await server.tool('session_open', { profileId: 'lab' });
     expect(refused).toMatchObject({ isError: true, data: { code: 'host_key_changed' } });
+    await expect.poll(() => target.log()).toMatch(/Connection (?:closed|reset)|Disconnected/);
     expect(target.log()).not.toContain('publickey');
   });
 

@@ -13,6 +13,8 @@ beforeEach(async () => {
 });
 afterEach(async () => bench[Symbol.asyncDispose]());
 
+/** What sshd writes at the end of a connection that never logged in. */
+const HUNG_UP = /Connection (?:closed|reset)|Disconnected|Received disconnect/;
 const address = () => ({ host: '127.0.0.1', port: sshd.endpoint.port, user: sshd.endpoint.user });
 /** A new key pair of OpenSSH's own making, let in by the server. */
 async function newKey(name: string, passphrase = '', type = 'ed25519'): Promise<string> {
@@ -109,8 +111,28 @@ describe('keys of the SSH agent', () => {
     expect(accepted()).toContain(await printOf(key));
     await bench.configure([`Host 127.0.0.1`, ` IdentityFile ${key}-not`]);
     await bench.drop();
-    await expect(bench.run('true')).rejects.toMatchObject({ code: 'ssh_refused' });
-    expect(sshd.log()).not.toContain('Too many authentication failures');
+    // Refused in the end, not hung up on.
+    await expect(bench.run('true')).rejects.toMatchObject({
+      code: 'ssh_refused',
+      message: 'The machine did not accept our key.',
+    });
+  });
+
+  it('a server that allows fewer tries is told to need the one right key [D-036]', async () => {
+    const strict = await bench.sshd({ config: ['MaxAuthTries 2'] });
+    const agent = await bench.agent();
+    for (let at = 0; at < 4; at += 1) {
+      const stranger = path.join(bench.folder, `stranger${at}`);
+      await openSsh('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', stranger]);
+      await addToAgent(agent, stranger, '');
+    }
+    await bench.configure(['Host 127.0.0.1', ` IdentityFile ${bench.folder}/none`]);
+    await bench.save({ ...address(), port: strict.endpoint.port });
+    await expect(bench.run('true')).rejects.toMatchObject({
+      code: 'ssh_refused',
+      hint: expect.stringContaining('IdentitiesOnly') as string,
+    });
+    await expect.poll(() => strict.log()).toContain('Too many authentication failures');
   });
 
   it('IdentitiesOnly keeps the other keys of the agent at home', async () => {
@@ -225,6 +247,7 @@ describe('the login', () => {
   it('a user that does not exist is refused, and nobody else is tried [PR-15] [KE-09] [D-030]', async () => {
     await bench.save({ ...address(), user: stranger, keyPath: sshd.keyPath });
     await expect(bench.run('true')).rejects.toMatchObject({ code: 'ssh_refused' });
+    await expect.poll(() => sshd.log()).toMatch(HUNG_UP);
     const users = new Set([...sshd.log().matchAll(/Invalid user (\S+)/g)].map(([, user]) => user));
     expect([...users]).toEqual([stranger]);
     expect(sshd.log()).not.toContain('Accepted');
@@ -238,6 +261,7 @@ describe('the login', () => {
       code: 'ssh_refused',
       hint: expect.stringContaining('Neither "root" nor "ubuntu"') as string,
     });
+    await expect.poll(() => sshd.log()).toContain('ubuntu');
     const tried = [
       ...sshd.log().matchAll(/publickey for (?:invalid user )?(\S+)|Invalid user (\S+)/g),
     ];
@@ -282,6 +306,7 @@ describe('known_hosts of the person', () => {
       code: 'host_key_changed',
       hint: expect.stringContaining(`ssh-keygen -R '${name()}'`) as string,
     });
+    await expect.poll(() => sshd.log()).toMatch(HUNG_UP);
     expect(sshd.log()).not.toContain('publickey');
     expect(await bench.store.hostKeys.list()).toEqual([]);
     expect(await readFile(path.join(bench.folder, 'known_hosts'), 'utf8')).toBe(text);

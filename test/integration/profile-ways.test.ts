@@ -86,6 +86,9 @@ describe('a machine behind other machines [PR-01] [D-040]', () => {
       code: 'host_key_changed',
       message: expect.stringContaining('Jump host 1') as string,
     });
+    await expect
+      .poll(() => jump.log().split('\n').at(-1))
+      .toMatch(/Connection (?:closed|reset)|Disconnected|Received disconnect/);
     expect(jump.log().match(/publickey/g)?.length).toBe(before);
   });
 
