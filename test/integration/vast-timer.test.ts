@@ -13,7 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DEADLINE_FILE, type OnstartTerms, onstartOf } from '../../src/providers/vast/onstart.ts';
+import { DEADLINE_FILE } from '../../src/providers/boot-script.ts';
+import { type OnstartTerms, onstartOf } from '../../src/providers/vast/onstart.ts';
 import { type StubCloud, startStubCloud } from '../support/stub-cloud.ts';
 
 const POD_KEY = 'container-key-0123456789';

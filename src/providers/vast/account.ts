@@ -1,6 +1,7 @@
 import type { CallOptions } from '../../core/call.ts';
-import { InputError, isAppError } from '../../core/errors.ts';
+import { isAppError } from '../../core/errors.ts';
 import type { AccountCheck, AccountKeys } from '../../core/provider.ts';
+import { checkedKey, hasKey } from '../public-key.ts';
 import type { VastApi } from './api.ts';
 import { KEY_NAME } from './failure.ts';
 import { contractOf } from './power.ts';
@@ -53,23 +54,4 @@ export function createKeys(api: VastApi): AccountKeys {
       }
     },
   };
-}
-
-/** Comments differ and mean nothing: type and blob are the key. */
-function hasKey(known: readonly string[], line: string): boolean {
-  const wanted = blobOf(line);
-  return wanted !== undefined && known.some((each) => blobOf(each) === wanted);
-}
-
-function blobOf(line: string): string | undefined {
-  const [type = '', blob = ''] = line.trim().split(/\s+/);
-  return blob === '' ? undefined : `${type} ${blob}`;
-}
-
-/** One public key and nothing else: a private one must never leave this machine. */
-function checkedKey(publicKey: string): string {
-  const line = publicKey.trim();
-  if (!/^(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+(?: [^\n\r]*)?$/.test(line))
-    throw new InputError('invalid_input', 'This is not one public SSH key.');
-  return line;
 }

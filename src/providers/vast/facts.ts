@@ -1,5 +1,5 @@
 import type { ProviderFacts } from '../../core/provider.ts';
-import { DEADLINE_FILE } from './onstart.ts';
+import { DEADLINE_FILE } from '../boot-script.ts';
 
 export const VAST_FACTS: ProviderFacts = {
   verified: '2026-08',
