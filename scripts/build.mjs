@@ -1,6 +1,6 @@
 // Bundles the server and the embedded pod. Packages with native parts stay outside and load on first use.
-import { chmod, readFile, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 
 /** zod's fifty languages are a third of its code, and every start would read them. */
@@ -22,8 +22,9 @@ const englishOnly = {
 const manifest = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
 const root = new URL('..', import.meta.url).pathname;
 
-await rm(`${root}dist`, { recursive: true, force: true });
-await build({
+if (process.argv.includes('--clean')) await rm(`${root}dist`, { recursive: true, force: true });
+const { outputFiles } = await build({
+  write: false,
   absWorkingDir: root,
   entryPoints: { main: 'src/main.ts', pod: 'src/pod/main.ts' },
   outdir: 'dist',
@@ -46,4 +47,19 @@ await build({
   },
   chunkNames: 'chunks/[name]-[hash]',
 });
+// A server that runs now still reads its own chunks, and another may start at any moment: each file is replaced whole, and
+// what nothing names any more goes an hour later.
+for (const { path, contents } of outputFiles) {
+  await mkdir(dirname(path), { recursive: true });
+  const half = `${path}.${process.pid}`;
+  await writeFile(half, contents, { mode: path.endsWith('/dist/main.js') ? 0o755 : 0o644 });
+  await rename(half, path);
+}
 await chmod(`${root}dist/main.js`, 0o755);
+const made = new Set(outputFiles.map(({ path }) => path));
+const hourAgo = Date.now() - 3_600_000;
+for (const name of await readdir(`${root}dist`, { recursive: true })) {
+  const path = join(`${root}dist`, name);
+  const seen = await stat(path).catch(() => undefined);
+  if (seen?.isFile() && !made.has(path) && seen.mtimeMs < hourAgo) await rm(path, { force: true });
+}
