@@ -7,6 +7,7 @@ import { gone, readyPod } from '../test/support/day.ts';
 import { quantile, say } from './bench/figures.ts';
 import { benchFirstCommand } from './bench/first-command.ts';
 import { benchOffers } from './bench/offers.ts';
+import { benchOrphans } from './bench/orphans.ts';
 
 const ROUNDS = 10;
 const COMMANDS = 60;
@@ -18,6 +19,7 @@ const PARTS = {
   server: inUse,
   offers: benchOffers,
   'first-command': benchFirstCommand,
+  orphans: benchOrphans,
 } as const;
 
 const wanted = process.argv.slice(2);

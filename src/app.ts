@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Config } from './config.ts';
-import { systemClock } from './core/call.ts';
+import { type Clock, systemClock } from './core/call.ts';
 import { Disposer } from './core/disposer.ts';
 import { InputError } from './core/errors.ts';
 import { providerOf } from './core/ids.ts';
@@ -54,8 +54,12 @@ const WATCH_FIRST_SECONDS = 1;
 const OWN_KEYS = /^(?:GPU_LEASE_|VAST_API_KEY$|RUNPOD_API_KEY$|LAMBDA_API_KEY$)/;
 
 /** The composition root: builds every part, opens nothing. Files, connections and pods are touched on first use. */
-export function createApp(config: Config, files: ProgramFiles, redactor = new Redactor()): App {
-  const clock = systemClock;
+export function createApp(
+  config: Config,
+  files: ProgramFiles,
+  redactor = new Redactor(),
+  clock: Clock = systemClock,
+): App {
   const disposer = new Disposer();
   redactor.add(config.http.token);
   redactor.add(config.vast?.apiKey);

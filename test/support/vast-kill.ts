@@ -1,0 +1,294 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { FaultRule } from '../../src/core/sandbox.ts';
+import { BuiltServer, listAt, sandbox, textAt } from './built-server.ts';
+import { startVastSandbox, type VastSandbox } from './vast-sandbox.ts';
+
+/** When the server dies. Requests to the cloud are counted from the call of create_pod. */
+export type Moment =
+  | { readonly kind: 'time'; readonly milliseconds: number }
+  /** The request is on its way, and never arrives. */
+  | { readonly kind: 'before'; readonly request: number }
+  /** What was asked for is done, and the answer finds nobody. */
+  | { readonly kind: 'after'; readonly request: number }
+  /** The order is under way when the server dies, and is carried out so much later. */
+  | { readonly kind: 'late'; readonly seconds: number }
+  /** The connection breaks after the order was carried out, and the server dies while it looks for what became of it. */
+  | { readonly kind: 'link'; readonly milliseconds: number };
+
+export interface KillPlan {
+  readonly seed: number;
+  readonly moment: Moment;
+  /** Faults of the first of three candidates. */
+  readonly firstHost?: readonly FaultRule[];
+  /** Real ones, or ports that refuse. */
+  readonly machines?: 'pods' | 'none';
+}
+export interface KillResult {
+  /** What the server was doing when it died, as the cloud saw it. */
+  readonly during: string;
+  /** Charged, and never told of by the next server. */
+  readonly orphans: readonly string[];
+  /** Moments at which more than one machine of the one creation was charged. */
+  readonly doubles: number;
+  /** From the start of the next server until it told of everything that is charged; absent: nothing was. */
+  readonly secondsToKnown?: number;
+  /** Still charged when the agent had ended all that it was told of. */
+  readonly left: readonly string[];
+  /** Calls of the agent. */
+  readonly calls: number;
+}
+
+const KNOWN_WITHIN_SECONDS = 60;
+const MOST_CALLS = 40;
+/** A failed pod that nobody replaced is replaced by the next server after this long, at the most. */
+const TAKE_OVER_SECONDS = 35;
+
+/** Creates a pod, kills the server in the middle of it, and lets another server and an agent clear up. */
+export async function killDuringCreate(plan: KillPlan): Promise<KillResult> {
+  await using cloud = await startVastSandbox({
+    speed: 60,
+    seed: plan.seed,
+    offers: 40,
+    machines: plan.machines ?? 'pods',
+  });
+  const billing = (): readonly string[] =>
+    cloud
+      .books()
+      .instances.filter((one) => one.billing)
+      .map(({ id }) => `vast:${id}`);
+  let doubles = 0;
+  const watch = setInterval(() => {
+    if (billing().length > 1) doubles += 1;
+  }, 20);
+  try {
+    await using box = await sandbox();
+    await using link = await killingLink(cloud, plan.moment);
+    const start = {
+      ...box,
+      env: {
+        VAST_API_KEY: cloud.apiKey,
+        VAST_URL: link.url,
+        GPU_LEASE_AUTO_APPROVE_USD: '100000',
+      },
+    };
+    await using first = await BuiltServer.start(start);
+    const found = await first.call('find_offer', {
+      providers: ['vast'],
+      vastQuery: 'verified=any direct_port_count>=1',
+      minReliability: 0,
+    });
+    const offerIds = listAt(found, 'offers').map((offer) => textAt(offer, 'offerId'));
+    for (const rule of plan.firstHost ?? [])
+      cloud.faults.add({ ...rule, offerId: offerIds[0]?.replace('vast:', '') ?? '' });
+    link.arm(first);
+    const lost = first
+      .tool('create_pod', { offerIds: offerIds.slice(0, 3), waitSeconds: 45 })
+      .catch(() => undefined);
+    if (plan.moment.kind === 'time') {
+      await pause(plan.moment.milliseconds);
+      await first.kill9();
+    }
+    await Promise.race([lost, once(first.child, 'exit')]);
+    // A moment that never came: then it dies with its pod just ready.
+    await first.kill9();
+    await lost;
+    const during = link.last();
+
+    const restarted = Date.now();
+    await using next = await BuiltServer.start(start);
+    let calls = 0;
+    const told = async (): Promise<readonly string[]> => {
+      calls += 1;
+      const listed = await next.tool('list_pods', {});
+      if (listed.isError) return [];
+      return listAt(listed.data, 'pods')
+        .filter((pod) => textAt(pod, 'mode') === 'managed')
+        .map((pod) => textAt(pod, 'podId'));
+    };
+    let secondsToKnown: number | undefined;
+    let orphans: readonly string[] = [];
+    const limit = restarted + KNOWN_WITHIN_SECONDS * 1000;
+    const lateUntil =
+      plan.moment.kind === 'late' ? restarted + plan.moment.seconds * 1000 + 1500 : restarted;
+    for (;;) {
+      const known = await told();
+      const charged = billing();
+      orphans = charged.filter((podId) => !known.includes(podId));
+      if (charged.length > 0 && orphans.length === 0 && secondsToKnown === undefined)
+        secondsToKnown = (Date.now() - restarted) / 1000;
+      const now = Date.now();
+      if ((orphans.length === 0 && now >= lateUntil) || now >= limit) break;
+      await pause(200);
+    }
+
+    const clear = async (): Promise<void> => {
+      for (let round = 0; round < MOST_CALLS; round += 1) {
+        const known = await told();
+        if (known.length === 0) return;
+        for (const podId of known) {
+          calls += 1;
+          await next.tool('destroy', { podId, waitSeconds: 45 });
+        }
+      }
+    };
+    await clear();
+    if (plan.firstHost !== undefined) {
+      const end = Date.now() + TAKE_OVER_SECONDS * 1000;
+      while (Date.now() < end && billing().length === 0) await pause(200);
+      await clear();
+    }
+    return {
+      during,
+      orphans,
+      doubles,
+      left: billing(),
+      calls,
+      ...(secondsToKnown === undefined ? {} : { secondsToKnown }),
+    };
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+interface KillingLink extends AsyncDisposable {
+  readonly url: string;
+  /** From now on requests are counted, and this server is killed when its moment comes. */
+  arm(victim: BuiltServer): void;
+  /** The last request that began before the kill. */
+  last(): string;
+}
+
+/** The road from the server to the cloud, on which it dies. */
+async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingLink> {
+  let victim: BuiltServer | undefined;
+  let isDone = false;
+  let count = 0;
+  let last = 'no request';
+  const late = new Set<Promise<unknown>>();
+
+  const forward = async (request: IncomingMessage, body: Buffer): Promise<Response> =>
+    fetch(`${cloud.url}${request.url ?? '/'}`, {
+      method: request.method ?? 'GET',
+      headers: {
+        authorization: request.headers.authorization ?? '',
+        'content-type': 'application/json',
+      },
+      ...(body.length === 0 ? {} : { body }),
+    });
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part as Buffer);
+    const body = Buffer.concat(parts);
+    const line = `${request.method ?? ''} ${(request.url ?? '').split('?')[0]}`;
+    const isOrder = line.startsWith('PUT /api/v0/asks/');
+    const killer = isDone ? undefined : victim;
+    if (killer !== undefined) {
+      count += 1;
+      last = `${count}: ${line}`;
+      if (moment.kind === 'before' && count >= moment.request) {
+        isDone = true;
+        await killer.kill9();
+        return;
+      }
+      if (moment.kind === 'late' && isOrder) {
+        isDone = true;
+        await killer.kill9();
+        late.add(pause(moment.seconds * 1000).then(async () => forward(request, body)));
+        return;
+      }
+    }
+    const answer = await forward(request, body);
+    const text = Buffer.from(await answer.arrayBuffer());
+    if (killer !== undefined && moment.kind === 'after' && count >= moment.request) {
+      isDone = true;
+      await killer.kill9();
+      return;
+    }
+    if (killer !== undefined && moment.kind === 'link' && isOrder) {
+      isDone = true;
+      request.socket.destroy();
+      await pause(moment.milliseconds);
+      await killer.kill9();
+      return;
+    }
+    response.writeHead(answer.status, {
+      'content-type': answer.headers.get('content-type') ?? 'application/json',
+    });
+    response.end(text);
+  };
+  const server = createServer((request, response) => {
+    response.on('error', () => undefined);
+    void handle(request, response).catch(() => response.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    arm(next) {
+      victim = next;
+    },
+    last: () => last,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeAllConnections();
+      await Promise.allSettled(late);
+    },
+  };
+}
+
+/** As many moments as asked for, the same for the same seed: times, requests before and after, late orders, broken links. */
+export function killPlans(runs: number, seed: number): readonly KillPlan[] {
+  const random = randomFrom(seed);
+  const below = (limit: number): number => Math.floor(random() * limit);
+  return Array.from({ length: runs }, (_, index): KillPlan => {
+    const moments: readonly Moment[] = [
+      { kind: 'after', request: 1 + below(12) },
+      { kind: 'time', milliseconds: below(2500) },
+      { kind: 'link', milliseconds: below(3000) },
+      { kind: 'before', request: 1 + below(12) },
+      { kind: 'late', seconds: 1 + below(10) },
+      { kind: 'after', request: 6 + below(16) },
+    ];
+    const moment = moments[index % moments.length] ?? { kind: 'time', milliseconds: 500 };
+    const isBad = index % moments.length === 5 || below(4) === 0;
+    return {
+      seed: 1 + below(1000),
+      moment,
+      ...(isBad ? { firstHost: [{ kind: 'oci-error' }] } : {}),
+    };
+  });
+}
+
+/** mulberry32. */
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** Some at a time: most of a run is waiting. */
+export async function runKills(
+  plans: readonly KillPlan[],
+  atOnce: number,
+  onResult: (plan: KillPlan, result: KillResult) => void = () => undefined,
+): Promise<readonly KillResult[]> {
+  const results: KillResult[] = [];
+  const todo = [...plans.entries()];
+  const work = async (): Promise<void> => {
+    for (let next = todo.shift(); next !== undefined; next = todo.shift()) {
+      const [index, plan] = next;
+      const result = await killDuringCreate(plan);
+      results[index] = result;
+      onResult(plan, result);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return results;
+}
