@@ -22,6 +22,7 @@ import { createOffers } from './leases/offers.ts';
 import { createPods } from './leases/pods.ts';
 import { processIdOf } from './leases/process-id.ts';
 import { createReports } from './leases/reports.ts';
+import { createShownOffers } from './leases/shown.ts';
 import { createProviders } from './providers/index.ts';
 import { createCloudPods } from './providers/ssh/cloud-pod.ts';
 import { withPlatforms } from './providers/ssh/platforms/platform-pods.ts';
@@ -131,6 +132,7 @@ export function createApp(
   });
   const transfer = createFiles({ remote, store, jobs, clock, home, workspace });
   const redact = (text: string): string => redactor.redact(text);
+  const shown = createShownOffers();
   const leased = createPods({
     store,
     providers,
@@ -145,12 +147,13 @@ export function createApp(
     processId: processIdOf(process.pid),
     probe: createProbe(),
     looks,
+    shown,
     redact,
   });
   const pods = withPlatforms(leased, platforms, profiles);
   const bootLogs = createBootLogs({ store, providers, clock, redact });
   const services: Services = {
-    offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }) }),
+    offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }), shown }),
     pods,
     sessions,
     jobs,

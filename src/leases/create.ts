@@ -13,8 +13,9 @@ import { questionOf } from './question.ts';
 import { freshOffers, keepQuote, quoteFor, validQuote } from './quotes.ts';
 import { type Approval, leaseFor, readableLeases } from './rent.ts';
 import { type RentNextDeps, rentNext } from './rent-next.ts';
-import { mayBeFollowed, type Replacer } from './replace.ts';
+import type { Replacer } from './replace.ts';
 import type { See } from './see.ts';
+import { mayBeFollowed } from './succession.ts';
 import { checkTerms } from './terms.ts';
 
 /** A failed pod is seen to its end for at least so long, even when the caller did not want to wait. */
@@ -49,6 +50,7 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
       return { quote, approvedBy: 'quote', offers };
     }
     checkTerms(request.terms, secrets);
+    deps.shown?.check(request.terms);
     const sold = await freshOffers(providers, request.terms, options);
     const plan = await checkPreconditions(sold, request.terms, checks, options);
     const { offers } = plan;

@@ -9,6 +9,7 @@ import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
 import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
+import type { ShownOffers } from './shown.ts';
 
 export interface PodsDeps {
   readonly store: Store;
@@ -27,6 +28,8 @@ export interface PodsDeps {
   readonly looks?: Looks | undefined;
   /** Default: kept in the store. */
   readonly hosts?: Hosts | undefined;
+  /** Knows how offers were priced when they were shown. */
+  readonly shown?: Pick<ShownOffers, 'check'> | undefined;
   /** Masks secrets in what is kept of a boot. */
   readonly redact?: ((text: string) => string) | undefined;
   /** This process, from `processIdOf`. Written into leases while they are being created. */
