@@ -180,8 +180,12 @@ export function createApp(
   });
   return {
     services,
-    watch(onFailure) {
+    watch(onTrouble) {
       const { signal } = stop;
+      // What the end of the app itself broke off is no trouble: the next server takes it up.
+      const onFailure = (failure: unknown): void => {
+        if (!signal.aborted) onTrouble(failure);
+      };
       const round = async (): Promise<void> => {
         await clock.sleep(WATCH_FIRST_SECONDS, { signal });
         for (;;) {

@@ -1,4 +1,9 @@
-import { type KillPlan, type KillResult, killPlans, runKills } from '../../test/support/vast-kill.ts';
+import {
+  type KillPlan,
+  type KillResult,
+  killPlans,
+  runKills,
+} from '../../test/support/vast-kill.ts';
 import { quantile, say } from './figures.ts';
 
 const RUNS = 24;

@@ -73,6 +73,7 @@ export const podSchema = z.object({
   observedAt: z.string().exactOptional().describe('When the provider last told us.'),
   replacedBy: podIdSchema.exactOptional().describe('Rented in its place.'),
   replaces: podIdSchema.exactOptional().describe('Rented in the place of this one.'),
+  isBeingReplaced: z.boolean().exactOptional(),
 });
 export type Pod = Readonly<z.output<typeof podSchema>>;
 

@@ -11,6 +11,7 @@ import { isPodOf, type Ledger } from './ledger.ts';
 import { rateOf, spentUsd } from './money.ts';
 import type { Observer, Reading } from './observer.ts';
 import type { See } from './see.ts';
+import { isToBeReplaced } from './succession.ts';
 import { podOf, unmanagedPodOf, userManagedPodOf } from './view.ts';
 
 const LISTING_LIMIT_SECONDS = 20;
@@ -103,7 +104,9 @@ export function createList(deps: ListDeps): Pods['list'] {
     const listings = await untilAborted(Promise.all(asked.map(listingOf)), options.signal);
     await reopenSeen(listings);
     const leases = (await ledger.all()).filter(({ provider }) => isWanted(provider));
-    const known = leases.filter(({ state }) => includeEnded || state !== 'closed');
+    const known = leases.filter(
+      (lease) => includeEnded || lease.state !== 'closed' || isToBeReplaced(lease, clock.now()),
+    );
     const managed = await untilAborted(
       Promise.all(
         known.map(async (lease) =>
@@ -124,7 +127,11 @@ export function createList(deps: ListDeps): Pods['list'] {
     const after = (await ledger.all()).filter(({ provider }) => isWanted(provider));
     const pods = [...managed, ...strangers, ...(isWanted('ssh') ? await userManaged() : [])];
     return {
-      pods: pods.filter(({ status }) => includeEnded || status !== 'gone').sort(byUrgency),
+      pods: pods
+        .filter(
+          ({ status, isBeingReplaced }) => includeEnded || status !== 'gone' || isBeingReplaced,
+        )
+        .sort(byUrgency),
       providers: listings.map(({ reading }) => reading),
       usdPerHour:
         after.reduce((sum, lease) => sum + rateOf(lease), 0) +

@@ -6,10 +6,9 @@ import type { BootLogKeeper } from './boot-log.ts';
 import type { Looks } from './looks.ts';
 import { type Rented, type RentNextDeps, rentNext } from './rent-next.ts';
 import { bootOf } from './rungs.ts';
+import { CONTINUE_WITHIN_SECONDS } from './succession.ts';
 
 const CLEANUP_SECONDS = 60;
-/** A replacement that nobody made for so long is not wanted any more. */
-const CONTINUE_WITHIN_SECONDS = 600;
 /** Whoever ended the pod is given so long to go on. */
 const TAKE_OVER_SECONDS = 20;
 const QUOTED_CHARS = 600;
@@ -121,10 +120,6 @@ export function isOnFirstWayUp(lease: Lease): boolean {
     lease.stoppedAt === undefined &&
     lease.approvedBy !== 'adopted'
   );
-}
-/** Another pod may yet come in its place, so whoever waits for it goes on waiting. */
-export function mayBeFollowed({ mayReplace, blame, readyAt }: Lease): boolean {
-  return mayReplace === true && readyAt === undefined && blame !== 'image' && blame !== 'ours';
 }
 
 function attemptOf(lease: Lease, cleanup: Attempt['cleanup'], clock: Clock): Attempt {

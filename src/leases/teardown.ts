@@ -66,7 +66,14 @@ export function createTeardown(deps: TeardownDeps): Teardown {
       );
     const lease = await reopenedIfSeen(await leaseToEnd(podId));
     const facts = providers.get(lease.provider)?.facts;
-    if (lease.state === 'closed') return { outcome: 'gone', receipt: await receiptOf(lease) };
+    if (lease.state === 'closed') {
+      // It is gone, and another may be about to take its place: that is not wanted any more.
+      await ledger.settleForGood(lease);
+      const last = await ledger.newest(lease);
+      return last.leaseId === lease.leaseId || last.state === 'closed'
+        ? { outcome: 'gone', receipt: await receiptOf(lease) }
+        : destroy(handleOf(last), { discardUnfetched, reason, waitSeconds }, { ask, ...options });
+    }
     options.progress?.('Checking what is on the pod');
     const checkedAt = clock.now().toISOString();
     const missing = await gates(lease, options);

@@ -10,6 +10,7 @@ import { spentUsd, usd } from './money.ts';
 import type { Reading } from './observer.ts';
 import { isTimerBehind } from './pod-timer.ts';
 import { secondsOnRung } from './rungs.ts';
+import { isToBeReplaced } from './succession.ts';
 import { chosenWay } from './way-in.ts';
 
 /** A teardown that has not been proven after this long is called failed, and listed first. */
@@ -78,6 +79,7 @@ export function podOf(seen: Seen, clock: Clock): Pod {
     ...(lease.offer.rehearsal === undefined ? {} : { rehearsal: lease.offer.rehearsal }),
     ...(problem === undefined ? {} : { problem }),
     ...(replacedBy === undefined ? {} : { replacedBy }),
+    ...(isToBeReplaced(lease, now) ? { isBeingReplaced: true } : {}),
     ...(lease.replaces === undefined ? {} : { replaces: lease.replaces }),
     ...(lease.observedAt === undefined ? {} : { observedAt: lease.observedAt }),
   };

@@ -147,7 +147,12 @@ function wordsOf(outcome: CreateOutcome, kept: readonly Kept[]): { summary: stri
     case 'provisioning': {
       const { podId, usdPerHour = 0, deadlineAt } = outcome.pod;
       const tried = outcome.attempts.length;
-      const state = outcome.status === 'ready' ? 'is ready' : 'is rented and starting';
+      const state =
+        outcome.status === 'ready'
+          ? 'is ready'
+          : outcome.pod.isBeingReplaced === true
+            ? 'failed and is being ended; another is rented in its place'
+            : 'is rented and starting';
       return {
         summary: `Pod ${podId} ${state} at ${usd(usdPerHour)}/h${deadlineAt === undefined ? '' : `, until ${deadlineAt} at the latest`}.${tried === 0 ? '' : ` ${count(tried, 'machine')} before it did not come up, see attempts.`}${keptWords(kept)}`,
         next: podNext(outcome.pod),

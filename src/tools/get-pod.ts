@@ -25,7 +25,11 @@ export const getPod = defineTool({
         ? ''
         : `Pod ${podId} did not come up and was replaced, as the quote allowed. `;
     const replaced =
-      pod.replacedBy === undefined ? '' : ` Pod ${pod.replacedBy} was rented in its place.`;
+      pod.replacedBy !== undefined
+        ? ` Pod ${pod.replacedBy} was rented in its place.`
+        : pod.isBeingReplaced === true
+          ? ' It is being ended, and another rented in its place.'
+          : '';
     const stage = pod.status === 'provisioning' && pod.stage !== undefined ? ` (${pod.stage})` : '';
     const { waitFor } = request;
     const waited = waitFor === undefined || reached ? '' : ` It is not ${waitFor} yet.`;

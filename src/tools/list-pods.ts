@@ -82,9 +82,11 @@ export const listPods = defineTool({
     const volumes = listed.volumes ?? [];
     const failed = listed.providers.filter(({ ok }) => !ok);
     const alive = all.filter(({ status }) => status !== 'gone');
+    const followed = all.filter(({ isBeingReplaced }) => isBeingReplaced === true).length;
     const strange = all.filter(({ mode }) => mode === 'unmanaged').length;
     const summary = [
       `${count(alive.length, 'pod')}, burning ${usd(listed.usdPerHour)}/h; ${usd(listed.spentUsd)} spent.`,
+      followed > 0 && `${count(followed, 'failed pod')} being replaced, as agreed.`,
       volumes.length > 0 && volumeWords(volumes),
       strange > 0 && `${count(strange, 'machine')} not rented by us (unmanaged).`,
       failed.length > 0 &&

@@ -37,7 +37,7 @@ const STEPS: Readonly<Record<PodStatus, (pod: Pod, work: Work | undefined) => Ne
 
 /** Calls for one pod that somebody looks at; with `work`, only what that leaves to do. Nothing of a stranger is ended. */
 export function podNext(pod: Pod, work?: Work): Next {
-  const steps = STEPS[pod.status](pod, work);
+  const steps = pod.isBeingReplaced === true ? [awaitNext(pod)] : STEPS[pod.status](pod, work);
   return pod.mode === 'managed' ? steps : steps.filter(({ tool }) => tool !== 'destroy');
 }
 
@@ -153,6 +153,9 @@ function successor({ replacedBy }: Pod, work: Work | undefined): Next {
     : [wait(replacedBy, 'ready', 'Another pod took its place: go on with that one.')];
 }
 
+/** What was agreed goes on by itself: the failed one is ended, and the next candidate rented. */
+const awaitNext = ({ podId }: Pod): Step =>
+  wait(podId, 'ready', 'Another takes its place, as agreed: wait for it. destroy calls that off.');
 const isBusy = ({ jobs, sessions }: Work): boolean => jobs.length > 0 || sessions.length > 0;
 const look = (tool: string, podId: PodId, why: string): Step => ({
   tool,

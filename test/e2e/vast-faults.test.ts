@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/core/call.ts';
-import { poll } from '../../src/core/poll.ts';
 import type { FaultRule } from '../../src/core/sandbox.ts';
 import {
   type AgentBench,
@@ -77,6 +75,11 @@ async function hold(bench: AgentBench, row: Row): Promise<readonly Step[]> {
   await cloud.clock.advance(900);
   await bench.clock.sleep(40, { signal: new AbortController().signal });
   expect(bench.billing(), briefly(trail)).toEqual([]);
+  // A fault that never struck proves nothing.
+  expect(
+    cloud.faults.list().every(({ struck }) => struck > 0),
+    `${JSON.stringify(cloud.faults.list())}${briefly(trail)}`,
+  ).toBe(true);
   cloud.faults.clear();
   const ended = await bench.call('list_pods', { includeEnded: true });
   const pods = (ended.data['pods'] ?? []) as readonly { podId: string; status: string }[];

@@ -209,9 +209,9 @@ export async function runErrand(bench: AgentBench, errand: Errand): Promise<read
       continue;
     }
     if (asked.tool === 'list_pods') {
-      const ours = (
-        (step.data['pods'] ?? []) as readonly { podId: string; mode: string }[]
-      ).filter(({ mode }) => mode === 'managed');
+      const ours = ((step.data['pods'] ?? []) as readonly { podId: string; mode: string }[]).filter(
+        ({ mode }) => mode === 'managed',
+      );
       const isLeft = ours.length > 0;
       const isKnown = ((step.data['providers'] ?? []) as readonly { ok: boolean }[]).every(
         ({ ok }) => ok,

@@ -27,6 +27,24 @@ async function giveUp(bench: LeaseBench): Promise<void> {
   bench.clock.advance(61);
   await bench.pods.tend(bench.options);
 }
+/** The next server after one that died as it asked what the next candidate costs, its failed pod being gone. */
+async function diedBetweenEndAndOrder(bench: LeaseBench): Promise<LeaseBench> {
+  bench.clock.advance(61);
+  const dying = createLeaseBench({
+    provider: { ...bench.cloud, listOffers: async () => new Promise<never>(() => undefined) },
+    store: bench.store,
+    clock: bench.clock,
+  });
+  dying.world.ssh = refused;
+  void dying.pods.tend(dying.options);
+  await expect.poll(async () => (await leases(bench))[0]?.state).toBe('closed');
+  return createLeaseBench({
+    provider: bench.cloud,
+    store: bench.store,
+    clock: bench.clock,
+    processId: 'next',
+  });
+}
 const leases = async (bench: LeaseBench): Promise<readonly Lease[]> => bench.store.leases.list();
 const benchOf = (options: Parameters<typeof createLeaseBench>[0] = {}): LeaseBench =>
   createLeaseBench({ ...options, cloud: { offers: three, bootSeconds: 0, ...options.cloud } });
@@ -52,6 +70,17 @@ describe('a pod that fails before it was ever ready, with nobody waiting', () =>
       attempts: [{ offerId: 'vast:a', podId: old, stage: 'banner', cleanup: 'gone', seconds: 61 }],
     });
     expect(bench.asked).toHaveLength(1);
+  });
+
+  it('says so from the moment it failed, and in every list until the other is there', async () => {
+    const bench = benchOf();
+    const podId = await stuck(bench);
+    bench.clock.advance(61);
+    const { pod } = await bench.pods.get(podId, { waitSeconds: 0 }, bench.options);
+    expect(pod).toMatchObject({ status: 'failed', isBeingReplaced: true });
+    await giveUp(bench);
+    const { pods } = await bench.pods.list({ includeEnded: true }, bench.options);
+    expect(pods.map(({ isBeingReplaced }) => isBeingReplaced)).toEqual([undefined, undefined]);
   });
 
   it('is followed by whoever waits for it, and names the other when it is looked at', async () => {
@@ -273,6 +302,25 @@ describe('destroy', () => {
     expect(bench.cloud.alive()).toEqual([]);
   });
 
+  it('of a pod that is gone and not replaced yet calls the replacement off', async () => {
+    const bench = benchOf();
+    const podId = await stuck(bench);
+    const next = await diedBetweenEndAndOrder(bench);
+    const before = await next.pods.list({ includeEnded: false }, next.options);
+    expect(before.pods).toMatchObject([{ podId, status: 'gone', isBeingReplaced: true }]);
+    const { pod } = await next.pods.get(podId, { waitSeconds: 0 }, next.options);
+    expect(pod.isBeingReplaced).toBe(true);
+    expect(await next.pods.destroy(podId, request, next.options)).toMatchObject({
+      outcome: 'gone',
+      receipt: { podId },
+    });
+    const after = await next.pods.list({ includeEnded: false }, next.options);
+    expect(after.pods).toEqual([]);
+    bench.clock.advance(30);
+    await next.pods.tend(next.options);
+    expect(bench.cloud.machines).toHaveLength(1);
+  });
+
   it('while the replacement is being ordered leaves nothing', async () => {
     let destroy = async (): Promise<unknown> => Promise.resolve();
     const ends: Promise<unknown>[] = [];
@@ -332,25 +380,7 @@ describe('several servers', () => {
     ] as const) {
       const bench = benchOf();
       await stuck(bench);
-      bench.clock.advance(61);
-      // The first server dies as it asks what the next candidate costs.
-      const dying = createLeaseBench({
-        provider: {
-          ...bench.cloud,
-          listOffers: async () => new Promise<never>(() => undefined),
-        },
-        store: bench.store,
-        clock: bench.clock,
-      });
-      dying.world.ssh = refused;
-      void dying.pods.tend(dying.options);
-      await expect.poll(async () => (await leases(bench))[0]?.state).toBe('closed');
-      const next = createLeaseBench({
-        provider: bench.cloud,
-        store: bench.store,
-        clock: bench.clock,
-        processId: 'next',
-      });
+      const next = await diedBetweenEndAndOrder(bench);
       bench.clock.advance(waitSeconds);
       await next.pods.tend(next.options);
       expect(bench.cloud.machines).toHaveLength(machines);

@@ -28,6 +28,15 @@ describe('what to do first', () => {
     const broken = pod({ status: 'failed' });
     expect(toolsOf(broken, done)).toEqual(['fetch_artifacts', 'destroy']);
   });
+  it.each<Pod['status']>(['failed', 'destroying', 'gone'])(
+    'waits for the one in the place of a %s pod, and never ends what goes on by itself',
+    (status) => {
+      const failed = pod({ status, isBeingReplaced: true });
+      const wait = { podId: POD, waitFor: 'ready', waitSeconds: 40 };
+      expect(podNext(failed)).toMatchObject([{ tool: 'get_pod', arguments: wait }]);
+      expect(firstThings([failed])).toMatchObject([{ tool: 'get_pod', arguments: wait }]);
+    },
+  );
   it('does not fetch while the job still runs', () => {
     const busy = pod({ jobs: [job('running')], unfetched: [{ jobId: JOB, path: 'a' }] });
     expect(toolsOf(busy)).toEqual(['job_wait']);

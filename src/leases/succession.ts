@@ -1,0 +1,17 @@
+import type { Lease } from '../core/lease.ts';
+
+/** A replacement that nobody made for so long is not wanted any more. */
+export const CONTINUE_WITHIN_SECONDS = 600;
+
+/** Another pod may yet come in its place, so whoever waits for it goes on waiting. */
+export function mayBeFollowed({ mayReplace, blame, readyAt }: Lease): boolean {
+  return mayReplace === true && readyAt === undefined && blame !== 'image' && blame !== 'ours';
+}
+
+/** It failed on its way up, and some server of ours ends it and rents the next candidate, unless that is called off. Pure. */
+export function isToBeReplaced(lease: Lease, now: Date): boolean {
+  if (!mayBeFollowed(lease) || lease.podId === undefined) return false;
+  if (lease.state !== 'closed') return lease.state === 'closing' || lease.failure !== undefined;
+  const seconds = (now.getTime() - Date.parse(lease.endedAt ?? '')) / 1000;
+  return lease.replacedBy === undefined && seconds < CONTINUE_WITHIN_SECONDS;
+}
