@@ -38,7 +38,9 @@ function notesOf(terms: Terms, offer: Offer): readonly string[] {
       ? [`sending data out costs ${usd(egressUsdPerGb)} a GB on top of the price.`]
       : []),
     ...(offer.pricing === 'interruptible'
-      ? ['it may be taken away at any time, when somebody bids more.']
+      ? [
+          'it may be taken away at any time, when somebody bids more; its disk is charged meanwhile.',
+        ]
       : []),
     ...(offer.warnings ?? []),
   ];

@@ -23,13 +23,23 @@ const DAY_MS = 86_400_000;
 /** What this offer costs under these terms: the bid where one is made. Throws `invalid_input` for a bid out of place. */
 export function priceOf(offer: Offer, { bidUsdPerHour }: Terms): number {
   if (offer.pricing === 'interruptible' && bidUsdPerHour === undefined)
-    throw new InputError('invalid_input', 'An interruptible offer needs bidUsdPerHour.');
+    throw new InputError(
+      'invalid_input',
+      `An interruptible offer needs bidUsdPerHour.${leastBid(offer)}`,
+    );
   if (offer.pricing === 'on_demand' && bidUsdPerHour !== undefined)
     throw new InputError('invalid_input', 'bidUsdPerHour goes with interruptible offers only.');
   // A bid is for the GPUs; the disk is charged beside it.
   return bidUsdPerHour === undefined
     ? offer.usdPerHour
     : bidUsdPerHour + (offer.diskUsdPerHour ?? 0);
+}
+
+function leastBid({ minBidUsdPerHour: least, gpuUsdPerHour: gpu }: Offer): string {
+  const bid = least ?? gpu;
+  return bid === undefined
+    ? ''
+    : ` The lowest bid now (minBidUsdPerHour) is $${bid.toFixed(4)} an hour.`;
 }
 
 /**

@@ -38,8 +38,8 @@ function cardOf(name: string): Card | undefined {
     .replace(/\b(\d{4}) ?s\b/g, '$1 super')
     .replace(/\b(\d{4})(ti|super|ada|d)\b/g, '$1 $2')
     .split(/[^a-z0-9]+/)
-    .filter((word) => word !== '' && !/^\d+gb$/.test(word) && !/^hbm\d*e?$/.test(word));
-  const model = words.find((word) => MODEL.test(word) && !isForm(word));
+    .filter((word) => word !== '' && !/^\d+gb$/.test(word));
+  const model = words.find((word) => MODEL.test(word) && !isForm(word) && !isMemory(word));
   if (model === undefined) return undefined;
   const form = words.find(isForm);
   return {
@@ -50,9 +50,14 @@ function cardOf(name: string): Card | undefined {
         ? 'sxm'
         : form === 'pcie' || form === 'nvl'
           ? form
-          : undefined,
+          : // The driver names no form for the SXM module of the H100, but its memory: the PCIe card says "PCIe".
+            model === 'h100' && words.some((word) => word.startsWith('hbm3'))
+            ? 'sxm'
+            : undefined,
   };
 }
+
+const isMemory = (word: string): boolean => /^hbm\d*e?$/.test(word);
 
 function isForm(word: string): boolean {
   return /^(?:sxm\d*|pcie|nvl)$/.test(word);

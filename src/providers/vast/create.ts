@@ -16,7 +16,7 @@ import type { Pacer } from '../pacer.ts';
 import type { VastApi } from './api.ts';
 import { checkRequest, createBodyOf, imageLoginOf } from './create-body.ts';
 import { envelopeOf, isRefusal, refusalOf, vastFailure } from './failure.ts';
-import { numberOf, podIdOf } from './ids.ts';
+import { type Ask, askOf, podIdOf } from './ids.ts';
 import { onstartOf } from './onstart.ts';
 import { checkContract, isDearer, removeFailed } from './remove-failed.ts';
 import { resolveTemplate } from './templates.ts';
@@ -168,9 +168,10 @@ export function createCreation(
   async function prepare(request: PodRequest, options: CallOptions): Promise<Prepared> {
     checkRequest(request);
     if (request.registryLogin !== undefined) imageLoginOf(request.registryLogin);
-    const askId = numberOf(request.offerId);
-    const offer = askId === undefined ? undefined : await deps.priced(request, options);
-    if (askId === undefined || offer === undefined)
+    const asked = askOf(request.offerId);
+    if (asked !== undefined) checkKind(asked, request);
+    const offer = asked === undefined ? undefined : await deps.priced(request, options);
+    if (asked === undefined || offer === undefined)
       throw new InputError('offer_gone', 'Vast.ai has no such offer any more.');
     refuseDearer(request, offer);
     const template =
@@ -192,7 +193,7 @@ export function createCreation(
       templateOnstart: template?.onstart ?? undefined,
     });
     const body = createBodyOf(request, { onstart, template, volumeInfo: volume?.info });
-    return { askId, offer, body, volumeName: volume?.newName };
+    return { askId: asked.ask, offer, body, volumeName: volume?.newName };
   }
 
   return async (request, options) => {
@@ -200,6 +201,14 @@ export function createCreation(
     const work = lock.run(request.label, async () => createOnce(request, options));
     return untilAborted(work, options);
   };
+}
+
+/** Without a bid an interruptible offer would be rented on demand, at the full price (vast.md 16.8). */
+function checkKind({ isBid }: Ask, { bidUsdPerHour }: PodRequest): void {
+  if (isBid && bidUsdPerHour === undefined)
+    throw new InputError('invalid_input', 'An interruptible offer needs bidUsdPerHour.');
+  if (!isBid && bidUsdPerHour !== undefined)
+    throw new InputError('invalid_input', 'This offer is on demand and takes no bid.');
 }
 
 function refuseDearer({ maxUsdPerHour, bidUsdPerHour }: PodRequest, offer: Offer): void {

@@ -39,18 +39,7 @@ export async function checkPlan(
     plan.volume === undefined
       ? undefined
       : await planVolume(api, plan.volume, offer.machineId, 'gl_new', options);
-  return [
-    ...(template === undefined ? [] : notesOn(template, plan)),
-    ...(volume?.notes ?? []),
-    ...(offer.directSsh === false
-      ? ['The machine has no open ports: SSH goes through the proxy of Vast.ai, which is slower.']
-      : []),
-    ...(offer.pricing === 'interruptible'
-      ? [
-          'Interruptible: a higher bid pauses the pod at any moment, and its disk is charged meanwhile.',
-        ]
-      : []),
-  ];
+  return [...(template === undefined ? [] : notesOn(template, plan)), ...(volume?.notes ?? [])];
 }
 
 function checkBid(offer: Offer, { bidUsdPerHour }: PodPlan): void {

@@ -68,8 +68,7 @@ export function createVastProvider(deps: VastProviderDeps): Provider {
     { offerId, diskGb, bidUsdPerHour }: Pick<PodRequest, 'offerId' | 'diskGb' | 'bidUsdPerHour'>,
     options: CallOptions,
   ): Promise<Offer | undefined> => {
-    const interruptible = bidUsdPerHour !== undefined;
-    const offer = await getVastOffer(search, offerId, { diskGb, interruptible }, options);
+    const offer = await getVastOffer(search, offerId, { diskGb }, options);
     if (offer === undefined || bidUsdPerHour === undefined) return offer;
     return { ...offer, usdPerHour: bidUsdPerHour + (offer.diskUsdPerHour ?? 0) };
   };

@@ -45,7 +45,8 @@ const PROBLEMS = {
   givenUp: 'The host gave this pod up before it ran. Its disk is charged until it is destroyed.',
   queued:
     'It is asked to run but has no GPU: somebody else may have rented it. It starts, and is charged, when the GPU is free. Stop or destroy it if that is not wanted.',
-  frozen: 'It is frozen: paused with its memory kept, and the GPU is still charged.',
+  frozen:
+    'It is frozen: nothing runs on it, and GPU and disk are still charged. Destroy it unless the host brings it back soon.',
   removing: 'It is being removed.',
   rentalOver:
     'The rental period of this host is over: it cannot start again, and its files may be deleted 48 hours later.',
@@ -66,7 +67,7 @@ function stateOf(row: Contract, recent: RecentOrder): Situation {
   const isAllStopped = [row.cur_state, row.next_state, intended].every((at) => at === 'stopped');
   if (row.cur_state === 'unloaded') return { status: 'unknown', problem: PROBLEMS.removing };
   if (actual === 'running') return { status: 'running' };
-  if (actual === 'frozen') return { status: 'unknown', problem: PROBLEMS.frozen };
+  if (actual === 'frozen') return hopeless('unknown', 'frozen', 'host');
   if (actual === 'offline') return hopeless('unknown', 'offline', 'host');
   if (actual === 'unknown') return hopeless('unknown', 'unheard', 'host');
   const startError = recent === 'start' ? undefined : startErrorOf(row.status_msg ?? '');

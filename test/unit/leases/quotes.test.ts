@@ -53,7 +53,7 @@ describe('a quote tells the money [CR-01] [CO-01]', () => {
     const spot = anOffer({ pricing: 'interruptible', warnings: ['not verified'] });
     expect(quote([spot], { bidUsdPerHour: 0.3 }, ['One.', 'One.']).notes).toEqual([
       'One.',
-      'It may be taken away at any time, when somebody bids more.',
+      'It may be taken away at any time, when somebody bids more; its disk is charged meanwhile.',
       'Not verified',
     ]);
   });

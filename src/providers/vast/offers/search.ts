@@ -1,7 +1,8 @@
 import type { CallOptions, Clock } from '../../../core/call.ts';
 import { ProviderError } from '../../../core/errors.ts';
-import { localPartOf, type OfferId } from '../../../core/ids.ts';
+import type { OfferId } from '../../../core/ids.ts';
 import type { Offer, OfferQuery } from '../../../core/offer.ts';
+import { askOf } from '../ids.ts';
 import { MAX_ROWS, planSearch, type SearchPlan, searchBody } from './body.ts';
 import { type FieldConditions, NO_FILTER } from './filter.ts';
 import { parseVastQuery } from './query.ts';
@@ -26,7 +27,6 @@ const MAX_PAGES = 4;
 /** The smallest cap anybody has seen. */
 const SMALLEST_CAP = 64;
 const PRICE_STEP = 2e-6;
-const IS_ID = /^[1-9]\d{0,14}$/;
 
 /**
  * Offers that keep every condition of `query` that Vast.ai knows and of its `vastQuery`, cheapest first. Where an answer may have
@@ -78,20 +78,37 @@ export async function listVastOffers(
 export async function getVastOffer(
   port: VastSearch,
   offerId: OfferId,
-  terms: Pick<OfferTerms, 'diskGb' | 'interruptible'>,
+  terms: Pick<OfferTerms, 'diskGb'>,
   options: CallOptions,
 ): Promise<Offer | undefined> {
   return (await getVastOffers(port, [offerId], terms, options))[0];
 }
 
-/** As `getVastOffer`, several in one search: ten a minute are all there are. Those that are gone are left out. */
+/**
+ * As `getVastOffer`, several in one search a kind: ten a minute are all there are. Those that are gone are left out. Each is priced as
+ * its id says: on demand, or as a bid.
+ */
 export async function getVastOffers(
   port: VastSearch,
   offerIds: readonly OfferId[],
+  { diskGb }: Pick<OfferTerms, 'diskGb'>,
+  options: CallOptions,
+): Promise<readonly Offer[]> {
+  const asks = offerIds.flatMap((offerId) => askOf(offerId) ?? []);
+  const found: Offer[] = [];
+  for (const interruptible of [false, true]) {
+    const ids = asks.flatMap(({ ask, isBid }) => (isBid === interruptible ? [ask] : []));
+    found.push(...(await offersOfKind(port, ids, { diskGb, interruptible }, options)));
+  }
+  return offerIds.flatMap((offerId) => found.find((offer) => offer.offerId === offerId) ?? []);
+}
+
+async function offersOfKind(
+  port: VastSearch,
+  ids: readonly number[],
   { diskGb, interruptible }: Pick<OfferTerms, 'diskGb' | 'interruptible'>,
   options: CallOptions,
 ): Promise<readonly Offer[]> {
-  const ids = offerIds.map(localPartOf).flatMap((id) => (IS_ID.test(id) ? Number(id) : []));
   const [only, ...others] = ids;
   if (only === undefined) return [];
   const plan: SearchPlan = {

@@ -1,5 +1,5 @@
-import { offerIdSchema } from '../../../core/ids.ts';
 import type { Offer } from '../../../core/offer.ts';
+import { offerIdOf } from '../ids.ts';
 import { vastGpuName } from './gpu-names.ts';
 import { readRow, type VastRow } from './row.ts';
 import { nominalGb } from './vram.ts';
@@ -37,7 +37,7 @@ function offerOf(row: VastRow, terms: OfferTerms): Offer | undefined {
   if (row.num_gpus > 0 && !row.gpu_name) return undefined;
   const country = countryOf(row.geolocation);
   const offer: Draft = {
-    offerId: offerIdSchema.parse(`vast:${id}`),
+    offerId: offerIdOf(id, terms.interruptible),
     provider: 'vast',
     gpuCount: row.num_gpus,
     vcpu: share.vcpu,

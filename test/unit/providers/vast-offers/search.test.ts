@@ -2,7 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { offerIdSchema } from '../../../../src/core/ids.ts';
 import type { Offer } from '../../../../src/core/offer.ts';
-import { getVastOffer, listVastOffers } from '../../../../src/providers/vast/offers/search.ts';
+import {
+  getVastOffer,
+  getVastOffers,
+  listVastOffers,
+} from '../../../../src/providers/vast/offers/search.ts';
 import { ManualClock } from '../../../support/clock.ts';
 import { aQuery } from './a-query.ts';
 import { fakeSearch } from './fake-search.ts';
@@ -242,7 +246,7 @@ describe('where an answer is cut', () => {
 });
 
 describe('one offer', () => {
-  const query = { diskGb: 64, interruptible: false };
+  const query = { diskGb: 64 };
 
   it('is asked for by ask_contract_id, since a filter on id finds nothing (vast.md 3.4)', async () => {
     const cloud = fakeSearch(manyRows(80));
@@ -259,11 +263,18 @@ describe('one offer', () => {
     ]);
   });
 
-  it('is priced at the disk and the kind of rental asked for', async () => {
+  it('is priced at the disk and the kind of rental that its id says [OF-06]', async () => {
     const cloud = fakeSearch([aRow()]);
-    expect(
-      await getVastOffer(cloud, vast(26_913_465), { diskGb: 720, interruptible: true }, options),
-    ).toMatchObject({ usdPerHour: 0.35, pricing: 'interruptible', minBidUsdPerHour: 0.2 });
+    const bid = { usdPerHour: 0.35, pricing: 'interruptible', minBidUsdPerHour: 0.2 };
+    expect(await getVastOffer(cloud, vast('26913465/bid'), { diskGb: 720 }, options)).toMatchObject(
+      { offerId: 'vast:26913465/bid', ...bid },
+    );
+    const twins = [vast('26913465/bid'), vast(26_913_465)];
+    const both = await getVastOffers(cloud, twins, { diskGb: 720 }, options);
+    expect(both.map(({ offerId, pricing }) => [offerId, pricing])).toEqual([
+      ['vast:26913465/bid', 'interruptible'],
+      ['vast:26913465', 'on_demand'],
+    ]);
   });
 
   it('is found unverified too', async () => {
@@ -291,14 +302,21 @@ describe('one offer', () => {
     expect(await getVastOffer(careless, vast(5), query, options)).toBeUndefined();
   });
 
-  it.each(['abc', '../5', '0', '1e3', '12345678901234567'])(
-    '%s is no offer of Vast.ai',
-    async (id) => {
-      const cloud = fakeSearch(manyRows(3));
-      expect(await getVastOffer(cloud, vast(id), query, options)).toBeUndefined();
-      expect(cloud.bodies).toHaveLength(0);
-    },
-  );
+  it.each([
+    'abc',
+    '../5',
+    '0',
+    '/bid',
+    '0/bid',
+    '5/bid/bid',
+    '5/offer',
+    '1e3',
+    '12345678901234567',
+  ])('%s is no offer of Vast.ai', async (id) => {
+    const cloud = fakeSearch(manyRows(3));
+    expect(await getVastOffer(cloud, vast(id), query, options)).toBeUndefined();
+    expect(cloud.bodies).toHaveLength(0);
+  });
 
   it('with a price that cannot be true it is an answer that cannot be read', async () => {
     await expect(

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { offerIdSchema } from '../../../../src/core/ids.ts';
 import type { StubAnswer } from '../../../support/stub-cloud.ts';
 import { failureOf, KEY, OPTIONS, openBench, page, request, shown } from './fake.ts';
 import { contractRow, offerRow } from './rows.ts';
@@ -8,6 +9,8 @@ const LIST = 'GET /api/v1/instances/';
 const SHOW = 'GET /api/v0/instances/';
 const DESTROY = 'DELETE /api/v0/instances/';
 const SEARCH = 'POST /api/v0/bundles/';
+
+const BID = { offerId: offerIdSchema.parse('vast:26913465/bid') };
 
 describe('what is ordered', () => {
   it('is what the request says, running or not at all, with nothing empty and nothing null', async () => {
@@ -59,7 +62,7 @@ describe('what is ordered', () => {
     await using bench = await openBench({
       [SEARCH]: { json: { offers: [offerRow({ is_bid: true, dph_total: 0.22 })] } },
     });
-    const pod = await bench.provider.createPod(request({ bidUsdPerHour: 0.25 }), OPTIONS);
+    const pod = await bench.provider.createPod(request({ ...BID, bidUsdPerHour: 0.25 }), OPTIONS);
     expect(pod.usdPerHour).toBeCloseTo(0.25 + (64 * 0.15) / 720, 4);
     await bench.provider.createPod(request({ label: 'gpl-2' }), OPTIONS);
     const [bid, onDemand] = bench.bodies(CREATE);
@@ -156,10 +159,22 @@ describe('before it is ordered', () => {
       [SEARCH]: { json: { offers: [offerRow({ is_bid: true, min_bid: 0.3 })] } },
     });
     const failure = await failureOf(
-      bench.provider.createPod(request({ bidUsdPerHour: 0.25 }), OPTIONS),
+      bench.provider.createPod(request({ ...BID, bidUsdPerHour: 0.25 }), OPTIONS),
     );
     expect(failure).toMatchObject({ code: 'invalid_input' });
+    expect(failure.message).toContain('$0.3000');
     expect(bench.count(CREATE)).toBe(0);
+  });
+
+  it('the id says which of two prices is meant: a bid goes with a bid offer only [OF-06] (vast.md 16.8)', async () => {
+    await using bench = await openBench({
+      [SEARCH]: { json: { offers: [offerRow({ is_bid: true })] } },
+    });
+    for (const wrong of [request(BID), request({ bidUsdPerHour: 0.3 })])
+      expect(await failureOf(bench.provider.createPod(wrong, OPTIONS))).toMatchObject({
+        code: 'invalid_input',
+      });
+    expect(bench.count(SEARCH) + bench.count(CREATE)).toBe(0);
   });
 
   it('an offer that is gone is not ordered', async () => {

@@ -38,6 +38,7 @@ describe('the states of vast.md 6.1', () => {
 
   it('frozen says that the GPU is still charged', () => {
     expect(at('frozen').problem).toContain('charged');
+    expect(at('frozen').isHopeless).toBe(true);
   });
 });
 
