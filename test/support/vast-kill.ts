@@ -33,7 +33,7 @@ export interface KillResult {
   readonly orphans: readonly string[];
   /** Moments at which more than one machine of the one creation was charged. */
   readonly doubles: number;
-  /** From the start of the next server until it told of everything that is charged; absent: nothing was. */
+  /** From the start of the next server, or from the late order, until it told of all that is charged; absent: nothing was. */
   readonly secondsToKnown?: number;
   /** Still charged when the agent had ended all that it was told of. */
   readonly left: readonly string[];
@@ -109,6 +109,7 @@ export async function killDuringCreate(plan: KillPlan): Promise<KillResult> {
         .map((pod) => textAt(pod, 'podId'));
     };
     let secondsToKnown: number | undefined;
+    let chargedAt: number | undefined;
     let orphans: readonly string[] = [];
     const limit = restarted + KNOWN_WITHIN_SECONDS * 1000;
     const lateUntil =
@@ -117,8 +118,9 @@ export async function killDuringCreate(plan: KillPlan): Promise<KillResult> {
       const known = await told();
       const charged = billing();
       orphans = charged.filter((podId) => !known.includes(podId));
-      if (charged.length > 0 && orphans.length === 0 && secondsToKnown === undefined)
-        secondsToKnown = (Date.now() - restarted) / 1000;
+      if (charged.length > 0) chargedAt ??= Date.now();
+      if (chargedAt !== undefined && orphans.length === 0 && secondsToKnown === undefined)
+        secondsToKnown = (Date.now() - Math.max(restarted, link.lateAt() ?? 0)) / 1000;
       const now = Date.now();
       if ((orphans.length === 0 && now >= lateUntil) || now >= limit) break;
       await pause(200);
@@ -159,6 +161,8 @@ interface KillingLink extends AsyncDisposable {
   arm(victim: BuiltServer): void;
   /** The last request that began before the kill. */
   last(): string;
+  /** When the order that was under way arrived; milliseconds since the epoch. */
+  lateAt(): number | undefined;
 }
 
 /** The road from the server to the cloud, on which it dies. */
@@ -167,6 +171,7 @@ async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingL
   let isDone = false;
   let count = 0;
   let last = 'no request';
+  let lateAt: number | undefined;
   const late = new Set<Promise<unknown>>();
 
   const forward = async (request: IncomingMessage, body: Buffer): Promise<Response> =>
@@ -196,7 +201,12 @@ async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingL
       if (moment.kind === 'late' && isOrder) {
         isDone = true;
         await killer.kill9();
-        late.add(pause(moment.seconds * 1000).then(async () => forward(request, body)));
+        late.add(
+          pause(moment.seconds * 1000).then(async () => {
+            lateAt = Date.now();
+            return forward(request, body);
+          }),
+        );
         return;
       }
     }
@@ -231,6 +241,7 @@ async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingL
       victim = next;
     },
     last: () => last,
+    lateAt: () => lateAt,
     async [Symbol.asyncDispose]() {
       server.close();
       server.closeAllConnections();

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/call.ts';
+import { poll } from '../../src/core/poll.ts';
+import { BuiltServer, listAt, sandbox, textAt } from '../support/built-server.ts';
+import { killPlans, runKills } from '../support/vast-kill.ts';
+import { startVastSandbox, type VastSandbox } from '../support/vast-sandbox.ts';
+
+const RUNS = 6;
+const SEED = 7;
+
+const startOf = (
+  box: Awaited<ReturnType<typeof sandbox>>,
+  cloud: VastSandbox,
+  env: Readonly<Record<string, string>> = {},
+) => ({
+  ...box,
+  env: {
+    VAST_API_KEY: cloud.apiKey,
+    VAST_URL: cloud.url,
+    GPU_LEASE_AUTO_APPROVE_USD: '100000',
+    ...env,
+  },
+});
+const billing = (cloud: VastSandbox): readonly string[] =>
+  cloud
+    .books()
+    .instances.filter((one) => one.billing)
+    .map(({ id }) => `vast:${id}`);
+async function offersOf(server: BuiltServer): Promise<readonly string[]> {
+  const found = await server.call('find_offer', {
+    providers: ['vast'],
+    vastQuery: 'verified=any direct_port_count>=1',
+    minReliability: 0,
+  });
+  return listAt(found, 'offers').map((offer) => textAt(offer, 'offerId'));
+}
+
+describe('kill -9 of the server in the middle of create_pod', () => {
+  it('leaves no orphan and rents nothing twice, wherever it dies [OW-07] [CR-26] [OW-05]', async () => {
+    const plans = killPlans(RUNS, SEED);
+    expect(new Set(plans.map(({ moment }) => moment.kind)).size).toBe(5);
+    const results = await runKills(plans, RUNS);
+    for (const [index, result] of results.entries())
+      expect(result, JSON.stringify(plans[index])).toMatchObject({
+        orphans: [],
+        left: [],
+        doubles: 0,
+      });
+    // At least those whose order was under way left a machine to find.
+    expect(
+      results.filter(({ secondsToKnown }) => secondsToKnown !== undefined).length,
+    ).toBeGreaterThanOrEqual(2);
+  });
+});
+
+it('two servers that create at once under a limit of one pod: one wins [CO-09]', async () => {
+  await using cloud = await startVastSandbox({ speed: 60, offers: 40, machines: 'none' });
+  await using box = await sandbox();
+  const start = startOf(box, cloud, { GPU_LEASE_MAX_PODS: '1' });
+  await using first = await BuiltServer.start(start);
+  await using second = await BuiltServer.start(start);
+  const [one = '', other = ''] = await offersOf(first);
+  const answers = await Promise.all([
+    first.tool('create_pod', { offerId: one, waitSeconds: 0 }),
+    second.tool('create_pod', { offerId: other, waitSeconds: 0 }),
+  ]);
+  expect(answers.map(({ isError }) => isError).sort()).toEqual([false, true]);
+  expect(answers.find(({ isError }) => isError)?.data).toMatchObject({ code: 'budget_exceeded' });
+  expect(billing(cloud)).toHaveLength(1);
+  expect(cloud.books().instances).toHaveLength(1);
+  const podId = textAt(answers.find(({ isError }) => !isError)?.data, 'pod.podId');
+  // Either server knows it, and may end it.
+  await second.call('destroy', { podId, waitSeconds: 45 });
+  expect(billing(cloud)).toEqual([]);
+});
+
+it('the laptop is closed: the pod ends itself at its deadline, through the API and with its own key', async () => {
+  await using cloud = await startVastSandbox({
+    offers: 40,
+    vast: { bootSeconds: 1, sshSeconds: 1 },
+  });
+  await using box = await sandbox();
+  const server = await BuiltServer.start(startOf(box, cloud));
+  const [offerId] = await offersOf(server);
+  const created = await server.call('create_pod', { offerId, ttlMinutes: 1, waitSeconds: 40 });
+  expect(created).toMatchObject({ status: 'ready' });
+  const deadline = Date.parse(textAt(created, 'pod.deadlineAt'));
+  await server.kill9();
+  expect(Date.now()).toBeLessThan(deadline);
+  const podId = textAt(created, 'pod.podId');
+  expect(billing(cloud)).toEqual([podId]);
+  const requests = cloud.sandbox.requests().length;
+
+  const ended = await poll(
+    async () => Promise.resolve(billing(cloud).length === 0 ? Date.now() : undefined),
+    {
+      clock: systemClock,
+      signal: new AbortController().signal,
+      timeoutSeconds: (deadline - Date.now()) / 1000 + 60,
+      everySeconds: 0.2,
+    },
+  );
+  if (ended === undefined) throw new Error('It went on costing money after its deadline.');
+  expect(ended).toBeGreaterThanOrEqual(deadline - 1000);
+  const seen = cloud.sandbox.requests().slice(requests);
+  expect(
+    seen.some(({ method, path }) => method === 'DELETE' && path.includes(podId.slice(5))),
+  ).toBe(true);
+
+  // Whoever opens the laptop again is told what became of it.
+  await using next = await BuiltServer.start(startOf(box, cloud));
+  const gone = async (): Promise<string> =>
+    textAt(await next.call('get_pod', { podId }), 'pod.status');
+  await expect.poll(gone, { timeout: 60_000, interval: 500 }).toBe('gone');
+  expect(await next.call('list_pods', {})).toMatchObject({ pods: [], usdPerHour: 0 });
+});
