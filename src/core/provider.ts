@@ -78,6 +78,8 @@ export interface ProviderFacts {
    * it. Whoever moves the deadline writes it, whole (a new file, then a rename).
    */
   readonly deadlineFile?: string | undefined;
+  /** Its pods are whole machines that bring a system of their own: no image is chosen for a workload. */
+  readonly hasOwnImage?: boolean | undefined;
 }
 export interface PathFact {
   readonly path: string;
@@ -160,6 +162,8 @@ export interface Provider {
   checkAccount(options: CallOptions): Promise<AccountCheck>;
   /** Present only where the cloud can pause a machine and keep its disk. */
   readonly power?: PodPower;
+  /** Present where a machine can be restarted and yet not stopped; with `power` that one is meant. */
+  readonly restartPod?: PodPower['restartPod'];
   /** Present only where the cloud (or the pod itself) can hold a time limit for us. */
   readonly deadlines?: PodDeadlines;
   /** Present only where keys are registered on the account. */

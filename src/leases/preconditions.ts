@@ -39,7 +39,7 @@ export async function checkPreconditions(
   deps: PreconditionDeps,
   options: CallOptions,
 ): Promise<Preconditions> {
-  const terms = withImage(wanted, offers);
+  const terms = withImage(wanted, offers, deps);
   const accounts = await accountsOf(offers, terms, deps, options);
   const passed: Offer[] = [];
   const failures: AppError[] = [];
@@ -112,8 +112,12 @@ function checkVolume({ volume }: Terms, provider: Provider): void {
     });
 }
 
-function withImage(terms: Terms, offers: readonly Offer[]): Terms {
-  const rented = offers.filter(({ rehearsal }) => rehearsal !== true);
+/** Where the machines bring a system of their own, there is nothing to choose. */
+function withImage(terms: Terms, offers: readonly Offer[], { providers }: PreconditionDeps): Terms {
+  const rented = offers.filter(
+    ({ provider, rehearsal }) =>
+      rehearsal !== true && providers.get(provider)?.facts.hasOwnImage !== true,
+  );
   const isChosen = [terms.image, terms.template, terms.workloadImage].some(
     (choice) => given(choice) !== undefined,
   );

@@ -4,7 +4,7 @@ import { type PodId, providerOf } from '../core/ids.ts';
 import type { Jobs } from '../core/job.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Ask, Pods } from '../core/pods.ts';
-import type { PodPower, Providers } from '../core/provider.ts';
+import type { PodPower, Provider, Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
@@ -80,7 +80,8 @@ async function power(
 ): Promise<Lease> {
   const provider = providers.get(lease.provider);
   const { podId } = lease;
-  if (provider?.power === undefined)
+  const act = provider === undefined ? undefined : orderOf(provider, action);
+  if (act === undefined)
     throw new InputError('unsupported', `${lease.provider} cannot ${action} a pod.`, {
       hint: 'It goes on costing until destroy. Bring the results home with fetch_artifacts first.',
     });
@@ -99,7 +100,7 @@ async function power(
   await ledger.settleForGood(lease);
   looks.forget(podId);
   // Refused for want of room, it throws, and nothing is queued or changed.
-  await powerOf(provider.power, action)(podId, options).finally(() => {
+  await act(podId, options).finally(() => {
     looks.forget(podId);
   });
   return ledger.update(lease.leaseId, (before) => {
@@ -110,14 +111,20 @@ async function power(
   });
 }
 
-function powerOf(power: PodPower, action: NonNullable<Change['action']>): PodPower['stopPod'] {
+/** `undefined`: this cloud cannot do that. */
+function orderOf(
+  { power, restartPod }: Provider,
+  action: NonNullable<Change['action']>,
+): PodPower['stopPod'] | undefined {
   switch (action) {
     case 'start':
-      return async (podId, options) => power.startPod(podId, options);
+      return power && (async (podId, options) => power.startPod(podId, options));
     case 'stop':
-      return async (podId, options) => power.stopPod(podId, options);
+      return power && (async (podId, options) => power.stopPod(podId, options));
     case 'restart':
-      return async (podId, options) => power.restartPod(podId, options);
+      return power === undefined
+        ? restartPod
+        : async (podId, options) => power.restartPod(podId, options);
   }
 }
 
