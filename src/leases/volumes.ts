@@ -8,7 +8,7 @@ export interface ParsedVolume {
   readonly provider?: ProviderName | undefined;
 }
 
-const NEW = /^new:(?<size>\d{1,6}(?:\.\d{1,3})?):(?<path>\/[^:]*)(?::(?<name>.*))?$/;
+const NEW = /^new:(?<size>\d{1,12}(?:\.\d{1,3})?):(?<path>\/[^:]*)(?::(?<name>.*))?$/;
 const LINK = /^(?:(?<provider>[a-z]+):)?(?<id>[A-Za-z0-9][A-Za-z0-9._-]{0,63}):(?<path>\/[^:]*)$/;
 const MOUNT = /^(?:\/[A-Za-z0-9._-]{1,100}){1,12}$/;
 /** Hidden, or hidden in part, they leave no machine that lets anybody in. */
