@@ -14,6 +14,7 @@ import { createHealth } from './health/health.ts';
 import { diagnoseJob } from './health/match.ts';
 import { createDisks } from './jobs/disks.ts';
 import { createJobs } from './jobs/jobs.ts';
+import { createAccountBook } from './leases/account-book.ts';
 import { createBootLogs } from './leases/boot-log.ts';
 import { createHosts } from './leases/hosts.ts';
 import { createLooks } from './leases/looks.ts';
@@ -88,7 +89,15 @@ export function createApp(
     cloudEndpoint: async (podId, options) => cloudPods.endpoint(podId, options),
   });
   const looks = createLooks({ providers, clock });
-  const managed = createManagedMachines({ store, providers, identity, clock, looks });
+  const accounts = createAccountBook({ providers, clock });
+  const managed = createManagedMachines({
+    store,
+    providers,
+    identity,
+    clock,
+    looks,
+    accounts,
+  });
   const cloudPods = createCloudPods(providers, managed);
   const machines: Machines = {
     endpoint: async (podId, options) =>
@@ -147,6 +156,7 @@ export function createApp(
     processId: processIdOf(process.pid),
     probe: createProbe(),
     looks,
+    accounts,
     shown,
     redact,
   });

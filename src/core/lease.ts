@@ -98,6 +98,8 @@ export const leaseSchema = z.object({
   quoteId: quoteIdSchema.exactOptional(),
   approvedBy: z.enum(['form', 'quote', 'auto', 'free', 'adopted']),
   state: leaseStateSchema,
+  /** The account it was made with, as `AccountCheck` tells it: what another one shows says nothing about this pod. */
+  account: z.string().exactOptional(),
   podId: podIdSchema.exactOptional(),
   name: z.string(),
   usdPerHour: z.number().nonnegative(),

@@ -110,6 +110,11 @@ export interface AccountCheck {
   readonly keySource?: string | undefined;
   readonly reachable: boolean;
   readonly balanceUsd?: number | undefined;
+  /**
+   * Which account this is, wherever it is looked at from: "console.vast.ai/123456", the cloud's address and the account's number. Two
+   * keys of one account tell the same. Absent where the cloud tells none.
+   */
+  readonly account?: string | undefined;
   /** Whether our public key is on the account; absent where the provider needs none. */
   readonly sshKeyRegistered?: boolean | undefined;
   readonly problem?: string | undefined;
@@ -132,6 +137,8 @@ export interface AccountCheck {
 export interface Provider {
   readonly name: ProviderName;
   readonly facts: ProviderFacts;
+  /** Without image, template and workload it takes a template of its own that is known to work there. */
+  readonly choosesImage?: boolean;
   listOffers(query: OfferQuery, options: CallOptions): Promise<readonly Offer[]>;
   /** One offer priced afresh with this disk; `undefined`: gone. Absent where only `listOffers` can tell. */
   readonly getOffer?: (

@@ -5,16 +5,17 @@ import type { Terms } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
 import type { AccountCheck, Providers } from '../core/provider.ts';
 import type { Store } from '../core/store.ts';
-import { limitOf, untilAborted } from './deps.ts';
+import type { AccountBook } from './account-book.ts';
+import { untilAborted } from './deps.ts';
 import { bindingMinutes, rateOf, usd } from './money.ts';
 import { priceOf } from './quotes.ts';
 
-const ACCOUNT_LIMIT_SECONDS = 20;
 const LEAST_MINUTES = 15;
 
 export interface AccountsDeps {
   readonly providers: Providers;
   readonly store: Store;
+  readonly accounts: AccountBook;
 }
 export interface AccountState {
   readonly notes: readonly string[];
@@ -44,15 +45,14 @@ async function accountOf(
   name: ProviderName,
   usdPerHour: number,
   terms: Terms,
-  { providers, store }: AccountsDeps,
+  { providers, store, accounts }: AccountsDeps,
   { signal }: CallOptions,
 ): Promise<AccountState | AppError> {
   const provider = providers.get(name);
   if (provider === undefined) return { notes: [], isShort: false };
   let account: AccountCheck;
   try {
-    const either = AbortSignal.any([signal, limitOf(ACCOUNT_LIMIT_SECONDS)]);
-    account = await untilAborted(provider.checkAccount({ signal: either }), either);
+    account = await untilAborted(accounts.check(name, 0), signal);
   } catch (failure) {
     signal.throwIfAborted();
     return isAppError(failure)

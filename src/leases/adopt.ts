@@ -5,6 +5,7 @@ import type { Lease } from '../core/lease.ts';
 import type { Ask } from '../core/pods.ts';
 import type { ProviderPod, Providers } from '../core/provider.ts';
 import type { Store } from '../core/store.ts';
+import type { AccountBook } from './account-book.ts';
 import { checkLimits, type Limits } from './limits.ts';
 import { minutesAfter, usd } from './money.ts';
 import { readableLeases } from './rent.ts';
@@ -14,6 +15,7 @@ export interface AdoptDeps {
   readonly providers: Providers;
   readonly clock: Clock;
   readonly limits: Limits;
+  readonly accounts: AccountBook;
 }
 
 /**
@@ -24,7 +26,7 @@ export async function adoptPod(
   podId: PodId,
   ttlMinutes: number,
   { ask, ...options }: CallOptions & { readonly ask: Ask },
-  { store, providers, clock, limits }: AdoptDeps,
+  { store, providers, clock, limits, accounts }: AdoptDeps,
 ): Promise<Lease> {
   const provider = providers.get(providerOf(podId));
   if (provider === undefined || provider.name === 'ssh')
@@ -44,7 +46,11 @@ export async function adoptPod(
         hint: 'A person must agree in a client that can show a form.',
       },
     );
-  const lease = leaseOf(pod, { ttlMinutes, onExpiry, deadlineAt, now: clock.now() });
+  const account = await accounts.of(provider.name);
+  const lease = {
+    ...leaseOf(pod, { ttlMinutes, onExpiry, deadlineAt, now: clock.now() }),
+    ...(account === undefined ? {} : { account }),
+  };
   await store.transaction(async (tx) => {
     const leases = await readableLeases(tx);
     if (leases.some((other) => other.podId === podId && other.state !== 'closed'))

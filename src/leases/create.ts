@@ -15,6 +15,7 @@ import { type Approval, leaseFor, readableLeases } from './rent.ts';
 import { type RentNextDeps, rentNext } from './rent-next.ts';
 import type { Replacer } from './replace.ts';
 import type { See } from './see.ts';
+import type { ShownOffers } from './shown.ts';
 import { mayBeFollowed } from './succession.ts';
 import { checkTerms } from './terms.ts';
 
@@ -24,6 +25,7 @@ const LEAST_REPLACING_SECONDS = 5;
 export interface CreateDeps extends RentNextDeps {
   readonly replacer: Replacer;
   readonly hosts: Hosts;
+  readonly shown?: Pick<ShownOffers, 'check'> | undefined;
   readonly see: Pick<See, 'waitReady'>;
 }
 
@@ -36,7 +38,7 @@ interface Approved {
 
 export function createCreation(deps: CreateDeps): Pods['create'] {
   const { clock, store, limits, providers, secrets } = deps;
-  const checks = { providers, store, clock, hosts: deps.hosts };
+  const checks = { providers, store, clock, hosts: deps.hosts, accounts: deps.accounts };
 
   async function approve(
     request: Parameters<Pods['create']>[0],

@@ -7,6 +7,7 @@ import type { Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
+import type { AccountBook } from './account-book.ts';
 import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
 import type { ShownOffers } from './shown.ts';
@@ -26,6 +27,8 @@ export interface PodsDeps {
   readonly probe: Probe;
   /** Shared with whoever else looks at pods. Default: its own. */
   readonly looks?: Looks | undefined;
+  /** Shared with whoever else reaches pods. Default: its own. */
+  readonly accounts?: AccountBook | undefined;
   /** Default: kept in the store. */
   readonly hosts?: Hosts | undefined;
   /** Knows how offers were priced when they were shown. */

@@ -8,6 +8,7 @@ import { poll } from '../core/poll.ts';
 import type { Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Sessions } from '../core/session.ts';
+import type { AccountBook } from './account-book.ts';
 import { limitOf, untilAborted, withinSeconds } from './deps.ts';
 import type { Ledger } from './ledger.ts';
 import type { Looks } from './looks.ts';
@@ -42,10 +43,11 @@ export interface EndDeps {
   readonly ledger: Ledger;
   readonly observer: Observer;
   readonly looks: Looks;
+  readonly accounts: AccountBook;
 }
 
 export function createEnd(deps: EndDeps): EndPod {
-  const { providers, remote, sessions, jobs, clock, ledger, observer, looks } = deps;
+  const { providers, remote, sessions, jobs, clock, ledger, observer, looks, accounts } = deps;
   const lock = new KeyedLock();
 
   /** What the pod still holds for us, as far as it lets us. */
@@ -64,6 +66,8 @@ export function createEnd(deps: EndDeps): EndPod {
     if (lease.podId === undefined || provider === undefined) return false;
     const { podId } = lease;
     looks.forget(podId);
+    looks.forgetVolumes(lease.provider);
+    accounts.forget(lease.provider);
     return withinSeconds(ORDER_LIMIT_SECONDS, clock, async (signal) =>
       provider.terminatePod(podId, { signal }),
     ).then(
@@ -85,6 +89,9 @@ export function createEnd(deps: EndDeps): EndPod {
     { waitSeconds, waiver, checkedAt }: EndRequest,
   ): Promise<Reading> {
     return lock.run(first.leaseId, async () => {
+      // Under the same number another account may have a machine of somebody else.
+      const strange = await accounts.strangeness(first).catch(() => undefined);
+      if (strange !== undefined) return { kind: 'unknown', why: strange };
       // Looked up first where the answer to its creation was lost: there may be a machine to end.
       const closing = (before: Lease) => ({
         closingAt: before.closingAt ?? clock.now().toISOString(),

@@ -6,8 +6,10 @@ import type { Lease } from '../core/lease.ts';
 import type { Pod, Pods, ProviderReading } from '../core/pods.ts';
 import type { Provider, ProviderPod, Providers, Volume } from '../core/provider.ts';
 import type { Store } from '../core/store.ts';
+import type { AccountBook } from './account-book.ts';
 import { limitOf, untilAborted } from './deps.ts';
 import { isPodOf, type Ledger } from './ledger.ts';
+import type { Looks } from './looks.ts';
 import { rateOf, spentUsd } from './money.ts';
 import type { Observer, Reading } from './observer.ts';
 import type { See } from './see.ts';
@@ -15,6 +17,9 @@ import { isToBeReplaced } from './succession.ts';
 import { podOf, unmanagedPodOf, userManagedPodOf } from './view.ts';
 
 const LISTING_LIMIT_SECONDS = 20;
+/** Balances and volumes change slowly, and are asked for at the price of waiting. */
+const KEPT_SECONDS = 30;
+const PATIENCE_SECONDS = 5;
 
 export interface ListDeps {
   readonly store: Store;
@@ -22,6 +27,8 @@ export interface ListDeps {
   readonly clock: Clock;
   readonly ledger: Ledger;
   readonly observer: Observer;
+  readonly looks: Looks;
+  readonly accounts: AccountBook;
   readonly see: Pick<See, 'climb' | 'successorOf'>;
 }
 interface Listing {
@@ -34,14 +41,19 @@ interface Listing {
 
 /** Everything that is or may be billed, what needs care first. One cloud down hides nothing of the others. */
 export function createList(deps: ListDeps): Pods['list'] {
-  const { store, providers, clock, ledger, observer, see: eyes } = deps;
+  const { store, providers, clock, ledger, observer, looks, accounts, see: eyes } = deps;
+
+  /** What is not told in time is not told; whoever asks next has it. */
+  async function soon<T>(work: Promise<T>): Promise<T> {
+    return untilAborted(work, limitOf(PATIENCE_SECONDS));
+  }
 
   async function listingOf(provider: Provider): Promise<Listing> {
     const signal = limitOf(LISTING_LIMIT_SECONDS);
     const [pods, account, disks] = await Promise.allSettled([
       provider.listPods({ signal }),
-      provider.checkAccount({ signal }),
-      provider.volumes?.listVolumes({ signal }),
+      soon(accounts.check(provider.name, KEPT_SECONDS)),
+      soon(looks.volumes(provider.name, KEPT_SECONDS)),
     ]);
     const volumes = disks.status === 'fulfilled' ? disks.value : undefined;
     const balanceUsd = account.status === 'fulfilled' ? account.value.balanceUsd : undefined;
@@ -64,7 +76,9 @@ export function createList(deps: ListDeps): Pods['list'] {
     if (lease.state === 'closed') return podOf({ lease, facts, replacedBy }, clock);
     const listed = listing?.pods?.find((pod) => isPodOf(lease, pod));
     const reading: Reading =
-      listed === undefined ? await observer.look(lease) : { kind: 'present', pod: listed };
+      listed === undefined
+        ? await observer.look(lease)
+        : await observer.vet(lease, { kind: 'present', pod: listed });
     const settled = await observer.settle(lease, reading);
     return podOf({ lease: await eyes.climb(settled, reading), reading, facts, replacedBy }, clock);
   }
@@ -75,8 +89,9 @@ export function createList(deps: ListDeps): Pods['list'] {
     for (const pod of listings.flatMap(({ pods = [] }) => pods)) {
       const mine = leases.filter((lease) => isPodOf(lease, pod));
       const closed = mine.find(({ state }) => state === 'closed');
-      if (closed !== undefined && mine.every(({ state }) => state === 'closed'))
-        await ledger.reopen(closed.leaseId, pod.podId);
+      if (closed === undefined || mine.some(({ state }) => state !== 'closed')) continue;
+      const seen = await observer.vet(closed, { kind: 'present', pod });
+      if (seen.kind === 'present') await ledger.reopen(closed.leaseId, pod.podId);
     }
   }
 

@@ -1,17 +1,11 @@
 import type { Clock } from '../core/call.ts';
 import { ConfigError } from '../core/errors.ts';
 import { type PodId, type ProviderName, providerOf } from '../core/ids.ts';
-import type { Provider, ProviderPod, Providers } from '../core/provider.ts';
+import type { Provider, ProviderPod, Providers, Volume } from '../core/provider.ts';
 import { limitOf } from './deps.ts';
+import { createFlights, type Look } from './flights.ts';
 
 const LOOK_LIMIT_SECONDS = 30;
-const KEPT_LOOKS = 200;
-
-export interface Look<T> {
-  readonly value: T;
-  /** When the provider was asked. ISO 8601. */
-  readonly at: string;
-}
 
 /**
  * What providers say, asked for once by all who want to know in this process, so that many who wait for one pod ask no oftener
@@ -25,13 +19,12 @@ export interface Looks {
   list(provider: ProviderName, maxAgeSeconds: number): Promise<Look<readonly ProviderPod[]>>;
   /** What is known of the pod is over: it was started, stopped or ordered to end. */
   forget(podId: PodId): void;
+  /** `undefined`: the cloud has none. Throws what the provider throws. */
+  volumes(provider: ProviderName, maxAgeSeconds: number): Promise<readonly Volume[] | undefined>;
+  /** One was made, attached, freed or removed. */
+  forgetVolumes(provider: ProviderName): void;
   /** How old a look may be that nobody needs to be fresh. */
   paceSeconds(provider: ProviderName): number;
-}
-
-interface Flight<T> {
-  readonly startedAt: number;
-  readonly work: Promise<T>;
 }
 
 export function createLooks({
@@ -41,32 +34,9 @@ export function createLooks({
   readonly providers: Providers;
   readonly clock: Clock;
 }): Looks {
-  const pods = new Map<string, Flight<ProviderPod | undefined>>();
-  const lists = new Map<string, Flight<readonly ProviderPod[]>>();
-
-  async function shared<T>(
-    flights: Map<string, Flight<T>>,
-    key: string,
-    maxAgeSeconds: number,
-    ask: () => Promise<T>,
-  ): Promise<Look<T>> {
-    const now = clock.now().getTime();
-    const known = flights.get(key);
-    // A clock that was set back makes nothing fresh.
-    const isFresh =
-      known !== undefined &&
-      maxAgeSeconds > 0 &&
-      Math.abs(now - known.startedAt) < maxAgeSeconds * 1000;
-    const flight = isFresh ? known : { startedAt: now, work: ask() };
-    if (!isFresh) {
-      flight.work.catch(() => undefined);
-      flights.delete(key);
-      flights.set(key, flight);
-      const [oldest] = flights.keys();
-      if (flights.size > KEPT_LOOKS && oldest !== undefined) flights.delete(oldest);
-    }
-    return { value: await flight.work, at: new Date(flight.startedAt).toISOString() };
-  }
+  const pods = createFlights<ProviderPod | undefined>(clock);
+  const lists = createFlights<readonly ProviderPod[]>(clock);
+  const disks = createFlights<readonly Volume[] | undefined>(clock);
 
   function providerNamed(name: ProviderName): Provider {
     const provider = providers.get(name);
@@ -78,7 +48,7 @@ export function createLooks({
   const looks: Looks = {
     async pod(podId, maxAgeSeconds) {
       const provider = providerNamed(providerOf(podId));
-      return shared(pods, podId, maxAgeSeconds, async () =>
+      return pods.ask(podId, maxAgeSeconds, async () =>
         provider.getPod(podId, { signal: limitOf(LOOK_LIMIT_SECONDS) }),
       );
     },
@@ -90,13 +60,23 @@ export function createLooks({
     },
     async list(name, maxAgeSeconds) {
       const provider = providerNamed(name);
-      return shared(lists, name, maxAgeSeconds, async () =>
+      return lists.ask(name, maxAgeSeconds, async () =>
         provider.listPods({ signal: limitOf(LOOK_LIMIT_SECONDS) }),
       );
     },
     forget(podId) {
-      pods.delete(podId);
-      lists.delete(providerOf(podId));
+      pods.forget(podId);
+      lists.forget(providerOf(podId));
+    },
+    async volumes(name, maxAgeSeconds) {
+      const provider = providerNamed(name);
+      const { value } = await disks.ask(name, maxAgeSeconds, async () =>
+        provider.volumes?.listVolumes({ signal: limitOf(LOOK_LIMIT_SECONDS) }),
+      );
+      return value;
+    },
+    forgetVolumes(name) {
+      disks.forget(name);
     },
     paceSeconds: (name) => providers.get(name)?.facts.pollSeconds ?? 0,
   };

@@ -5,6 +5,7 @@ import type { Lease } from '../core/lease.ts';
 import type { Machines, SshEndpoint, SshIdentity } from '../core/machine.ts';
 import type { Providers } from '../core/provider.ts';
 import type { Store } from '../core/store.ts';
+import { type AccountBook, createAccountBook } from './account-book.ts';
 import { untilAborted } from './deps.ts';
 import { createLedger } from './ledger.ts';
 import { createLooks, type Looks } from './looks.ts';
@@ -19,6 +20,7 @@ export interface ManagedMachinesDeps {
   readonly clock?: Clock;
   /** Shared with whoever else looks at the pods. Default: its own. */
   readonly looks?: Looks | undefined;
+  readonly accounts?: AccountBook | undefined;
 }
 
 const STOPPED = 'This pod is stopped.';
@@ -34,6 +36,7 @@ export function createManagedMachines({
   identity,
   clock = systemClock,
   looks = createLooks({ providers, clock }),
+  accounts = createAccountBook({ providers, clock }),
 }: ManagedMachinesDeps): Machines {
   const ledger = createLedger({ store, clock });
   const known = new Map<string, { readonly endpoint: SshEndpoint; readonly at: number }>();
@@ -43,6 +46,8 @@ export function createManagedMachines({
       throw new ConfigError('config_missing', `${providerOf(podId)} is not configured.`);
     const maxAge = Math.max(FRESH_SECONDS, looks.paceSeconds(providerOf(podId)));
     const pod = await untilAborted(looks.find(podId, maxAge), signal);
+    // Under the same number another account may have a machine of somebody else.
+    if (pod?.label !== lease.label) await accounts.refuseStrange(lease);
     const endpoint = pod === undefined ? undefined : chosenWay(lease, pod);
     if (pod === undefined || endpoint === undefined)
       throw new RemoteError(

@@ -2,6 +2,7 @@ import type { Clock } from '../core/call.ts';
 import { isAppError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
 import type { ProviderPod, Providers } from '../core/provider.ts';
+import type { AccountBook } from './account-book.ts';
 import { isPodOf, type Ledger, without } from './ledger.ts';
 import type { Looks } from './looks.ts';
 
@@ -29,6 +30,8 @@ export interface Observer {
    * throws for the provider's failures. Writes nothing.
    */
   look(lease: Lease, maxAgeSeconds?: number): Promise<Reading>;
+  /** What a reading is worth that was had in another way: `unknown` where it may be about another account. */
+  vet(lease: Lease, reading: Reading): Promise<Reading>;
   /** Writes down what was seen: the pod of a lost answer, the time of the look, the end of a pod that is gone. */
   settle(lease: Lease, reading: Reading): Promise<Lease>;
 }
@@ -37,6 +40,7 @@ export interface ObserverDeps {
   readonly ledger: Ledger;
   readonly providers: Providers;
   readonly looks: Looks;
+  readonly accounts: AccountBook;
   readonly clock: Clock;
   /** Whether somebody is creating this lease's pod at this moment. */
   readonly isBeingCreated: (lease: Lease) => boolean;
@@ -46,6 +50,7 @@ export function createObserver({
   ledger,
   providers,
   looks,
+  accounts,
   clock,
   isBeingCreated,
 }: ObserverDeps): Observer {
@@ -61,6 +66,17 @@ export function createObserver({
     const listed = pods.find((pod) => isPodOf(lease, pod));
     if (listed !== undefined) return { kind: 'present', pod: listed, at };
     return { kind: 'absent', young: isYoung(lease), how: absenceOf(lease) };
+  }
+
+  /** Another account does not have the pod, or another one under its number. Our labels are given once in the world. */
+  async function vetted(lease: Lease, reading: Reading): Promise<Reading> {
+    const isOurs =
+      reading.kind === 'present' &&
+      reading.pod.label === lease.label &&
+      lease.approvedBy !== 'adopted';
+    if (isOurs || reading.kind === 'unknown') return reading;
+    const why = await accounts.strangeness(lease);
+    return why === undefined ? reading : { kind: 'unknown', why };
   }
 
   function isYoung(lease: Lease): boolean {
@@ -86,11 +102,17 @@ export function createObserver({
       if (providers.get(lease.provider) === undefined)
         return { kind: 'unknown', why: `${lease.provider} is not configured any more` };
       try {
-        return await lookAt(lease, maxAgeSeconds);
+        return await vetted(lease, await lookAt(lease, maxAgeSeconds));
       } catch (failure) {
         const code = isAppError(failure) ? failure.code : 'internal';
         return { kind: 'unknown', why: `${lease.provider} did not tell (${code})` };
       }
+    },
+    async vet(lease, reading) {
+      return vetted(lease, reading).catch((failure: unknown) => ({
+        kind: 'unknown' as const,
+        why: `${lease.provider} did not tell (${isAppError(failure) ? failure.code : 'internal'})`,
+      }));
     },
     async settle(lease, reading) {
       const now = clock.now().toISOString();

@@ -4,6 +4,7 @@ import { localPartOf, type PodId, providerOf } from '../core/ids.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Pod, Pods } from '../core/pods.ts';
 import { poll } from '../core/poll.ts';
+import { createAccountBook } from './account-book.ts';
 import { adoptPod } from './adopt.ts';
 import { createBootLogs } from './boot-log.ts';
 import { createCreation } from './create.ts';
@@ -38,24 +39,44 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     (creator === processId ? creating.has(leaseId) : isAlive(creator));
   const hosts = deps.hosts ?? createHosts({ store, clock });
   const looks = deps.looks ?? createLooks({ providers, clock });
+  const accounts = deps.accounts ?? createAccountBook({ providers, clock });
   const ledger = createLedger({ store, clock });
-  const observer = createObserver({ ledger, providers, looks, clock, isBeingCreated });
+  const observer = createObserver({
+    ledger,
+    providers,
+    looks,
+    accounts,
+    clock,
+    isBeingCreated,
+  });
   const ladder = createLadder({ ...deps, ledger, hosts });
-  const teardown = createTeardown({ ...deps, ledger, observer, looks });
+  const teardown = createTeardown({ ...deps, ledger, observer, looks, accounts });
   const timer = createPodTimer({ ledger, providers, remote });
   const bootLogs = createBootLogs(deps);
   const see = createSee({ ledger, observer, looks, ladder, timer, providers, remote, clock });
-  const renting = { ...deps, ledger, observer, looks, teardown, creating, hosts, bootLogs };
+  const renting = {
+    ...deps,
+    ledger,
+    observer,
+    looks,
+    accounts,
+    teardown,
+    creating,
+    hosts,
+    bootLogs,
+  };
   const replacer = createReplacer(renting);
-  const care = { ledger, observer, teardown, providers, clock, isBeingCreated };
-  const list = createList({ store, providers, clock, ledger, observer, see });
+  const care = { ledger, observer, accounts, teardown, providers, clock, isBeingCreated };
+  const list = createList({ store, providers, clock, ledger, observer, looks, accounts, see });
   const create = createCreation({ ...renting, replacer, see });
   const update = createUpdate({
     ...deps,
     ledger,
     looks,
+    accounts,
     timer,
-    adopt: async (podId, ttlMinutes, options) => adoptPod(podId, ttlMinutes, options, deps),
+    adopt: async (podId, ttlMinutes, options) =>
+      adoptPod(podId, ttlMinutes, options, { ...deps, accounts }),
     view: async (lease) => {
       const seen = await see.see(lease);
       return { pod: seen.pod, stillCharged: stillCharged(seen.lease, seen.pod) };

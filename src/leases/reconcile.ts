@@ -3,6 +3,7 @@ import { isAppError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Pods } from '../core/pods.ts';
 import type { Providers } from '../core/provider.ts';
+import type { AccountBook } from './account-book.ts';
 import { allOf, limitOf } from './deps.ts';
 import { handleOf, type Ledger } from './ledger.ts';
 import { accrued, spentUsd, usd } from './money.ts';
@@ -23,6 +24,7 @@ const GATES_BEFORE_DEADLINE_SECONDS = 6;
 export interface CareDeps {
   readonly ledger: Ledger;
   readonly observer: Observer;
+  readonly accounts: AccountBook;
   readonly teardown: Teardown;
   readonly providers: Providers;
   readonly clock: Clock;
@@ -108,8 +110,10 @@ async function expire(
   deps: CareDeps,
   gatesSeconds = GATES_SECONDS,
 ): Promise<readonly string[]> {
-  const { ledger, observer, teardown, providers, clock } = deps;
+  const { ledger, observer, accounts, teardown, providers, clock } = deps;
   const id = handleOf(lease);
+  const strange = await accounts.strangeness(lease).catch(() => undefined);
+  if (strange !== undefined) return [`${id}: ${why}, and nothing can be done here. ${strange}.`];
   if (lease.mayReplace === true) await ledger.settleForGood(lease);
   const power = providers.get(lease.provider)?.power;
   if (lease.terms.onExpiry === 'stop' && power !== undefined && lease.podId !== undefined) {

@@ -3,6 +3,7 @@ import { hostIdOf } from '../core/host.ts';
 import type { Attempt, Lease, Quote } from '../core/lease.ts';
 import type { Secrets, SshIdentity } from '../core/machine.ts';
 import type { Offer } from '../core/offer.ts';
+import { type AccountBook, isSameAccount } from './account-book.ts';
 import { limitOf } from './deps.ts';
 import { usd } from './money.ts';
 import { type OrderDeps, type Ordered, orderPod } from './order.ts';
@@ -17,6 +18,7 @@ const LEAST_SECONDS = 60;
 export interface RentNextDeps extends OrderDeps, Rent {
   readonly identity: SshIdentity;
   readonly secrets: Secrets;
+  readonly accounts: AccountBook;
   /** Leases whose pod this process is creating now. */
   readonly creating: Set<string>;
 }
@@ -77,7 +79,13 @@ export async function rentNext(start: Start, deps: RentNextDeps): Promise<Rented
     const options = { signal: limitOf(PREPARE_LIMIT_SECONDS) };
     const supplies = await suppliesFor(quote.terms, deps, options);
     await ensureKey(providers.get(offer.provider), supplies.sshPublicKey, options);
-    const lease = leaseFor(offer, quote, approvedBy, attempts, deps, before);
+    const account = await deps.accounts.of(offer.provider);
+    if (isOtherAccount(before, account))
+      return over('This server is pointed at another account by now.');
+    const lease = {
+      ...leaseFor(offer, quote, approvedBy, attempts, deps, before),
+      ...(account === undefined ? {} : { account }),
+    };
     const secondsLeft = (Date.parse(lease.deadlineAt) - clock.now().getTime()) / 1000;
     if (before !== undefined && secondsLeft < LEAST_SECONDS)
       return over('The deadline or the budget leaves no time.');
@@ -102,6 +110,12 @@ export async function rentNext(start: Start, deps: RentNextDeps): Promise<Rented
     });
   }
   return over('No other candidate was agreed to.');
+}
+
+/** What was agreed to was the money of one account. */
+function isOtherAccount(before: Lease | undefined, present: string | undefined): boolean {
+  const { account } = before ?? {};
+  return account !== undefined && present !== undefined && !isSameAccount(account, present);
 }
 
 /** A machine whose pod came to be and failed is not tried again under another offer (OF-15). */

@@ -6,6 +6,7 @@ import type { Lease, Receipt, Waiver } from '../core/lease.ts';
 import type { Answer, Ask, DestroyOutcome, Pods } from '../core/pods.ts';
 import type { Store } from '../core/store.ts';
 import { limitOf, untilAborted } from './deps.ts';
+import { endElsewhere } from './elsewhere.ts';
 import { createEnd, type EndDeps, type EndPod } from './end-pod.ts';
 import { handleOf } from './ledger.ts';
 import { podOf } from './view.ts';
@@ -66,6 +67,14 @@ export function createTeardown(deps: TeardownDeps): Teardown {
       );
     const lease = await reopenedIfSeen(await leaseToEnd(podId));
     const facts = providers.get(lease.provider)?.facts;
+    const strange =
+      lease.state === 'closed'
+        ? undefined
+        : await deps.accounts.strangeness(lease).catch(() => undefined);
+    if (strange !== undefined) {
+      const request = { discardUnfetched, reason, waitSeconds };
+      return endElsewhere(lease, strange, request, { ask }, deps);
+    }
     if (lease.state === 'closed') {
       // It is gone, and another may be about to take its place: that is not wanted any more.
       await ledger.settleForGood(lease);

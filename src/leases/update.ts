@@ -8,6 +8,7 @@ import type { PodPower, Provider, Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
+import type { AccountBook } from './account-book.ts';
 import { changeBid } from './bid.ts';
 import { type Ledger, without } from './ledger.ts';
 import type { Limits } from './limits.ts';
@@ -30,6 +31,7 @@ export interface UpdateDeps {
   readonly limits: Limits;
   readonly ledger: Ledger;
   readonly looks: Looks;
+  readonly accounts: AccountBook;
   readonly timer: PodTimer;
   readonly adopt: (podId: PodId, ttlMinutes: number, options: UpdateOptions) => Promise<Lease>;
   readonly view: (lease: Lease) => ReturnType<Pods['update']>;
@@ -49,6 +51,7 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
     if (adopt === true && !isMine)
       lease = await deps.adopt(podId, ttlMinutes ?? DEFAULT_TTL_MINUTES, options);
     else if (lease === undefined) throw await strangerError(podId, providers, options);
+    await deps.accounts.refuseStrange(lease);
     if (lease.state === 'closed') throw new RemoteError('pod_gone', 'This pod is gone.');
     if (lease.state === 'closing')
       throw new ProviderError(

@@ -116,7 +116,7 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
       };
     case 'unknown':
       return {
-        summary: `The provider gave no reading of ${podId} after its end was ordered. Billing may go on.`,
+        summary: `The provider gave no reading that tells whether ${podId} ended. Billing may go on.${outcome.pod.problem === undefined ? '' : ` ${outcome.pod.problem}`}`,
         next: [again, { tool: 'doctor', why: 'See whether the provider answers.', arguments: {} }],
       };
     case 'blocked': {

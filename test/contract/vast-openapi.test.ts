@@ -111,7 +111,7 @@ const CALLS: Readonly<Record<keyof VastApi, string>> = {
   volumes: 'GET /api/v0/volumes',
   volumeOffers: 'POST /api/v0/volumes/search/',
   deleteVolume: 'DELETE /api/v0/volumes/',
-  creditUsd: 'GET /api/v0/users/current',
+  user: 'GET /api/v0/users/current',
 };
 
 /** What our requests may hold, to the letter: a field that is not here is a defect (vast.md 3, 4.1, 7, 8, 10, 12). */
@@ -412,7 +412,7 @@ async function badDay(bench: Bench): Promise<void> {
     volumes: async (by) => by.volumes.listVolumes({ signal }),
     volumeOffers: async (by) => by.checkPlan(third, bench.request(third, { volume }), { signal }),
     deleteVolume: async (by, id) => by.volumes.removeVolume(id, { signal }),
-    creditUsd: async (by) => by.checkAccount({ signal }),
+    user: async (by) => by.checkAccount({ signal }),
     destroy: async (by, id) => by.terminatePod(id, { signal }),
   };
   const wrong = providerAt(bench.url, 'wrong-key-0123456789');

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/call.ts';
 import type { Offer } from '../../src/core/offer.ts';
 import type { Provider } from '../../src/core/provider.ts';
+import { createAccountBook } from '../../src/leases/account-book.ts';
 import { createHosts } from '../../src/leases/hosts.ts';
 import { createOffers } from '../../src/leases/offers.ts';
 import { checkPreconditions } from '../../src/leases/preconditions.ts';
@@ -102,7 +103,9 @@ describe('the market over a fake Vast.ai', () => {
 
   it('the checks before the money see account, image and volume [KE-01] [CR-06] [VO-02]', async () => {
     const offer = first((await find()).offers);
-    const deps = { providers: providersOf(), store, hosts, clock: systemClock };
+    const providers = providersOf();
+    const accounts = createAccountBook({ providers, clock: systemClock });
+    const deps = { providers, store, hosts, accounts, clock: systemClock };
     const terms = someTerms({ offerIds: [offer.offerId] });
     const { notes, terms: planned } = await checkPreconditions([offer], terms, deps, { signal });
     expect(planned.workloadImage).toMatch(/^pytorch\/pytorch:/);
@@ -125,12 +128,19 @@ describe('the market over a fake Vast.ai', () => {
       clock: systemClock,
       ownPublicKey: async () => Promise.resolve(undefined),
     });
+    const providers = new Map([[cloud.name, cloud]]);
     const offer = first(await cloud.listOffers({ ...QUERY, gpuCount: 0 }, { signal }));
     await expect(
       checkPreconditions(
         [offer],
         someTerms({ offerIds: [offer.offerId] }),
-        { providers: new Map([[cloud.name, cloud]]), store, hosts, clock: systemClock },
+        {
+          providers,
+          store,
+          hosts,
+          accounts: createAccountBook({ providers, clock: systemClock }),
+          clock: systemClock,
+        },
         { signal },
       ),
     ).rejects.toMatchObject({ code: 'insufficient_credit' });

@@ -101,6 +101,8 @@ export interface FakeProviderOptions {
   readonly balanceUsd?: number;
   /** What is wrong with the account. */
   readonly accountProblem?: string;
+  /** Which account it is. Default: it does not tell. */
+  readonly account?: string;
   /** Public keys on the account. Given: the cloud wants keys registered. */
   readonly accountKeys?: readonly string[];
   /** Registering a key fails. */
@@ -369,6 +371,7 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
         reachable: options.accountProblem === undefined,
         balanceUsd: options.balanceUsd ?? 12,
         problem: options.accountProblem,
+        account: options.account,
         sshKeyRegistered: options.accountKeys === undefined ? undefined : accountKeys.length > 0,
       }));
     },

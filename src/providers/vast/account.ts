@@ -8,17 +8,20 @@ import { contractOf } from './power.ts';
 
 export interface AccountDeps {
   readonly api: VastApi;
+  /** Another address is another cloud, whatever the number of the account. */
+  readonly baseUrl: string;
   /** Our public key, as one line; `undefined` while there is none. Makes nothing. */
   readonly ownPublicKey: (options: CallOptions) => Promise<string | undefined>;
 }
 
 /** Credit and whether our SSH key is on the account. A key that is not accepted throws `auth_rejected`. */
 export async function checkAccount(
-  { api, ownPublicKey }: AccountDeps,
+  { api, baseUrl, ownPublicKey }: AccountDeps,
   options: CallOptions,
 ): Promise<AccountCheck> {
   options.signal.throwIfAborted();
-  const balanceUsd = await api.creditUsd(options);
+  const user = await api.user(options);
+  const balanceUsd = user.credit ?? undefined;
   const known = await api.accountKeys(options);
   const own = await ownPublicKey(options);
   const problems = [
@@ -30,10 +33,21 @@ export async function checkAccount(
   return {
     keySource: KEY_NAME,
     reachable: true,
+    account: accountOf(baseUrl, user.id ?? undefined),
     sshKeyRegistered: own !== undefined && hasKey(known, own),
     ...(balanceUsd === undefined ? {} : { balanceUsd }),
     ...(problems.length === 0 ? {} : { problem: problems.join(' ') }),
   };
+}
+
+/** One cloud under several names. */
+const OWN_HOSTS = new Set(['console.vast.ai', 'cloud.vast.ai', 'vast.ai']);
+
+/** "console.vast.ai/123456". */
+function accountOf(baseUrl: string, id: number | undefined): string {
+  const { host } = new URL(baseUrl);
+  const cloud = OWN_HOSTS.has(host) ? 'console.vast.ai' : host;
+  return id === undefined ? cloud : `${cloud}/${id}`;
 }
 
 export function createKeys(api: VastApi): AccountKeys {

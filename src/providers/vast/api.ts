@@ -12,6 +12,7 @@ import {
   showSchema,
   type Template,
   templatesSchema,
+  type User,
   userSchema,
   type VolumeOffer,
   type VolumeRow,
@@ -57,7 +58,7 @@ export interface VastApi {
   volumes(options: CallOptions): Promise<readonly VolumeRow[]>;
   volumeOffers(body: unknown, options: CallOptions): Promise<readonly VolumeOffer[]>;
   deleteVolume(id: number, options: CallOptions): Promise<void>;
-  creditUsd(options: CallOptions): Promise<number | undefined>;
+  user(options: CallOptions): Promise<User>;
 }
 
 type Order = Omit<HttpOrder, 'lane' | 'repeat'> & { readonly lane: Lane };
@@ -224,11 +225,9 @@ export function createVastApi(http: Http): VastApi {
       const order = { what, method: 'DELETE', path: '/api/v0/volumes/', lane: 'volumes' } as const;
       await done({ ...order, query: { id: String(id) }, body: { id } }, options);
     },
-    async creditUsd(options) {
+    async user(options) {
       const order = { what: 'The account', method: 'GET', path: '/api/v0/users/current' } as const;
-      return (
-        (await read({ ...order, lane: 'user', schema: userSchema }, options)).credit ?? undefined
-      );
+      return read({ ...order, lane: 'user', schema: userSchema }, options);
     },
   };
 }

@@ -114,7 +114,7 @@ export function createVastProvider(deps: VastProviderDeps): Provider {
       if (contract !== undefined) await api.destroy(contract, options);
     },
     checkAccount: async (options) =>
-      checkAccount({ api, ownPublicKey: deps.ownPublicKey }, options),
+      checkAccount({ api, baseUrl, ownPublicKey: deps.ownPublicKey }, options),
     power: createPower({ api, recent }),
     keys: createKeys(api),
     logs: createLogs({ api, http, clock }),

@@ -60,7 +60,11 @@ export const createdSchema = z.object({ new_contract: id.nullish() });
 /** Bodies without words, like "Successfully Deleted", are fine where nothing is read from them. */
 export const doneSchema = z.unknown();
 export const searchSchema = z.object({ offers: z.array(z.unknown()) });
-export const userSchema = z.object({ credit: z.number().nullish() });
+export const userSchema = z.object({
+  id: id.nullish().catch(undefined),
+  credit: z.number().nullish(),
+});
+export type User = z.output<typeof userSchema>;
 
 export const accountKeysSchema = z.array(
   z.object({

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../../src/core/errors.ts';
 import { type Lease, leaseSchema, type Terms } from '../../../src/core/lease.ts';
+import { createAccountBook } from '../../../src/leases/account-book.ts';
 import { createHosts } from '../../../src/leases/hosts.ts';
 import { checkPreconditions } from '../../../src/leases/preconditions.ts';
 import { ensureKey } from '../../../src/leases/supplies.ts';
@@ -22,7 +23,14 @@ function open(cloud: Omit<Partial<FakeProviderOptions>, 'clock'> = {}) {
   const store = createMemoryStore();
   const provider = createFakeProvider({ clock, offers: [A, B], ...cloud });
   const hosts = createHosts({ store, clock });
-  const deps = { providers: new Map([[provider.name, provider]]), store, hosts, clock };
+  const providers = new Map([[provider.name, provider]]);
+  const deps = {
+    providers,
+    store,
+    hosts,
+    accounts: createAccountBook({ providers, clock }),
+    clock,
+  };
   return {
     clock,
     store,
@@ -112,10 +120,11 @@ describe('the account [KE-01] [CO-10]', () => {
     const { store, hosts, clock, provider } = open();
     const broke = createFakeProvider({ clock, name: 'runpod', balanceUsd: 0 });
     const other = anOffer({ provider: 'runpod', id: 'c' });
+    const providers = new Map([provider, broke].map((c) => [c.name, c]));
     const { offers, notes } = await checkPreconditions(
       [other, A],
       someTerms(),
-      { providers: new Map([provider, broke].map((c) => [c.name, c])), store, hosts, clock },
+      { providers, store, hosts, accounts: createAccountBook({ providers, clock }), clock },
       { signal },
     );
     expect(offers).toEqual([A]);

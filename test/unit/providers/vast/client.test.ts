@@ -420,6 +420,7 @@ describe('the account', () => {
     expect(await bench.provider.checkAccount(OPTIONS)).toEqual({
       keySource: 'VAST_API_KEY',
       reachable: true,
+      account: expect.stringMatching(/^127\.0\.0\.1:\d+\/1$/) as string,
       balanceUsd: 25,
       sshKeyRegistered: true,
     });
