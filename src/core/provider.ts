@@ -80,6 +80,8 @@ export interface ProviderFacts {
   readonly deadlineFile?: string | undefined;
   /** Its pods are whole machines that bring a system of their own: no image is chosen for a workload. */
   readonly hasOwnImage?: boolean | undefined;
+  /** Without image, template and workload it takes a template of its own that is known to work there. */
+  readonly choosesImage?: boolean | undefined;
 }
 export interface PathFact {
   readonly path: string;
@@ -137,8 +139,6 @@ export interface AccountCheck {
 export interface Provider {
   readonly name: ProviderName;
   readonly facts: ProviderFacts;
-  /** Without image, template and workload it takes a template of its own that is known to work there. */
-  readonly choosesImage?: boolean;
   listOffers(query: OfferQuery, options: CallOptions): Promise<readonly Offer[]>;
   /** One offer priced afresh with this disk; `undefined`: gone. Absent where only `listOffers` can tell. */
   readonly getOffer?: (

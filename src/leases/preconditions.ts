@@ -121,7 +121,10 @@ function withImage(terms: Terms, offers: readonly Offer[], { providers }: Precon
   const isChosen = [terms.image, terms.template, terms.workloadImage].some(
     (choice) => given(choice) !== undefined,
   );
-  if (isChosen || rented.length === 0) return terms;
+  const isLeftOpen =
+    given(terms.workload) === undefined &&
+    rented.every(({ provider }) => providers.get(provider)?.facts.choosesImage === true);
+  if (isChosen || isLeftOpen || rented.length === 0) return terms;
   const chosen = imageFor(given(terms.workload), rented);
   if (chosen === undefined)
     throw new InputError('invalid_input', 'There is no such workload.', {

@@ -88,6 +88,50 @@ export async function readLimited(
   return Buffer.concat(chunks, bytes).toString('utf8');
 }
 
+export interface StreamLimits {
+  readonly maxBytes: number;
+  readonly quietSeconds: number;
+  readonly timeoutSeconds: number;
+}
+
+/**
+ * What a stream without an end has said: until nothing came for `quietSeconds` after the first piece, until `timeoutSeconds`,
+ * or `maxBytes` are there. Leaves the stream closed.
+ */
+export async function readUntilQuiet(
+  body: AsyncIterable<Uint8Array>,
+  { maxBytes, quietSeconds, timeoutSeconds }: StreamLimits,
+): Promise<string> {
+  const whole = AbortSignal.timeout(timeoutSeconds * 1000);
+  const pieces = body[Symbol.asyncIterator]();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for (;;) {
+      const limit =
+        bytes === 0 ? whole : AbortSignal.any([whole, AbortSignal.timeout(quietSeconds * 1000)]);
+      const piece = await Promise.race([pieces.next(), over(limit)]);
+      if (piece === 'over' || piece.done === true) break;
+      chunks.push(piece.value);
+      bytes += piece.value.byteLength;
+      if (bytes >= maxBytes) break;
+    }
+  } finally {
+    void pieces.return?.().catch(() => undefined);
+  }
+  return Buffer.concat(chunks, bytes).subarray(0, maxBytes).toString('utf8');
+}
+
+async function over(signal: AbortSignal): Promise<'over'> {
+  return new Promise((resolve) => {
+    const stop = (): void => {
+      resolve('over');
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
 /** `undefined`: not JSON. */
 export function parseJson(text: string): unknown {
   try {

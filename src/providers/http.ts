@@ -4,10 +4,18 @@ import type { z } from 'zod';
 import type { CallOptions, Clock } from '../core/call.ts';
 import { type AppError, isAppError, ProviderError } from '../core/errors.ts';
 import { withinSeconds } from './abort.ts';
-import { type Mask, NoAnswerError, noAnswer, parseJson, readLimited } from './answer.ts';
+import {
+  type Mask,
+  NoAnswerError,
+  noAnswer,
+  parseJson,
+  readLimited,
+  readUntilQuiet,
+} from './answer.ts';
 import { type Pacer, TooSoonError } from './pacer.ts';
 
 const TIMEOUT_SECONDS = 30;
+const GRACE_SECONDS = 5;
 const MAX_BYTES = 64 * 1024 * 1024;
 const BACKOFF_CAP_SECONDS = 60;
 /** Tries in all, the first one too. */
@@ -46,6 +54,8 @@ export interface HttpOrder {
   /** How long this may wait for its lane; after that it is refused unsent. Absent: as long as it takes. */
   readonly patienceSeconds?: number | undefined;
   readonly maxBytes?: number;
+  /** The answer is a stream without an end: it is read until so long nothing came, at the latest for `timeoutSeconds`. */
+  readonly quietSeconds?: number;
   /** Values in this request that no error may quote. */
   readonly secrets?: readonly string[];
 }
@@ -78,16 +88,28 @@ export function createHttp(deps: HttpDeps): Http {
     url: URL,
     what: string,
     init: Pick<Dispatcher.RequestOptions, 'method' | 'body' | 'headers'>,
-    { repeat, timeoutSeconds = TIMEOUT_SECONDS, maxBytes = MAX_BYTES }: Partial<HttpOrder>,
+    {
+      repeat,
+      timeoutSeconds = TIMEOUT_SECONDS,
+      maxBytes = MAX_BYTES,
+      quietSeconds,
+    }: Partial<HttpOrder>,
     mask: Mask,
     options: CallOptions,
   ): Promise<Answer> {
     const { request, kept, fresh } = await client();
-    return withinSeconds(timeoutSeconds, options, async ({ signal, isOver }) => {
+    // A stream ends itself a little before its time is over.
+    const limit = quietSeconds === undefined ? timeoutSeconds : timeoutSeconds + GRACE_SECONDS;
+    return withinSeconds(limit, options, async ({ signal, isOver }) => {
       try {
         const dispatcher = repeat === 'never' ? fresh : kept;
         const answer = await request(url, { ...init, path: undefined, signal, dispatcher });
-        const text = mask(await readLimited(answer.body, maxBytes));
+        const isStream = quietSeconds !== undefined && answer.statusCode < 300;
+        const text = mask(
+          isStream
+            ? await readUntilQuiet(answer.body, { maxBytes, quietSeconds, timeoutSeconds })
+            : await readLimited(answer.body, maxBytes),
+        );
         const after = Number(answer.headers['retry-after']);
         return {
           status: answer.statusCode,
@@ -111,7 +133,7 @@ export function createHttp(deps: HttpDeps): Http {
     const body = order.body === undefined ? {} : { body: JSON.stringify(order.body) };
     const headers = {
       authorization: `Bearer ${deps.apiKey}`,
-      accept: 'application/json',
+      accept: order.quietSeconds === undefined ? 'application/json' : 'text/event-stream',
       'user-agent': 'gpu-lease',
       ...(order.body === undefined ? {} : { 'content-type': 'application/json' }),
     };
@@ -123,7 +145,10 @@ export function createHttp(deps: HttpDeps): Http {
     const answer = await exchange(request, options);
     if (answer.status >= 300 || deps.isRefusal?.(answer.body) === true)
       throw deps.failureOf(answer, request.what);
-    if (answer.body === undefined)
+    // Orders may be answered by a status alone; a question never is.
+    const isBare = answer.text === '' && request.method !== 'GET';
+    const body = isBare ? null : answer.body;
+    if (body === undefined)
       throw new NoAnswerError(
         `${request.what}: ${deps.cloud} answered something that is no JSON.`,
         {
@@ -131,7 +156,7 @@ export function createHttp(deps: HttpDeps): Http {
           foreignText: answer.text,
         },
       );
-    const parsed = request.schema.safeParse(answer.body);
+    const parsed = request.schema.safeParse(body);
     if (parsed.success) return parsed.data;
     const paths = parsed.error.issues.map(({ path, code }) => `${path.join('.')}: ${code}`);
     throw new ProviderError(
