@@ -40,6 +40,8 @@ export interface Route {
   readonly forInstanceKey?: boolean;
   /** Seconds between two calls. */
   readonly threshold?: number;
+  /** The most calls within 60 seconds. */
+  readonly perMinute?: number;
   readonly handle: (call: Call) => FakeAnswer | Promise<FakeAnswer>;
 }
 

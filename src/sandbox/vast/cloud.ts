@@ -160,20 +160,29 @@ function createWorld(deps: VastCloudDeps, options: VastOptions): World {
   return world;
 }
 
-/** Holds callers to the least time between two calls, where that is switched on. */
+/** Times are floating seconds: what is a second apart may be a hair less. */
+const CLOCK_ERROR = 0.001;
+
+/** Holds callers to the least time between two calls, or the most in a minute, where that is switched on. */
 function createLimiter(
   world: World,
 ): (request: FakeRequest, found: Found) => FakeAnswer | undefined {
-  const last = new Map<string, number>();
+  /** When the calls of a caller began that still count. */
+  const begun = new Map<string, readonly number[]>();
   return (request, { route }) => {
-    const { threshold } = route;
-    if (!world.options.rateLimits || threshold === undefined) return undefined;
+    const { threshold, perMinute } = route;
+    const seconds = perMinute === undefined ? threshold : 60;
+    if (!world.options.rateLimits || seconds === undefined) return undefined;
     const caller = `${route.method} ${route.path} ${keyOf(request) ?? ''}`;
     const now = world.clock.nowSeconds();
-    const before = last.get(caller);
-    if (before !== undefined && now - before < threshold)
-      return tooFrequent(threshold, world.options.rateLimitBody, route.method === 'DELETE');
-    last.set(caller, now);
+    const counted = (begun.get(caller) ?? []).filter((at) => now - at < seconds - CLOCK_ERROR);
+    if (counted.length >= (perMinute ?? 1))
+      return tooFrequent(
+        seconds / (perMinute ?? 1),
+        world.options.rateLimitBody,
+        route.method === 'DELETE',
+      );
+    begun.set(caller, [...counted, now]);
     return undefined;
   };
 }

@@ -73,9 +73,9 @@ const named = (permission: string): More => ({ permission: `api.instance.${permi
 export const ROUTES: readonly Route[] = [
   route('GET instance_logs/{}', undefined, logFile),
   route('GET api/v0/gpu_names/unique', undefined, gpuNames),
-  route('POST api/v0/bundles', 'misc', searchBundles, { keyOptional: true, threshold: 6 }),
-  route('GET api/v0/bundles', 'misc', searchByQuery, { keyOptional: true, threshold: 6 }),
-  route('PUT api/v0/search/asks', 'misc', searchAsks, { keyOptional: true, threshold: 6 }),
+  route('POST api/v0/bundles', 'misc', searchBundles, { keyOptional: true, perMinute: 10 }),
+  route('GET api/v0/bundles', 'misc', searchByQuery, { keyOptional: true, perMinute: 10 }),
+  route('PUT api/v0/search/asks', 'misc', searchAsks, { keyOptional: true, perMinute: 10 }),
 
   route('POST api/v0/asks/bulk', WRITE, createBulk, { threshold: 4.5 }),
   route('PUT api/v0/asks/{}', WRITE, createInstance, { threshold: 4.5 }),
