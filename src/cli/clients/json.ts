@@ -1,11 +1,11 @@
 import {
   applyEdits,
   type FormattingOptions,
+  getNodeValue,
   type JSONPath,
   modify,
   type Node,
   type ParseError,
-  parse,
   parseTree,
   printParseErrorCode,
 } from 'jsonc-parser';
@@ -44,10 +44,12 @@ export function readJson(text: string, comments: boolean): Settings {
 
 function read(text: string, comments: boolean): Settings {
   const errors: ParseError[] = [];
-  const value: unknown = parse(text, errors, {
+  const root = parseTree(text, errors, {
     disallowComments: !comments,
     allowTrailingComma: comments,
   });
+  // Without prototypes, so that a key called __proto__ is a key like any other.
+  const value: unknown = root === undefined ? undefined : getNodeValue(root);
   const [first] = errors;
   if (first !== undefined)
     throw new RefusedEdit(

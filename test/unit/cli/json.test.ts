@@ -79,6 +79,15 @@ describe('editJson', () => {
     expect(() => editJson(text, ADD, comments)).toThrow(RefusedEdit);
   });
 
+  it('keeps a setting called __proto__ as it is', () => {
+    const text = '{"a": {"__proto__": [1]}, "mcpServers": {"b": {"__proto__": {"c": 1}}}}';
+    const added = editJson(text, ADD, false);
+    const packed = added.replaceAll(/\s/g, '');
+    expect(packed).toContain('"a":{"__proto__":[1]}');
+    expect(packed).toContain('"b":{"__proto__":{"c":1}}');
+    expect(editJson(added, REMOVE, false)).not.toContain('gpu-lease');
+  });
+
   it('never changes another setting, whatever the settings are', () => {
     const settings = fc.dictionary(
       fc.string().filter((key) => key !== '__proto__' && key !== 'mcpServers'),
