@@ -7,17 +7,19 @@ import {
 import { quantile, say } from './figures.ts';
 
 const RUNS = 24;
-const AT_ONCE = 3;
+const AT_ONCE = 4;
 const SEED = 20;
 
 /** Kills the server in the middle of create_pod, again and again, and counts what the next one does not find. */
 export async function benchOrphans(): Promise<void> {
-  const plans = killPlans(RUNS, SEED);
+  const frozen: KillPlan = { seed: SEED, moment: { kind: 'frozen', seconds: 5 } };
+  const plans = [...killPlans(RUNS, SEED), frozen];
   const results = await runKills(plans, AT_ONCE, tell);
   const known = results.flatMap(({ secondsToKnown }) => secondsToKnown ?? []);
   const sum = (count: (result: KillResult) => number): number =>
     results.reduce((total, result) => total + count(result), 0);
   say('kill -9 in the middle of create_pod: runs', `${results.length}`, '>= 20');
+  say('  kills', `${RUNS}`, '>= 20');
   say('  kills that left a machine charged', `${known.length}`, '');
   say('  orphans', `${sum(({ orphans, left }) => orphans.length + left.length)}`, '0');
   say('  double rentals', `${sum(({ doubles }) => doubles)}`, '0');

@@ -142,7 +142,7 @@ describe.concurrent('each trouble of the market', () => {
   });
 
   it.each(['drop-after', 'truncated'])(
-    '%s on the order, and lists lag: the answer is lost and the machine unseen at first [OW-05]',
+    '%s on the order, and lists lag: the answer is lost and the machine unseen at first',
     async (kind) => {
       await using bench = await openAgentBench();
       await hold(bench, {

@@ -133,7 +133,7 @@ export type ErrandMoment = 'find' | 'quote' | 'order' | 'rented' | 'end';
 
 const MOST_CALLS = 60;
 /** The person looks away while nothing happens. */
-const AWAY_SECONDS = 240;
+const AWAY_SECONDS = 600;
 
 /**
  * An agent that knows nothing but what the tools tell it: it follows the first suggestion, repeats what may be repeated, asks

@@ -16,7 +16,9 @@ export type Moment =
   /** The order is under way when the server dies, and is carried out so much later. */
   | { readonly kind: 'late'; readonly seconds: number }
   /** The connection breaks after the order was carried out, and the server dies while it looks for what became of it. */
-  | { readonly kind: 'link'; readonly milliseconds: number };
+  | { readonly kind: 'link'; readonly milliseconds: number }
+  /** The server is not killed but held for so long, its order under way, while another one and the agent clear up. */
+  | { readonly kind: 'frozen'; readonly seconds: number };
 
 export interface KillPlan {
   readonly seed: number;
@@ -91,10 +93,13 @@ export async function killDuringCreate(plan: KillPlan): Promise<KillResult> {
       await pause(plan.moment.milliseconds);
       await first.kill9();
     }
-    await Promise.race([lost, once(first.child, 'exit')]);
-    // A moment that never came: then it dies with its pod just ready.
-    await first.kill9();
-    await lost;
+    const isFrozen = plan.moment.kind === 'frozen';
+    await Promise.race([lost, once(first.child, 'exit'), ...(isFrozen ? [link.struck] : [])]);
+    if (!isFrozen) {
+      // A moment that never came: then it dies with its pod just ready.
+      await first.kill9();
+      await lost;
+    }
     const during = link.last();
 
     const restarted = Date.now();
@@ -137,6 +142,10 @@ export async function killDuringCreate(plan: KillPlan): Promise<KillResult> {
       }
     };
     await clear();
+    if (isFrozen) {
+      await lost;
+      await clear();
+    }
     if (plan.firstHost !== undefined) {
       const end = Date.now() + TAKE_OVER_SECONDS * 1000;
       while (Date.now() < end && billing().length === 0) await pause(200);
@@ -159,6 +168,8 @@ interface KillingLink extends AsyncDisposable {
   readonly url: string;
   /** From now on requests are counted, and this server is killed when its moment comes. */
   arm(victim: BuiltServer): void;
+  /** The server was frozen. */
+  readonly struck: Promise<void>;
   /** The last request that began before the kill. */
   last(): string;
   /** When the order that was under way arrived; milliseconds since the epoch. */
@@ -172,6 +183,10 @@ async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingL
   let count = 0;
   let last = 'no request';
   let lateAt: number | undefined;
+  let strike = (): void => undefined;
+  const struck = new Promise<void>((resolve) => {
+    strike = resolve;
+  });
   const late = new Set<Promise<unknown>>();
 
   const forward = async (request: IncomingMessage, body: Buffer): Promise<Response> =>
@@ -197,6 +212,14 @@ async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingL
         isDone = true;
         await killer.kill9();
         return;
+      }
+      if (moment.kind === 'frozen' && isOrder) {
+        isDone = true;
+        killer.child.kill('SIGSTOP');
+        strike();
+        await pause(moment.seconds * 1000);
+        killer.child.kill('SIGCONT');
+        lateAt = Date.now();
       }
       if (moment.kind === 'late' && isOrder) {
         isDone = true;
@@ -240,6 +263,7 @@ async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingL
     arm(next) {
       victim = next;
     },
+    struck,
     last: () => last,
     lateAt: () => lateAt,
     async [Symbol.asyncDispose]() {
