@@ -23,7 +23,6 @@ import { createOffers } from './leases/offers.ts';
 import { createPods } from './leases/pods.ts';
 import { processIdOf } from './leases/process-id.ts';
 import { createReports } from './leases/reports.ts';
-import { createShownOffers } from './leases/shown.ts';
 import { createProviders } from './providers/index.ts';
 import { createCloudPods } from './providers/ssh/cloud-pod.ts';
 import { withPlatforms } from './providers/ssh/platforms/platform-pods.ts';
@@ -141,7 +140,6 @@ export function createApp(
   });
   const transfer = createFiles({ remote, store, jobs, clock, home, workspace });
   const redact = (text: string): string => redactor.redact(text);
-  const shown = createShownOffers();
   const leased = createPods({
     store,
     providers,
@@ -157,13 +155,12 @@ export function createApp(
     probe: createProbe(),
     looks,
     accounts,
-    shown,
     redact,
   });
   const pods = withPlatforms(leased, platforms, profiles);
   const bootLogs = createBootLogs({ store, providers, clock, redact });
   const services: Services = {
-    offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }), shown }),
+    offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }) }),
     pods,
     sessions,
     jobs,

@@ -15,7 +15,6 @@ import { type Approval, leaseFor, readableLeases } from './rent.ts';
 import { type RentNextDeps, rentNext } from './rent-next.ts';
 import type { Replacer } from './replace.ts';
 import type { See } from './see.ts';
-import type { ShownOffers } from './shown.ts';
 import { mayBeFollowed } from './succession.ts';
 import { checkTerms } from './terms.ts';
 
@@ -25,7 +24,6 @@ const LEAST_REPLACING_SECONDS = 5;
 export interface CreateDeps extends RentNextDeps {
   readonly replacer: Replacer;
   readonly hosts: Hosts;
-  readonly shown?: Pick<ShownOffers, 'check'> | undefined;
   readonly see: Pick<See, 'waitReady'>;
 }
 
@@ -52,7 +50,6 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
       return { quote, approvedBy: 'quote', offers };
     }
     checkTerms(request.terms, secrets);
-    deps.shown?.check(request.terms);
     const sold = await freshOffers(providers, request.terms, options);
     const plan = await checkPreconditions(sold, request.terms, checks, options);
     const { offers } = plan;

@@ -10,7 +10,6 @@ import type { Store } from '../core/store.ts';
 import type { AccountBook } from './account-book.ts';
 import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
-import type { ShownOffers } from './shown.ts';
 
 export interface PodsDeps {
   readonly store: Store;
@@ -31,8 +30,6 @@ export interface PodsDeps {
   readonly accounts?: AccountBook | undefined;
   /** Default: kept in the store. */
   readonly hosts?: Hosts | undefined;
-  /** Knows how offers were priced when they were shown. */
-  readonly shown?: Pick<ShownOffers, 'check'> | undefined;
   /** Masks secrets in what is kept of a boot. */
   readonly redact?: ((text: string) => string) | undefined;
   /** This process, from `processIdOf`. Written into leases while they are being created. */

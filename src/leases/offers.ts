@@ -12,14 +12,11 @@ import { appliedFilters, offerFilter, withDisk, withoutFilters } from './offer-f
 import { type HostBook, hostOf, ranked, whyOf } from './offer-rank.ts';
 import { createSources, type SourceAnswer } from './offer-sources.ts';
 import { notesOf, plain, warningsOf } from './offer-warnings.ts';
-import type { ShownOffers } from './shown.ts';
 
 export interface OffersDeps {
   readonly providers: Providers;
   readonly clock: Clock;
   readonly hosts: Hosts;
-  /** Told what is shown. */
-  readonly shown?: Pick<ShownOffers, 'remember'> | undefined;
 }
 /** Counts of what other filters would find may be so old. */
 const WIDE_LOOK_SECONDS = 30;
@@ -33,7 +30,7 @@ interface Relaxation {
  * Asks every cloud at once. One that fails shows its error and hides nothing of the others. Throws `invalid_input`, with the
  * nearest names, for a GPU that nobody knows and nobody sells.
  */
-export function createOffers({ providers, clock, hosts, shown }: OffersDeps): Offers {
+export function createOffers({ providers, clock, hosts }: OffersDeps): Offers {
   const sources = createSources({ providers, clock });
   /** The last wide look at each cloud: who tries one filter after the other does not use up the cloud's patience. */
   const looks = new Map<
@@ -124,10 +121,8 @@ export function createOffers({ providers, clock, hosts, shown }: OffersDeps): Of
         ...free.filter(({ rehearsal }) => rehearsal !== true).map(({ usdPerHour }) => usdPerHour),
       );
       const notes = notesOf(query, { found: free.length > 0, blocked: fitting.filter(isBlocked) });
-      const listed = free.slice(0, limit);
-      shown?.remember(listed);
       return {
-        offers: listed.map((offer) => {
+        offers: free.slice(0, limit).map((offer) => {
           const warnings = warningsOf(offer, query, book, now);
           return {
             ...offer,
