@@ -99,7 +99,13 @@ export function createReplacer(deps: ReplacerDeps): Replacer {
     },
     async isDue(lease) {
       if (running.has(lease.leaseId) || lease.podId === undefined) return false;
-      if (lease.state === 'open') return hasFailedToBoot(lease) && !(await hasWork(lease));
+      if (lease.state === 'open') {
+        if (!hasFailedToBoot(lease)) return false;
+        if (!(await hasWork(lease))) return true;
+        // For good, so that nobody is told to wait for another.
+        await ledger.settleForGood(lease);
+        return false;
+      }
       if (lease.state !== 'closed' || lease.mayReplace !== true) return false;
       const seconds = (clock.now().getTime() - Date.parse(lease.endedAt ?? '')) / 1000;
       return seconds >= TAKE_OVER_SECONDS && seconds < CONTINUE_WITHIN_SECONDS;

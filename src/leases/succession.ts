@@ -11,7 +11,12 @@ export function mayBeFollowed({ mayReplace, blame, readyAt }: Lease): boolean {
 /** It failed on its way up, and some server of ours ends it and rents the next candidate, unless that is called off. Pure. */
 export function isToBeReplaced(lease: Lease, now: Date): boolean {
   if (!mayBeFollowed(lease) || lease.podId === undefined) return false;
-  if (lease.state !== 'closed') return lease.state === 'closing' || lease.failure !== undefined;
+  if (lease.state === 'closing') return true;
+  // What a person stopped, started again or brought along is never taken away from them.
+  if (lease.state !== 'closed')
+    return (
+      lease.failure !== undefined && lease.bootAt === undefined && lease.stoppedAt === undefined
+    );
   const seconds = (now.getTime() - Date.parse(lease.endedAt ?? '')) / 1000;
   return lease.replacedBy === undefined && seconds < CONTINUE_WITHIN_SECONDS;
 }

@@ -242,6 +242,10 @@ describe('what is never taken away', () => {
     await giveUp(bench);
     expect(bench.cloud.alive()).toHaveLength(1);
     expect((await leases(bench)).map(({ state }) => state)).toEqual(['open']);
+    // Nobody is told to wait for another that never comes.
+    const { pod } = await bench.pods.get(podId, { waitSeconds: 0 }, bench.options);
+    expect(pod.status).toBe('failed');
+    expect(pod.isBeingReplaced).toBeUndefined();
   });
 
   it('a pod that the user stopped and started', async () => {
@@ -252,6 +256,8 @@ describe('what is never taken away', () => {
     await bench.pods.update(podId, { action: 'start' }, bench.options);
     await giveUp(bench);
     await giveUp(bench);
+    const { pod } = await bench.pods.get(podId, { waitSeconds: 0 }, bench.options);
+    expect(pod.isBeingReplaced).toBeUndefined();
     expect(bench.cloud.machines).toHaveLength(1);
     expect(bench.cloud.alive()).toHaveLength(1);
   });
