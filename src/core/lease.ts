@@ -84,6 +84,8 @@ const receiptVolumesSchema = z.array(
     volumeId: podIdSchema,
     sizeGb: z.number(),
     usdPerMonth: z.number().exactOptional(),
+    /** Made for a pod that never became ready: it goes too. */
+    isBeingRemoved: z.literal(true).exactOptional(),
   }),
 );
 
@@ -140,6 +142,14 @@ export const leaseSchema = z.object({
   /** The deadline that the timer on the pod was seen to hold. */
   deadlineTold: z.string().exactOptional(),
   volumes: receiptVolumesSchema.exactOptional(),
+  /** The volume that the order makes with the pod. It outlives the pod: `asked` until it is known to be needed or gone. */
+  newVolume: z
+    .object({
+      name: z.string(),
+      volumeId: podIdSchema.exactOptional(),
+      state: z.enum(['asked', 'kept', 'removed']),
+    })
+    .exactOptional(),
   measured: z.record(z.string(), z.union([z.string(), z.number()])).exactOptional(),
   attempts: z.array(attemptSchema),
   /** Money spent up to `accruedAt`; from there the present rate counts. Absent: from `createdAt`, at `usdPerHour`. */

@@ -124,7 +124,8 @@ export type DestroyOutcome =
   | { readonly outcome: 'present' | 'unknown'; readonly pod: Pod }
   | {
       readonly outcome: 'blocked';
-      readonly pod: Pod;
+      /** Absent: it is a volume. */
+      readonly pod?: Pod | undefined;
       readonly missing: readonly Gate[];
       readonly declined?: true;
     };

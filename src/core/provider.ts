@@ -105,6 +105,8 @@ export interface Volume {
   readonly machineId?: string | undefined;
   /** Pods it is attached to now. */
   readonly podIds: readonly PodId[];
+  /** What a person should know about it, in our own words. */
+  readonly problem?: string | undefined;
 }
 
 export interface AccountCheck {

@@ -12,8 +12,9 @@ import type { AccountBook } from './account-book.ts';
 import { limitOf, untilAborted, withinSeconds } from './deps.ts';
 import type { Ledger } from './ledger.ts';
 import type { Looks } from './looks.ts';
+import { isVolumeUnused } from './new-volume.ts';
 import type { Observer, Reading } from './observer.ts';
-import { volumesOf } from './volume-end.ts';
+import { type AttachedVolume, volumesOf } from './volume-end.ts';
 
 const FAREWELL_LIMIT_SECONDS = 120;
 const ORDER_LIMIT_SECONDS = 60;
@@ -113,7 +114,7 @@ export function createEnd(deps: EndDeps): EndPod {
         ...before,
         state: 'closing',
         ...closing(before),
-        ...(volumes === undefined || volumes.length === 0 ? {} : { volumes }),
+        ...volumesOn({ ...before, ...closing(before) }, volumes),
         ...(waiver === undefined || before.waiver !== undefined ? {} : { waiver }),
       }));
       let nextOrder = 0;
@@ -141,6 +142,26 @@ export function createEnd(deps: EndDeps): EndPod {
   }
 
   return end;
+}
+
+/** What a lease keeps of the volumes at the end of its pod. What was seen before stays when this look saw nothing. */
+function volumesOn(
+  lease: Lease,
+  seen: readonly AttachedVolume[] | undefined,
+): Pick<Lease, 'volumes' | 'newVolume'> {
+  if (seen === undefined || seen.length === 0) return {};
+  const made = seen.find(({ isNew }) => isNew === true)?.volumeId;
+  const goes = isVolumeUnused(lease);
+  const { newVolume } = lease;
+  return {
+    volumes: seen.map(({ isNew = false, ...volume }) => ({
+      ...volume,
+      ...(isNew && goes ? { isBeingRemoved: true } : {}),
+    })),
+    ...(newVolume === undefined || made === undefined
+      ? {}
+      : { newVolume: { ...newVolume, volumeId: made } }),
+  };
 }
 
 const goneOf = (): Reading => ({ kind: 'absent', young: false, how: 'It was closed before.' });

@@ -25,6 +25,10 @@ export interface Ledger {
    * was ordered to end, or thought gone, is closing again. A receipt that spoke too early is withdrawn.
    */
   reopen(leaseId: string, podId: PodId): Promise<Lease>;
+  /** Which volume was made with the pod; also of a closed lease. */
+  nameVolume(leaseId: string, volumeId: PodId): Promise<void>;
+  /** What becomes of it; also of a closed lease. One that is removed is left by nobody's receipt. */
+  settleVolume(leaseId: string, state: NonNullable<Lease['newVolume']>['state']): Promise<void>;
   note(kind: string, lease: Lease, text: string): Promise<void>;
 }
 export interface Ending {
@@ -191,8 +195,47 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
         return lease;
       });
     },
+    async nameVolume(leaseId, volumeId) {
+      await store.transaction(async (tx) => {
+        const before = await present(tx, leaseId);
+        const { newVolume } = before;
+        if (newVolume !== undefined)
+          await tx.leases.put(leaseId, { ...before, newVolume: { ...newVolume, volumeId } });
+      });
+    },
+    async settleVolume(leaseId, state) {
+      await store.transaction(async (tx) => {
+        const before = await present(tx, leaseId);
+        const { newVolume, podId } = before;
+        if (newVolume === undefined) return;
+        await tx.leases.put(leaseId, {
+          ...withVolumeSettled(before, newVolume.volumeId, state),
+          newVolume: { ...newVolume, state },
+        });
+        const receipt = podId === undefined ? undefined : await tx.receipts.get(podId);
+        if (receipt !== undefined)
+          await tx.receipts.put(
+            receipt.podId,
+            withVolumeSettled(receipt, newVolume.volumeId, state),
+          );
+      });
+    },
     note: async (kind, lease, text) => noteIn(store, kind, lease, text),
   };
+}
+
+function withVolumeSettled<T extends Pick<Receipt, 'volumes'>>(
+  record: T,
+  volumeId: PodId | undefined,
+  state: NonNullable<Lease['newVolume']>['state'],
+): T {
+  if (record.volumes === undefined) return record;
+  const volumes = record.volumes.flatMap((volume) => {
+    if (volume.volumeId !== volumeId) return [volume];
+    const { isBeingRemoved: _isBeingRemoved, ...kept } = volume;
+    return state === 'removed' ? [] : [kept];
+  });
+  return { ...record, volumes };
 }
 
 function lastBilled(lease: Lease): number {

@@ -11,6 +11,7 @@ import { limitOf, untilAborted } from './deps.ts';
 import { isPodOf, type Ledger } from './ledger.ts';
 import type { Looks } from './looks.ts';
 import { rateOf, spentUsd } from './money.ts';
+import { volumeProblem } from './new-volume.ts';
 import type { Observer, Reading } from './observer.ts';
 import type { See } from './see.ts';
 import { isToBeReplaced } from './succession.ts';
@@ -153,7 +154,14 @@ export function createList(deps: ListDeps): Pods['list'] {
         strangers.reduce((sum, { usdPerHour = 0 }) => sum + usdPerHour, 0),
       spentUsd: after.reduce((sum, lease) => sum + spentUsd(lease, now), 0),
       ...(listings.some(({ volumes }) => volumes !== undefined)
-        ? { volumes: listings.flatMap(({ volumes = [] }) => volumes) }
+        ? {
+            volumes: listings
+              .flatMap(({ volumes = [] }) => volumes)
+              .map((volume) => {
+                const problem = volumeProblem(volume, after, now);
+                return problem === undefined ? volume : { ...volume, problem };
+              }),
+          }
         : {}),
     };
   };

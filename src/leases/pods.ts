@@ -15,6 +15,7 @@ import { createLedger } from './ledger.ts';
 import { createList } from './list.ts';
 import { createLooks } from './looks.ts';
 import { rateOf, usd } from './money.ts';
+import { createVolumeCare } from './new-volume.ts';
 import { createObserver } from './observer.ts';
 import { createPodTimer } from './pod-timer.ts';
 import { isProcessAlive } from './process-id.ts';
@@ -122,7 +123,13 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     list,
     update,
     destroy: teardown.destroy,
-    tend: createTend({ ledger, see, timer, replacer }),
+    tend: createTend({
+      ledger,
+      see,
+      timer,
+      replacer,
+      volumes: createVolumeCare({ store, providers, clock, ledger, looks, accounts }),
+    }),
     async get(podId, { waitFor, waitSeconds }, options) {
       let pod: Pod | undefined;
       const reached = await poll(

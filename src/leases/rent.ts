@@ -7,6 +7,7 @@ import type { Collections, Store } from '../core/store.ts';
 import { handleOf, without } from './ledger.ts';
 import { checkLimits, type Limits } from './limits.ts';
 import { bindingMinutes, minutesAfter, spentUsd } from './money.ts';
+import { newVolumeOf } from './new-volume.ts';
 import { priceOf, validQuote } from './quotes.ts';
 
 export interface Rent {
@@ -33,6 +34,7 @@ export function leaseFor(
   const now = clock.now();
   const usdPerHour = priceOf(offer, terms);
   const token = randomToken();
+  const newVolume = newVolumeOf(terms, `gl-${token}`);
   const budgetUsd =
     before?.budgetUsd === undefined
       ? terms.budgetUsd
@@ -64,6 +66,7 @@ export function leaseFor(
     quote.offers.some(({ offerId }) => !tried.includes(offerId))
       ? { mayReplace: true }
       : {}),
+    ...(newVolume === undefined ? {} : { newVolume }),
     creator: processId,
     stages: [],
     stage: 'requested',

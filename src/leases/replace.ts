@@ -53,11 +53,11 @@ export function createReplacer(deps: ReplacerDeps): Replacer {
           : end.kind === 'present'
             ? 'present'
             : 'unknown';
+      lease = await ledger.fresh(lease);
       attempt = {
         ...attemptOf(lease, cleanup, clock),
         ...(log === undefined ? {} : { foreignText: log.slice(-QUOTED_CHARS) }),
       };
-      lease = await ledger.fresh(lease);
     }
     const attempts = [...lease.attempts, attempt];
     const over = async (why: string): Promise<Rented> => {
@@ -132,12 +132,19 @@ function attemptOf(lease: Lease, cleanup: Attempt['cleanup'], clock: Clock): Att
   const end = lease.endedAt === undefined ? clock.now().getTime() : Date.parse(lease.endedAt);
   return {
     offerId: lease.offer.offerId,
-    reason: lease.failure ?? 'The pod failed.',
+    reason: `${lease.failure ?? 'The pod failed.'}${volumeWords(lease)}`,
     cleanup,
     stage: lease.stage,
     seconds: Math.max(0, Math.round((end - bootOf(lease)) / 1000)),
     ...(lease.podId === undefined ? {} : { podId: lease.podId }),
   };
+}
+
+/** What becomes of the disk that was made for it (VO-03). */
+function volumeWords({ newVolume }: Lease): string {
+  if (newVolume?.state !== 'asked') return '';
+  const which = newVolume.volumeId ?? `"${newVolume.name}"`;
+  return ` Its new volume ${which} is removed as soon as the cloud frees it; list_pods shows it until then.`;
 }
 
 /** The rung that it failed to take. */

@@ -1,7 +1,7 @@
 import { InputError } from '../core/errors.ts';
 import type { Lease, Terms } from '../core/lease.ts';
 import type { PodPlan, PodRequest, RegistryLogin } from '../core/provider.ts';
-import { parseVolume } from './volumes.ts';
+import { named, parseVolume } from './volumes.ts';
 
 /** What the order needs and no lease may hold. Read before the intent, so that nothing but the order follows it. */
 export interface Supplies {
@@ -13,8 +13,10 @@ export interface Supplies {
 /** What a cloud is asked for. Empty texts are left out: some clouds take them for "wipe what the image starts with" (CR-10). */
 export function requestOf(lease: Lease, supplies: Supplies): PodRequest {
   const { sshPublicKey, secretEnv, registryLogin } = supplies;
+  const plan = planOf(lease.terms);
   return {
-    ...planOf(lease.terms),
+    ...plan,
+    volume: named(plan.volume, lease.label),
     env: { ...envOf(lease.terms), ...secretEnv },
     offerId: lease.offer.offerId,
     label: lease.label,

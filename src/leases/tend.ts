@@ -1,8 +1,9 @@
 import type { CallOptions } from '../core/call.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Pods } from '../core/pods.ts';
-import { allOf } from './deps.ts';
+import { allOf, untilAborted } from './deps.ts';
 import type { Ledger } from './ledger.ts';
+import type { VolumeCare } from './new-volume.ts';
 import type { PodTimer } from './pod-timer.ts';
 import { isOnFirstWayUp, type Replacer } from './replace.ts';
 import type { See } from './see.ts';
@@ -15,15 +16,25 @@ export function createTend({
   see,
   timer,
   replacer,
+  volumes,
 }: {
   readonly ledger: Ledger;
   readonly see: See;
   readonly timer: PodTimer;
   readonly replacer: Replacer;
+  readonly volumes: VolumeCare;
 }): PodCare['tend'] {
   const busy = new Set<string>();
 
   async function tendTo(lease: Lease, { signal }: CallOptions): Promise<void> {
+    // A disk that waits to go holds up nothing else.
+    const caring = volumes.isDue(lease)
+      ? volumes.care(lease).catch(() => undefined)
+      : Promise.resolve();
+    await untilAborted(Promise.all([caring, tendToPod(lease, { signal })]), signal);
+  }
+
+  async function tendToPod(lease: Lease, { signal }: CallOptions): Promise<void> {
     if (timer.isBehind(lease)) {
       await timer.tell(lease);
       return;
@@ -37,7 +48,10 @@ export function createTend({
     const mine = (await ledger.all()).filter(
       (lease) =>
         !busy.has(lease.leaseId) &&
-        (timer.isBehind(lease) || isOnFirstWayUp(lease) || lease.mayReplace === true),
+        (volumes.isDue(lease) ||
+          timer.isBehind(lease) ||
+          isOnFirstWayUp(lease) ||
+          lease.mayReplace === true),
     );
     await allOf(
       mine.map(async (lease) => {

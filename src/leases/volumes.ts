@@ -41,6 +41,18 @@ export function parseVolume(text: string): ParsedVolume {
   return provider === undefined ? { use } : { use, provider };
 }
 
+/** The name of a new volume that nobody named: as unique as the label. */
+export function freshVolumeName(label: string): string {
+  return `gl_${label.replace(/[^A-Za-z0-9_]/g, '_')}`.slice(0, 64);
+}
+
+/** The volume with its name, where it is a new one. */
+export function named(use: VolumeUse | undefined, label: string): VolumeUse | undefined {
+  return use !== undefined && 'newGb' in use && use.name === undefined
+    ? { ...use, name: freshVolumeName(label) }
+    : use;
+}
+
 /** Whether the cloud of `provider` is the one that the volume's id names. */
 export function isVolumeOf({ provider }: ParsedVolume, of: ProviderName): boolean {
   return provider === undefined || provider === of;

@@ -84,7 +84,7 @@ function resultOf(outcome: DestroyOutcome) {
       return {
         outcome: outcome.outcome,
         missing: [...outcome.missing],
-        pod: briefPod(outcome.pod),
+        ...(outcome.pod === undefined ? {} : { pod: briefPod(outcome.pod) }),
         ...(outcome.declined === undefined ? {} : { declined: outcome.declined }),
       };
   }
@@ -120,6 +120,7 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
         next: [again, { tool: 'doctor', why: 'See whether the provider answers.', arguments: {} }],
       };
     case 'blocked': {
+      if (isVolumeId(podId)) return blockedVolume(podId, outcome.declined === true);
       const kinds = [...new Set(outcome.missing.map(({ gate }) => gate))].join(', ');
       const said = outcome.declined === true ? ' The user declined to give them up.' : '';
       const holdsFiles = outcome.missing.some(({ gate }) => gate !== 'job_running');
@@ -130,6 +131,21 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
       };
     }
   }
+}
+
+/** There is no way to prove that a volume holds nothing that is needed: only a person knows. */
+function blockedVolume(podId: PodId, isDeclined: boolean): { summary: string; next: Next } {
+  const said = isDeclined ? ' The user declined to give it up.' : '';
+  return {
+    summary: `Volume ${podId} is kept, and charged: what is on it may be the only copy.${said} Ask the user; with discardUnfetched and their reason it is removed with everything on it.`,
+    next: [
+      {
+        tool: 'destroy',
+        why: 'Only if the user says so: add reason, why its data is given up.',
+        arguments: { podId, discardUnfetched: true },
+      },
+    ],
+  };
 }
 
 /** The call that closes each kind of gate. Ids are ours; paths come from the pod and stay out. */

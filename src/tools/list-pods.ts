@@ -104,7 +104,7 @@ export const listPods = defineTool({
       usdPerHour: listed.usdPerHour,
       spentUsd: listed.spentUsd,
       summary: summary.filter((part) => part !== false).join(' '),
-      next: firstThings(all),
+      next: firstThings(all, volumes),
     };
   },
   render(result) {

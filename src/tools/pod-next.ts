@@ -1,6 +1,7 @@
 import type { PodId } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
 import type { Pod, PodStatus } from '../core/pods.ts';
+import type { Volume } from '../core/provider.ts';
 import type { PodWithWork } from './list-pods.ts';
 import { fetchCall, type Next } from './words.ts';
 
@@ -42,14 +43,19 @@ export function podNext(pod: Pod, work?: Work): Next {
 }
 
 /** What to do first when coming back: end what leaks, save results, watch what runs, stop paying for what nobody uses. */
-export function firstThings(pods: readonly PodWithWork[]): Next {
+export function firstThings(pods: readonly PodWithWork[], volumes: readonly Volume[] = []): Next {
+  const left = volumes.filter(({ problem }) => problem !== undefined).map(leftVolume);
   if (pods.length === 0)
-    return [{ tool: 'find_offer', why: 'No pod is rented: look for a machine.' }];
+    return [
+      ...left.slice(0, 2),
+      { tool: 'find_offer', why: 'No pod is rented: look for a machine.' },
+    ];
   const leaking = pods.filter(
     ({ status, mode }) => status === 'cleanup_failed' && mode === 'managed',
   );
   const calls = [
     ...leaking.flatMap((pod) => podNext(pod, pod).slice(0, 1)),
+    ...left,
     ...pods.flatMap(({ jobs, unfetched }) => {
       const isOver = (jobId: string): boolean =>
         jobs.some((job) => job.jobId === jobId && isTerminal(job.status));
@@ -74,6 +80,13 @@ export function firstThings(pods: readonly PodWithWork[]): Next {
   ];
   return calls.slice(0, 3);
 }
+
+/** Nobody ever worked on it, and it is charged. */
+const leftVolume = ({ volumeId }: Volume): Step => ({
+  tool: 'destroy',
+  why: 'If it stays listed: a volume of a pod that never became ready.',
+  arguments: { podId: volumeId, discardUnfetched: true, reason: 'its pod never became ready' },
+});
 
 function firstOf(pod: PodWithWork): Next {
   const { mode, status, podId } = pod;

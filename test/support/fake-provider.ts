@@ -16,6 +16,7 @@ export interface FakeMachine {
   /** Lists it still appears in after its end was accepted. */
   lingers: number;
   deadlineAt: string;
+  endedAt?: number;
 }
 
 /** What goes wrong next. Numbers count down; each is used up by the call it spoils. */
@@ -60,6 +61,8 @@ export interface FakeFaults {
   unmapped: boolean;
   /** Removing a volume is accepted and does nothing. */
   volumesStay: boolean;
+  /** A volume stays attached to its pod for so long after that ended. */
+  volumesFreeAfterSeconds: number;
 }
 
 export interface FakeProvider extends Provider {
@@ -164,10 +167,17 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
     bootProblem: {},
     unmapped: false,
     volumesStay: false,
+    volumesFreeAfterSeconds: 0,
   };
   type Counted = Exclude<
     keyof FakeFaults,
-    'dearer' | 'overcharges' | 'neverBoots' | 'bootProblem' | 'unmapped' | 'volumesStay'
+    | 'dearer'
+    | 'overcharges'
+    | 'neverBoots'
+    | 'bootProblem'
+    | 'unmapped'
+    | 'volumesStay'
+    | 'volumesFreeAfterSeconds'
   >;
   const strikes = (fault: Counted): boolean => {
     if (faults[fault] <= 0) return false;
@@ -244,8 +254,26 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
       deadlineAt: request.deadlineAt,
     };
     machines.push(machine);
+    const { volume } = request;
+    if (options.volumes !== undefined && volume !== undefined && 'newGb' in volume)
+      volumes.push({
+        volumeId: podIdSchema.parse(`${name}:V.${machines.length}`),
+        name: volume.name ?? 'unnamed',
+        sizeGb: volume.newGb,
+        usdPerMonth: 2,
+        podIds: [machine.podId],
+      });
     return machine;
   };
+  const freed = (volume: Volume): Volume => ({
+    ...volume,
+    podIds: volume.podIds.filter((podId) => {
+      const machine = machines.find((one) => one.podId === podId);
+      if (machine === undefined || machine.alive) return true;
+      machine.endedAt ??= clock.now().getTime();
+      return clock.now().getTime() < machine.endedAt + faults.volumesFreeAfterSeconds * 1000;
+    }),
+  });
   const priced = (offer: Offer): Offer => ({
     ...offer,
     usdPerHour: offer.usdPerHour + faults.dearer,
@@ -402,10 +430,12 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
       : {
           volumes: {
             listVolumes: async (call_: CallOptions) =>
-              call('listVolumes', call_, () => [...volumes]),
+              call('listVolumes', call_, () => volumes.map(freed)),
             removeVolume: async (volumeId: PodId, call_: CallOptions) =>
               call('removeVolume', call_, () => {
                 const at = volumes.findIndex((volume) => volume.volumeId === volumeId);
+                if (volumes.slice(at, at + 1).some((one) => freed(one).podIds.length > 0))
+                  throw new InputError('unsupported', 'It is attached.');
                 if (at !== -1 && !faults.volumesStay) volumes.splice(at, 1);
               }),
           },

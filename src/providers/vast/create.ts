@@ -20,7 +20,7 @@ import { type Ask, askOf, podIdOf } from './ids.ts';
 import { onstartOf } from './onstart.ts';
 import { checkContract, isDearer, removeFailed } from './remove-failed.ts';
 import { resolveTemplate } from './templates.ts';
-import { planVolume } from './volumes.ts';
+import { type NewVolume, planVolume } from './volumes.ts';
 import type { Contract } from './wire.ts';
 
 const WHAT = 'The creation';
@@ -65,7 +65,7 @@ export function createCreation(
     options.signal.throwIfAborted();
     const before = await byLabel(request.label, options);
     if (before !== undefined) return before;
-    const { askId, offer, body, volumeName } = await prepare(request, options);
+    const { askId, offer, body, newVolume } = await prepare(request, options);
     const secrets = secretsOf(request);
     for (let tries = 1; ; tries += 1) {
       const answer = await ask(askId, body, secrets, request.label, options);
@@ -74,7 +74,7 @@ export function createCreation(
       if (answer.status < 300 && !isRefusal(answer.body) && contract !== undefined)
         return accepted(contract, request, offer, options);
       if (contract !== undefined)
-        throw await removeFailed({ api, clock }, { contract, answer, volumeName }, options);
+        throw await removeFailed({ api, clock }, { contract, answer, newVolume }, options);
       if (mayHaveDone(answer)) return afterLoss(request.label, undefined, options);
       if (refusalOf(answer) !== 'too_frequent' || tries >= MAX_TRIES) throw refusalError(answer);
       const found = await again(request.label, tries, options);
@@ -163,7 +163,7 @@ export function createCreation(
     readonly askId: number;
     readonly offer: Offer;
     readonly body: unknown;
-    readonly volumeName: string | undefined;
+    readonly newVolume: NewVolume | undefined;
   }
   async function prepare(request: PodRequest, options: CallOptions): Promise<Prepared> {
     checkRequest(request);
@@ -193,7 +193,9 @@ export function createCreation(
       templateOnstart: template?.onstart ?? undefined,
     });
     const body = createBodyOf(request, { onstart, template, volumeInfo: volume?.info });
-    return { askId: asked.ask, offer, body, volumeName: volume?.newName };
+    const { newName: name, namesakes = [] } = volume ?? {};
+    const newVolume = name === undefined ? undefined : { name, namesakes };
+    return { askId: asked.ask, offer, body, newVolume };
   }
 
   return async (request, options) => {

@@ -6,7 +6,7 @@ import type { Answer } from '../http.ts';
 import type { VastApi } from './api.ts';
 import { refusalOf, wordsOf } from './failure.ts';
 import { podIdOf } from './ids.ts';
-import { removeNewVolume } from './volumes.ts';
+import { type NewVolume, removeNewVolume } from './volumes.ts';
 
 const GONE_SECONDS = 45;
 const LOOK_EVERY_SECONDS = 2.5;
@@ -21,7 +21,7 @@ export interface Failed {
   readonly contract: number;
   readonly answer: Answer;
   /** A new volume that was asked for with it. */
-  readonly volumeName: string | undefined;
+  readonly newVolume: NewVolume | undefined;
 }
 
 /**
@@ -30,7 +30,7 @@ export interface Failed {
  */
 export async function removeFailed(
   { api, clock }: RemovalDeps,
-  { contract, answer, volumeName }: Failed,
+  { contract, answer, newVolume }: Failed,
   options: CallOptions,
 ): Promise<ProviderError> {
   const podId = podIdOf(contract);
@@ -43,10 +43,10 @@ export async function removeFailed(
       `The creation failed but left ${podId}, which could not be proven removed.`,
       { foreignText, hint: `Call destroy for ${podId}: it may be charged.` },
     );
-  if (volumeName !== undefined) {
+  if (newVolume !== undefined) {
     const isFree = await poll(
       async () =>
-        (await quietly(removeNewVolume(api, volumeName, options), options)) === true
+        (await quietly(removeNewVolume(api, newVolume, options), options)) === true
           ? true
           : undefined,
       { ...options, clock, timeoutSeconds: VOLUME_SECONDS, everySeconds: VOLUME_EVERY_SECONDS },
@@ -54,7 +54,7 @@ export async function removeFailed(
     if (isFree === undefined)
       return new ProviderError(
         'outcome_unknown',
-        `The creation failed and its machine is gone, but its new volume ${volumeName} may be left and charged.`,
+        `The creation failed and its machine is gone, but its new volume ${newVolume.name} may be left and charged.`,
         { foreignText, hint: 'Call list_pods for the volumes, and remove it with destroy.' },
       );
   }

@@ -67,6 +67,8 @@ export interface VolumePlan {
   readonly notes: readonly string[];
   /** The name under which a new volume is found again; absent for one that exists. */
   readonly newName?: string;
+  /** Volumes that had that name before: they are somebody's. */
+  readonly namesakes?: readonly number[];
 }
 
 /**
@@ -119,7 +121,7 @@ async function linkExisting(
 }
 
 async function makeNew(
-  api: Pick<VastApi, 'volumeOffers'>,
+  api: Pick<VastApi, 'volumes' | 'volumeOffers'>,
   { newGb, mountPath, name = '' }: Extract<VolumeUse, { newGb: number }>,
   machineId: string | undefined,
   freshName: string,
@@ -140,6 +142,10 @@ async function makeNew(
         hint: 'Choose another offer, a smaller volume, or a larger diskGb instead of a volume.',
       },
     );
+  const namesakes =
+    newName === freshName
+      ? []
+      : (await api.volumes(options)).filter(({ label }) => label === newName).map(({ id }) => id);
   const usdPerMonth = monthlyUsd(offer, newGb);
   const price = usdPerMonth === undefined ? '' : ` (about $${usdPerMonth.toFixed(2)} a month)`;
   return {
@@ -154,6 +160,7 @@ async function makeNew(
       `The new volume of ${newGb} GB${price} is charged beside the pod, and goes on being charged after the pod is destroyed, until it is removed.`,
     ],
     newName,
+    namesakes,
   };
 }
 
@@ -174,20 +181,28 @@ async function cheapestOn(
   );
 }
 
+export interface NewVolume {
+  readonly name: string;
+  /** Others of that name, from before: never touched. */
+  readonly namesakes: readonly number[];
+}
+
 /**
  * Takes back the new volume of a pod that never came to be: it holds nothing. Answers whether it is surely not there. A volume
  * frees only some time after its pod.
  */
 export async function removeNewVolume(
   api: VastApi,
-  name: string,
+  { name, namesakes }: NewVolume,
   options: CallOptions,
 ): Promise<boolean> {
-  const row = (await api.volumes(options)).find(({ label }) => label === name);
+  const find = async (): Promise<VolumeRow | undefined> =>
+    (await api.volumes(options)).find(({ id, label }) => label === name && !namesakes.includes(id));
+  const row = await find();
   if (row === undefined) return true;
   await api.deleteVolume(row.id, options).catch((failure: unknown) => {
     options.signal.throwIfAborted();
     if (!(failure instanceof ProviderError || failure instanceof InputError)) throw failure;
   });
-  return !(await api.volumes(options)).some(({ label }) => label === name);
+  return (await find()) === undefined;
 }

@@ -27,19 +27,20 @@ describe('a volume', () => {
     });
     expect(bench.cloud.calls).not.toContain('removeVolume');
     const { volumes } = await bench.pods.list({ includeEnded: false }, bench.options);
-    expect(volumes).toEqual([attached]);
+    expect(volumes).toEqual([volume()]);
   });
 
   it('is removed only by name, with a reason, and read back [TD-10]', async () => {
     const bench = createLeaseBench({ cloud: { volumes: [volume()] } });
     const keep = { discardUnfetched: false, waitSeconds: 25 };
     for (const request of [keep, { ...keep, discardUnfetched: true }])
-      await expect(bench.pods.destroy(volumeId, request, bench.options)).rejects.toMatchObject({
-        code: 'not_owned',
+      expect(await bench.pods.destroy(volumeId, request, bench.options)).toEqual({
+        outcome: 'blocked',
+        missing: [expect.objectContaining({ gate: 'not_checked' })],
       });
     bench.world.answer = 'declined';
-    const declined = bench.pods.destroy(volumeId, discard, bench.options);
-    await expect(declined).rejects.toMatchObject({ code: 'not_owned' });
+    const declined = await bench.pods.destroy(volumeId, discard, bench.options);
+    expect(declined).toMatchObject({ outcome: 'blocked', declined: true });
     expect(bench.cloud.calls).not.toContain('removeVolume');
     bench.world.answer = 'unavailable';
     expect(await bench.pods.destroy(volumeId, discard, bench.options)).toEqual({ outcome: 'gone' });
