@@ -23,6 +23,7 @@ const { signal } = new AbortController();
 const ask = async () => Promise.resolve('accepted' as const);
 const options = { signal, ask };
 const SPEED = 60;
+const SECRET = 'not-a-real-token-0123456789';
 
 /** Leases, SSH and the client of Vast.ai are real; the cloud is made up, its pods are not, and its time runs 60 times faster. */
 async function open(speed = SPEED) {
@@ -61,7 +62,7 @@ async function open(speed = SPEED) {
     files: { gates: async () => Promise.resolve([]) } as Partial<
       PodsDeps['files']
     > as PodsDeps['files'],
-    secrets: { value: () => undefined },
+    secrets: { value: (name) => (name === 'HF_TOKEN' ? SECRET : undefined) },
     limits: {},
     processId: 'this',
     isAlive: () => false,
@@ -88,6 +89,7 @@ async function open(speed = SPEED) {
     clock,
     offers,
     terms,
+    ssh,
     /** What goes wrong with the first of the offers alone. */
     spoil(rule: FaultRule, index = 0): void {
       cloud.faults.add({ ...rule, offerId: offers[index]?.offerId.replace('vast:', '') ?? '' });
@@ -136,6 +138,29 @@ const firstOf = async ({ store }: Bench): Promise<Lease> => {
   if (first === undefined) throw new Error('There is no lease.');
   return first;
 };
+
+it('variables that were asked for are there in sessions and commands, secrets masked (vast.md 14)', async () => {
+  await using bench = await open();
+  const { pods, ssh, terms, store } = bench;
+  const wanted = terms({ env: { GREETING: `it's "hi" $HOME` }, secretEnv: ['HF_TOKEN'] });
+  const created = await pods.create({ terms: wanted, waitSeconds: 200 }, options);
+  if (created.status !== 'ready') throw new Error(created.status);
+  const { podId } = created.pod;
+  const check = `printf '<%s>' "$GREETING"; [ "$HF_TOKEN" = ${SECRET} ] && echo same`;
+  const { stdout } = await ssh.remote.exec(podId, check, { signal, timeoutSeconds: 20 });
+  expect(stdout.toString()).toBe(`<it's "hi" $HOME>same\n`);
+  const { sessionId } = await ssh.sessions.open(podId, { reuse: false }, { signal });
+  const shown = await ssh.sessions.write(
+    sessionId,
+    { input: 'echo "<$GREETING>"', newline: true, secret: false, waitSeconds: 20 },
+    { signal },
+  );
+  expect(shown.output).toContain(`<it's "hi" $HOME>`);
+  expect(JSON.stringify(await store.leases.list())).not.toContain(SECRET);
+  const kept = bench.cloud.sandbox.requests();
+  expect(JSON.stringify(kept)).not.toContain(SECRET);
+  await endAll(bench);
+});
 
 describe('a bad host is noticed, proven destroyed and replaced: each fault of a boot', () => {
   it.each<[string, Partial<FaultRule>, string]>([

@@ -189,6 +189,7 @@ export function createCreation(
       madeSeconds: Math.floor(clock.now().getTime() / 1000),
       deadlineSeconds: Math.floor(Date.parse(request.deadlineAt) / 1000),
       sshPublicKey: request.sshPublicKey,
+      envNames: Object.keys(request.env),
       setup: request.setup,
       templateOnstart: template?.onstart ?? undefined,
     });

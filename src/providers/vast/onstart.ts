@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { InputError } from '../../core/errors.ts';
 import { bootPreamble, setupPart } from '../boot-script.ts';
+import { environmentScript } from './environment.ts';
 import { type TimerTerms, timerScript } from './timer-script.ts';
 
 /** What Vast.ai takes in all; its documentation also names smaller numbers, its servers this one. */
@@ -9,6 +10,8 @@ const ONSTART_LIMIT_BYTES = 16_384;
 export interface OnstartTerms extends TimerTerms {
   readonly deadlineSeconds: number;
   readonly sshPublicKey: string;
+  /** Names of the variables that were asked for: sessions see them too. */
+  readonly envNames?: readonly string[] | undefined;
   readonly setup?: string | undefined;
   /** The boot script of the template, which one of ours would replace. */
   readonly templateOnstart?: string | undefined;
@@ -27,7 +30,13 @@ export function onstartOf(terms: OnstartTerms): string {
   const [first = ''] = templateOnstart.split('\n', 1);
   const opening = first.startsWith('#!') ? `${first}\n` : '';
   const parts = (script: string): string =>
-    [opening, preamble(terms), script, templateOnstart].join('');
+    [
+      opening,
+      preamble(terms),
+      environmentScript(terms.envNames ?? []),
+      script,
+      templateOnstart,
+    ].join('');
   const whole = parts(setup.trim() === '' ? '' : setupPart(setup));
   const bytes = Buffer.byteLength(whole);
   if (bytes <= ONSTART_LIMIT_BYTES) return whole;

@@ -32,6 +32,7 @@ export async function checkPlan(
     madeSeconds: LONG_NUMBER,
     deadlineSeconds: LONG_NUMBER,
     sshPublicKey: LONG_KEY,
+    envNames: Object.keys(plan.env),
     setup: plan.setup,
     templateOnstart: template?.onstart ?? undefined,
   });
