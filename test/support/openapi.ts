@@ -5,12 +5,10 @@ import { parse } from 'yaml';
 import type { Exchange } from './recording-proxy.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
+/** Said here, or by its place among the components. */
+type Parameter = { readonly name: string } | { readonly $ref: string };
 interface Operation {
-  readonly parameters?: readonly {
-    readonly name: string;
-    readonly in: string;
-    readonly schema?: Schema;
-  }[];
+  readonly parameters?: readonly Parameter[];
   readonly requestBody?: {
     readonly content?: Readonly<Record<string, { readonly schema?: Schema }>>;
   };
@@ -20,7 +18,9 @@ interface Operation {
 }
 interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components?: Schema;
+  readonly components?: Schema & {
+    readonly parameters?: Readonly<Record<string, { readonly name: string }>>;
+  };
 }
 
 /** Where the published description is known to be wrong, and who says so. A deviation without a source is a defect. */
@@ -97,6 +97,10 @@ export function openApiOf(file: string, deviations: readonly Deviation[]): OpenA
     for (const hit of hits) used.add(hit);
     return hits.length > 0;
   };
+  const nameOf = (parameter: Parameter): string | undefined =>
+    'name' in parameter
+      ? parameter.name
+      : document.components?.parameters?.[parameter.$ref.split('/').at(-1) ?? '']?.name;
   const jsonOf = (text: string): unknown => {
     try {
       return text === '' ? undefined : (JSON.parse(text) as unknown);
@@ -122,7 +126,7 @@ export function openApiOf(file: string, deviations: readonly Deviation[]): OpenA
       const sent = jsonOf(exchange.requestBody);
       const answered = schemaOf(operation.responses[String(exchange.status)]);
       const got = jsonOf(exchange.responseBody);
-      const taken = new Set((operation.parameters ?? []).map((parameter) => parameter.name));
+      const taken = new Set((operation.parameters ?? []).map(nameOf));
       return [
         ...[...searchParams.keys()]
           .filter((key) => !taken.has(key) && !isKnown(`${name} request`, `?${key}`))

@@ -83,14 +83,11 @@ export function podView(call: Call, pod: Pod): View {
     lastStartedAt: pod.startedAt === undefined ? null : preciseTime(pod.startedAt),
     lastStatusChange: pod.lastStatusChange,
     templateId: order.templateId,
-    endpointId: null,
-    aiApiId: null,
     slsVersion: 0,
     dockerEntrypoint: wordsOf(order.args, 'entrypoint'),
     dockerStartCmd: wordsOf(order.args, 'cmd'),
     consumerUserId: 'user_2sandboxsandboxsandboxsandbox',
-    containerRegistryAuthId: order.registryId,
-    cpuFlavorId: null,
+    ...(order.registryId === null ? {} : { containerRegistryAuthId: order.registryId }),
     savingsPlans: [],
   };
 }
