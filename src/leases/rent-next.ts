@@ -9,6 +9,7 @@ import { usd } from './money.ts';
 import { type OrderDeps, type Ordered, orderPod } from './order.ts';
 import { freshOffer, priceOf } from './quotes.ts';
 import { type Approval, intend, leaseFor, ordersIn, type Rent } from './rent.ts';
+import { isStillWanted } from './succession.ts';
 import { ensureKey, suppliesFor } from './supplies.ts';
 
 const PREPARE_LIMIT_SECONDS = 60;
@@ -89,6 +90,9 @@ export async function rentNext(start: Start, deps: RentNextDeps): Promise<Rented
     const secondsLeft = (Date.parse(lease.deadlineAt) - clock.now().getTime()) / 1000;
     if (before !== undefined && secondsLeft < LEAST_SECONDS)
       return over('The deadline or the budget leaves no time.');
+    // A computer that slept, or a cloud that was slow: by now the lists say that nothing follows.
+    if (before !== undefined && !isStillWanted(before, clock.now()))
+      return over('It took so long that nobody waits for it any more.');
     deps.creating.add(lease.leaseId);
     let ordered: Ordered;
     try {

@@ -17,6 +17,10 @@ export function isToBeReplaced(lease: Lease, now: Date): boolean {
     return (
       lease.failure !== undefined && lease.bootAt === undefined && lease.stoppedAt === undefined
     );
-  const seconds = (now.getTime() - Date.parse(lease.endedAt ?? '')) / 1000;
-  return lease.replacedBy === undefined && seconds < CONTINUE_WITHIN_SECONDS;
+  return lease.replacedBy === undefined && isStillWanted(lease, now);
+}
+
+/** Whether a pod that is gone ended so lately that another in its place is still waited for. Pure. */
+export function isStillWanted({ endedAt = '' }: Lease, now: Date): boolean {
+  return (now.getTime() - Date.parse(endedAt)) / 1000 < CONTINUE_WITHIN_SECONDS;
 }

@@ -66,8 +66,6 @@ async function hold(bench: AgentBench, row: Row): Promise<readonly Step[]> {
     before,
     ...(row.terms === undefined ? {} : { terms: row.terms }),
   });
-  if (process.env['H2'] !== undefined)
-    process.stdout.write(`${nameOf(row)}${briefly(trail)}\n  most ${bench.mostBilling()}\n`);
   // When the tools say that nothing is left, nothing is: in the books of the cloud.
   expect(bench.billing(), briefly(trail)).toEqual([]);
   expect(bench.mostBilling(), briefly(trail)).toBeLessThanOrEqual(1);
@@ -152,6 +150,27 @@ describe.concurrent('each trouble of the market', () => {
       });
     },
   );
+});
+
+describe.concurrent('bad weather: a quarter of all that can go wrong does, while a bad host is replaced', () => {
+  it.each([1, 2, 3, 4])('seed %i', async (seed) => {
+    await using bench = await openAgentBench({ seed });
+    const { faults } = bench.cloud;
+    const trail = await runErrand(bench, {
+      wants: 'replaced',
+      before(moment, [first = '']) {
+        if (moment === 'quote')
+          faults.add({ kind: 'oci-error', offerId: first.replace('vast:', '') });
+        if (moment === 'rented') faults.setChaos(0.25);
+      },
+    });
+    expect(bench.billing(), briefly(trail)).toEqual([]);
+    expect(bench.mostBilling(), briefly(trail)).toBe(1);
+    faults.clear();
+    await bench.cloud.clock.advance(900);
+    await bench.clock.sleep(20, { signal: new AbortController().signal });
+    expect(bench.billing(), briefly(trail)).toEqual([]);
+  });
 });
 
 describe.concurrent('each fault of an end', () => {

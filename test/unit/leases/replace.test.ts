@@ -395,6 +395,28 @@ describe('several servers', () => {
   });
 });
 
+it('a replacement that takes so long that the lists say nothing follows is not made any more', async () => {
+  let sleep = (): void => undefined;
+  const bench = benchOf({
+    cloud: {
+      before: (call) => {
+        if (call === 'listOffers' || call === 'getOffer') sleep();
+      },
+    },
+  });
+  const podId = await stuck(bench);
+  // The laptop is closed while the next candidate is priced.
+  sleep = () => {
+    bench.clock.advance(601);
+  };
+  await giveUp(bench);
+  expect(bench.cloud.machines).toHaveLength(1);
+  expect(bench.cloud.alive()).toEqual([]);
+  const [lease] = await leases(bench);
+  expect(lease).toMatchObject({ podId, state: 'closed' });
+  expect(lease?.mayReplace).toBeUndefined();
+});
+
 describe('what is remembered of a failed boot', () => {
   it('is the end of its log, masked, beside the attempt and for diagnose [RE-16]', async () => {
     const bench = benchOf({
