@@ -188,6 +188,11 @@ export async function freshOffers(
   const offers = wanted.flatMap((offerId) => sold.get(offerId) ?? []);
   if (offers.length > 0) return offers;
   throw (
-    looks.find(isAppError) ?? new InputError('offer_gone', 'None of these offers is sold any more.')
+    looks.find(isAppError) ??
+    new InputError(
+      'offer_gone',
+      `None of these offers is sold any more with a disk of ${terms.diskGb} GB.`,
+      { hint: 'Call find_offer again with this diskGb and choose another offer.' },
+    )
   );
 }

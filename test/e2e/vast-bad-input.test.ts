@@ -234,6 +234,8 @@ describe('offers that change', () => {
       await bench.console('DELETE', `/api/v0/instances/${String(other['new_contract'])}/`, {});
       await refused(bench, ['create_pod', terms], 'offer_gone', /find_offer/);
       await refused(bench, ['create_pod', { quoteId }], 'offer_gone', /find_offer/);
+      const large = { offerId: textAt(await bench.offer(), 'offerId'), diskGb: 90_000 };
+      await refused(bench, ['create_pod', large], 'offer_gone', /90000 GB.*diskGb/);
 
       const next = textAt(await bench.offer(), 'offerId');
       const again = quoteIn(await bench.client.call('create_pod', { offerId: next, diskGb: 16 }));
@@ -361,7 +363,11 @@ describe('wishes that cannot be met', () => {
       const terms = { offerIds, image: 'nobody/has-this:1.0' };
       const quoteId = quoteIn(await bench.client.call('create_pod', terms));
       const created = await bench.client.call('create_pod', { quoteId, waitSeconds: 45 });
-      expect(JSON.stringify(await attemptsOf(bench, created))).toMatch(/image|registry|login/i);
+      const attempts = await attemptsOf(bench, created);
+      expect(JSON.stringify(attempts)).toMatch(/image|registry|login/i);
+      const told = await bench.client.call('diagnose', { podId: textAt(attempts, '0.podId') });
+      expect(told['verdict'], JSON.stringify(told)).not.toBe('ok');
+      expect(JSON.stringify(listAt(told, 'findings'))).toMatch(/image|pull|registry/i);
       expect(bench.cloud.books().instances).toMatchObject([{ state: 'destroyed' }]);
       const wrong = { offerId: offerIds[2], image: 'not an image' };
       await refused(bench, ['create_pod', wrong], 'invalid_input', /image/);

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { listAt, numberAt, sandbox, textAt } from '../support/built-server.ts';
@@ -270,6 +270,13 @@ describe("the user's skill, by MCP clients, against gpu-lease sandbox --speed 60
       for (const { requestBody } of sent('PUT', '/asks/')) expect(requestBody).toContain(TOKEN);
       for (const answer of [quoted, created, told, past])
         expect(JSON.stringify(answer)).not.toContain(TOKEN);
+      const secrets = [TOKEN, cloud.apiKey, 'pass-word-123'];
+      for (const entry of await readdir(box.home, { recursive: true, withFileTypes: true })) {
+        if (!entry.isFile()) continue;
+        const kept = await readFile(path.join(entry.parentPath, entry.name), 'latin1');
+        for (const secret of secrets)
+          expect(kept.includes(secret), `${entry.name} holds ${secret}`).toBe(false);
+      }
     },
     LONG,
   );
@@ -405,7 +412,9 @@ describe("the user's skill, by MCP clients, against gpu-lease sandbox --speed 60
       }
       expect(linkedId).not.toBe('');
       await gone(client, linkedId, { waitSeconds: 45 });
-      expect(await client.tool('destroy', { podId: volumeId })).toMatchObject({ isError: true });
+      expect(await client.call('destroy', { podId: volumeId })).toMatchObject({
+        outcome: 'blocked',
+      });
       let given: Record<string, unknown> = {};
       for (let tries = 0; given['outcome'] !== 'gone' && tries < 40; tries += 1)
         given = (
