@@ -2,9 +2,9 @@
 // it says which skills have facts that were not checked for long.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { SETTINGS } from '../src/config.ts';
 import { PLATFORMS } from '../src/providers/ssh/platforms/recognise.ts';
 import { VAST_FAULTS } from '../src/sandbox/vast/fault-kinds.ts';
+import { SETTINGS } from '../src/settings.ts';
 import { TOOLS } from '../src/tools/index.ts';
 import { freshnessOf } from './docs/freshness.ts';
 import {

@@ -64,6 +64,7 @@ export function createApp(
   const disposer = new Disposer();
   redactor.add(config.http.token);
   redactor.add(config.vast?.apiKey);
+  redactor.add(config.runpod?.apiKey);
   const { home, workspace, limits } = config;
   redactor.remember(path.join(home, 'secret-prints'));
 
@@ -74,6 +75,7 @@ export function createApp(
     podProgram: files.podProgram,
     clock,
     vast: config.vast,
+    runpod: config.runpod,
     // Looking at an account makes no key.
     ownPublicKey: async (options) =>
       existsSync(identity.keyPath) ? identity.publicKey(options) : undefined,

@@ -9,6 +9,16 @@ const cloudUrl = z
   .refine(isCloudUrl, 'must be an https:// address (http:// for this machine only)')
   .transform((text) => new URL(text).origin);
 
+/** Further interfaces of a cloud have a path of their own. */
+const apiUrl = z
+  .string()
+  .refine(isCloudUrl, 'must be an https:// address (http:// for this machine only)')
+  .transform((text) => new URL(text).href.replace(/\/+$/, ''));
+/** "1", "true" and "yes" switch on; "0", "false" and "no" do not. */
+const toggle = z
+  .enum(['1', 'true', 'yes', 'on', '0', 'false', 'no', 'off'])
+  .transform((word) => ['1', 'true', 'yes', 'on'].includes(word));
+
 const amount = z.coerce.number().nonnegative();
 /** The variables with their types and defaults. Their meaning stands in `SETTINGS`. */
 export const configSchema = z.object({
@@ -26,6 +36,19 @@ export const configSchema = z.object({
     .default('warn'),
   VAST_API_KEY: apiKey.optional(),
   VAST_URL: cloudUrl.default('https://console.vast.ai'),
+  RUNPOD_API_KEY: apiKey.optional(),
+  RUNPOD_GRAPHQL_URL: apiUrl.default('https://api.runpod.io/graphql'),
+  RUNPOD_REST_V2_API_URL: apiUrl.default('https://api.runpod.io/v2'),
+  RUNPOD_REST_API_URL: apiUrl.optional(),
+  RUNPOD_TEMPLATE_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{1,63}$/, 'must be the id of a template, one word')
+    .optional(),
+  RUNPOD_NO_GATEWAY: toggle.default(false),
+  RUNPOD_DIRECT_SSH_USER: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9._-]{0,31}$/, 'must be the name of a user')
+    .optional(),
   GPU_LEASE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(7433),
   GPU_LEASE_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
   GPU_LEASE_HTTP_TOKEN: z.string().min(16).optional(),

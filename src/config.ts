@@ -3,106 +3,7 @@ import path from 'node:path';
 import { configSchema } from './config-schema.ts';
 import { ConfigError } from './core/errors.ts';
 import { isLoopback } from './core/loopback.ts';
-
-/** One row of the README's configuration table. Every flag has a variable. */
-export interface Setting {
-  readonly variable: string;
-  readonly flag?: string;
-  readonly description: string;
-  readonly default?: string;
-}
-
-export const SETTINGS = [
-  {
-    variable: 'GPU_LEASE_HOME',
-    flag: '--home',
-    description: 'State folder (leases, keys, transcripts, local pods). Made with mode 0700.',
-    default: "the platform's data folder; one of its own while VAST_URL is on this machine",
-  },
-  {
-    variable: 'GPU_LEASE_WORKSPACE',
-    flag: '--workspace',
-    description: 'Local paths outside this folder are refused.',
-    default: 'the working folder',
-  },
-  {
-    variable: 'GPU_LEASE_SSH_KEY',
-    flag: '--ssh-key',
-    description: 'Private key to log in with. Its public half goes to the pods.',
-    default: 'a key of our own, made on first use',
-  },
-  {
-    variable: 'GPU_LEASE_MAX_USD_PER_HOUR',
-    flag: '--max-usd-per-hour',
-    description: 'Most dollars an hour over all pods together. No agent can lift it.',
-  },
-  {
-    variable: 'GPU_LEASE_BUDGET_USD',
-    flag: '--budget-usd',
-    description: 'Most money in all: spent and reserved, over all clouds and server processes.',
-  },
-  {
-    variable: 'GPU_LEASE_BUDGET_DAY_USD',
-    flag: '--budget-day-usd',
-    description: 'Most money in 24 hours: spent and reserved.',
-  },
-  {
-    variable: 'GPU_LEASE_MAX_PODS',
-    flag: '--max-pods',
-    description: 'Most pods alive at once, stopped ones included.',
-  },
-  {
-    variable: 'GPU_LEASE_AUTO_APPROVE_USD',
-    flag: '--auto-approve-usd',
-    description: 'A lease whose total (price × time limit) is at most this needs no confirmation.',
-    default: '0',
-  },
-  {
-    variable: 'GPU_LEASE_PROGRESS_FILE',
-    flag: '--progress-file',
-    description: 'One JSON line per progress event goes here. OPENCOLAB_PROGRESS_FILE works too.',
-  },
-  {
-    variable: 'GPU_LEASE_LOG_LEVEL',
-    flag: '--log-level',
-    description: 'trace, debug, info, warn, error or silent. Logs go to stderr.',
-    default: 'warn',
-  },
-  {
-    variable: 'VAST_API_KEY',
-    description:
-      'Key of a Vast.ai account: turns that cloud on. There is no flag: arguments can be read by others.',
-  },
-  {
-    variable: 'VAST_URL',
-    flag: '--vast-url',
-    description: 'Where Vast.ai answers. `gpu-lease sandbox` prints the one of its own.',
-    default: 'https://console.vast.ai',
-  },
-  {
-    variable: 'GPU_LEASE_HTTP_PORT',
-    flag: '--port',
-    description: '`gpu-lease http`: port to listen on.',
-    default: '7433',
-  },
-  {
-    variable: 'GPU_LEASE_HTTP_HOST',
-    flag: '--host',
-    description: '`gpu-lease http`: address to listen on. Others than loopback need allowed hosts.',
-    default: '127.0.0.1',
-  },
-  {
-    variable: 'GPU_LEASE_HTTP_TOKEN',
-    description:
-      '`gpu-lease http`: the bearer token. There is no flag: arguments can be read by others.',
-    default: 'a random one, kept in the state folder',
-  },
-  {
-    variable: 'GPU_LEASE_HTTP_ALLOWED_HOSTS',
-    flag: '--allowed-hosts',
-    description: '`gpu-lease http`: host names accepted besides localhost, comma separated.',
-  },
-] as const satisfies readonly Setting[];
+import { SETTINGS } from './settings.ts';
 
 /** Limits that only the person sets. Absent: no limit. */
 export interface Limits {
@@ -120,6 +21,17 @@ export interface CloudAccess {
   readonly baseUrl: string;
 }
 
+export interface RunpodAccess {
+  readonly apiKey: string;
+  readonly graphqlUrl: string;
+  readonly restUrl: string;
+  /** Absent: REST v1 is never asked. */
+  readonly oldRestUrl?: string | undefined;
+  readonly defaultTemplate?: string | undefined;
+  readonly hasGateway: boolean;
+  readonly sshUser?: string | undefined;
+}
+
 export interface Config {
   readonly home: string;
   readonly workspace: string;
@@ -129,6 +41,8 @@ export interface Config {
   readonly limits: Limits;
   /** Absent: Vast.ai is off. */
   readonly vast?: CloudAccess | undefined;
+  /** Absent: RunPod is off. */
+  readonly runpod?: RunpodAccess | undefined;
   readonly progressFile?: string | undefined;
   readonly logLevel: string;
   readonly http: {
@@ -170,11 +84,12 @@ export function readConfig(
   }
   const values = parsed.data;
   const copy: Environment = { ...environment };
+  const isRehearsal = [values.VAST_URL, values.RUNPOD_GRAPHQL_URL].some(isLoopback);
   return Object.freeze({
     home: absolute(
       'GPU_LEASE_HOME',
       values.GPU_LEASE_HOME ??
-        path.join(dataFolder(environment), isLoopback(values.VAST_URL) ? REHEARSAL : 'gpu-lease'),
+        path.join(dataFolder(environment), isRehearsal ? REHEARSAL : 'gpu-lease'),
     ),
     workspace: path.resolve(expandHome(values.GPU_LEASE_WORKSPACE ?? '.')),
     sshKey: values.GPU_LEASE_SSH_KEY && path.resolve(expandHome(values.GPU_LEASE_SSH_KEY)),
@@ -187,6 +102,18 @@ export function readConfig(
       autoApproveUsd: values.GPU_LEASE_AUTO_APPROVE_USD,
     },
     vast: accessOf(values.VAST_API_KEY, values.VAST_URL),
+    runpod:
+      values.RUNPOD_API_KEY === undefined
+        ? undefined
+        : {
+            apiKey: values.RUNPOD_API_KEY,
+            graphqlUrl: values.RUNPOD_GRAPHQL_URL,
+            restUrl: values.RUNPOD_REST_V2_API_URL,
+            oldRestUrl: values.RUNPOD_REST_API_URL,
+            defaultTemplate: values.RUNPOD_TEMPLATE_ID,
+            hasGateway: !values.RUNPOD_NO_GATEWAY,
+            sshUser: values.RUNPOD_DIRECT_SSH_USER,
+          },
     progressFile: values.GPU_LEASE_PROGRESS_FILE && expandHome(values.GPU_LEASE_PROGRESS_FILE),
     logLevel: values.GPU_LEASE_LOG_LEVEL,
     http: {

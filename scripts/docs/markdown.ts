@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Setting } from '../../src/config.ts';
+import type { Setting } from '../../src/settings.ts';
 import type { FaultKind } from '../../src/core/sandbox.ts';
 import type { Effect, Tool } from '../../src/tools/tool.ts';
 

@@ -13,10 +13,10 @@ export interface KnownProvider {
 export const KNOWN_PROVIDERS: readonly KnownProvider[] = [
   { name: 'local' },
   { name: 'vast', keyVariable: 'VAST_API_KEY' },
+  { name: 'runpod', keyVariable: 'RUNPOD_API_KEY' },
 ];
 /** Clouds whose key somebody may have set in vain. */
 const OTHER_CLOUDS: Readonly<Record<string, string>> = {
-  RUNPOD_API_KEY: 'RunPod',
   LAMBDA_API_KEY: 'Lambda',
 };
 

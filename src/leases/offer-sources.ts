@@ -167,17 +167,24 @@ function failed(provider: ProviderName, error: string): SourceAnswer {
   return { reading: { provider, ok: false, error }, offers: [] };
 }
 
+/** The variable whose key turns a cloud on. */
+const KEY_VARIABLES: Readonly<Partial<Record<ProviderName, string>>> = {
+  vast: 'VAST_API_KEY',
+  runpod: 'RUNPOD_API_KEY',
+};
+
 /** A cloud that is off, or that this version has no way to rent on. */
 export function cannotRentOn(name: ProviderName): string {
+  const variable = KEY_VARIABLES[name];
   const why =
-    name === 'vast'
-      ? 'vast is off: the server has no VAST_API_KEY. The user can set it and restart the server.'
-      : `This version cannot rent on ${name}.`;
-  return `${why} What works${name === 'vast' ? ' meanwhile' : ''}: pods of this machine (local), and machines that the user already has (ssh_profile).`;
+    variable === undefined
+      ? `This version cannot rent on ${name}.`
+      : `${name} is off: the server has no ${variable}. The user can set it and restart the server.`;
+  return `${why} What works${variable === undefined ? '' : ' meanwhile'}: pods of this machine (local), and machines that the user already has (ssh_profile).`;
 }
 
 function notConfigured(name: ProviderName): string {
   return PROVIDER_NAMES.includes(name) && name !== 'local' && name !== 'ssh'
-    ? `${name === 'vast' ? 'config_missing' : 'unsupported'}: ${cannotRentOn(name)}`
+    ? `${KEY_VARIABLES[name] === undefined ? 'unsupported' : 'config_missing'}: ${cannotRentOn(name)}`
     : `config_missing: ${name} is not available here.`;
 }

@@ -33,6 +33,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'p-retry': ['providers'],
   undici: ['providers'],
   graphql: ['sandbox'],
+  'graphql-request': ['providers'],
   'tar-stream': ['files'],
   ignore: ['files'],
   picomatch: ['files'],

@@ -1,9 +1,10 @@
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readConfig, SETTINGS } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import { isAppError } from '../../src/core/errors.ts';
 import { splitFlags } from '../../src/flags.ts';
+import { SETTINGS } from '../../src/settings.ts';
 
 describe('configuration', () => {
   it('has safe defaults', () => {
@@ -65,6 +66,45 @@ describe('configuration', () => {
     expect(
       readConfig({ VAST_API_KEY: 'k' }, { 'vast-url': 'https://x.example' }).vast?.baseUrl,
     ).toBe('https://x.example');
+  });
+
+  it('RunPod is on when its key is there, with its addresses and habits', () => {
+    expect(readConfig({}).runpod).toBeUndefined();
+    expect(readConfig({ RUNPOD_API_KEY: 'rpa_k' }).runpod).toEqual({
+      apiKey: 'rpa_k',
+      graphqlUrl: 'https://api.runpod.io/graphql',
+      restUrl: 'https://api.runpod.io/v2',
+      hasGateway: true,
+    });
+    const given = readConfig({
+      RUNPOD_API_KEY: 'rpa_k',
+      RUNPOD_GRAPHQL_URL: 'http://127.0.0.1:9/graphql/',
+      RUNPOD_REST_V2_API_URL: 'http://127.0.0.1:9/v2',
+      RUNPOD_REST_API_URL: 'http://127.0.0.1:9/v1',
+      RUNPOD_TEMPLATE_ID: 'wphkv67a0p',
+      RUNPOD_NO_GATEWAY: '1',
+      RUNPOD_DIRECT_SSH_USER: 'unsloth',
+    });
+    expect(given.runpod).toEqual({
+      apiKey: 'rpa_k',
+      graphqlUrl: 'http://127.0.0.1:9/graphql',
+      restUrl: 'http://127.0.0.1:9/v2',
+      oldRestUrl: 'http://127.0.0.1:9/v1',
+      defaultTemplate: 'wphkv67a0p',
+      hasGateway: false,
+      sshUser: 'unsloth',
+    });
+    expect(path.basename(given.home)).toBe('gpu-lease-rehearsal');
+  });
+
+  it.each([
+    ['RUNPOD_GRAPHQL_URL', 'http://api.runpod.io/graphql'],
+    ['RUNPOD_REST_V2_API_URL', 'api.runpod.io/v2'],
+    ['RUNPOD_TEMPLATE_ID', 'runpod/pytorch:2.8'],
+    ['RUNPOD_NO_GATEWAY', 'perhaps'],
+    ['RUNPOD_DIRECT_SSH_USER', 'root; reboot'],
+  ])('refuses %s as %j', (variable, value) => {
+    expect(() => readConfig({ RUNPOD_API_KEY: 'k', [variable]: value })).toThrow(variable);
   });
 
   it('describes every setting once', () => {

@@ -1,11 +1,11 @@
 import type { CallOptions } from '../../core/call.ts';
 import type { AccountCheck, AccountKeys } from '../../core/provider.ts';
 import { checkedKey, hasKey } from '../public-key.ts';
-import type { RunpodApi } from './api.ts';
+import type { AccountApi } from './account-api.ts';
 import { KEY_NAME } from './failure.ts';
 
 export interface AccountDeps {
-  readonly api: RunpodApi;
+  readonly api: AccountApi;
   /** Our public key, as one line; `undefined` while there is none. Makes nothing. */
   readonly ownPublicKey: (options: CallOptions) => Promise<string | undefined>;
 }
@@ -37,7 +37,7 @@ export async function checkAccount(
 }
 
 /** RunPod takes all keys at once: ours is put behind those that are there, and none of theirs is changed. */
-export function createKeys(api: RunpodApi): AccountKeys {
+export function createKeys(api: AccountApi): AccountKeys {
   return {
     async registerKey(publicKey, options) {
       options.signal.throwIfAborted();

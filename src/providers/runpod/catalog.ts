@@ -1,5 +1,6 @@
 import type { Cloud } from './offer-id.ts';
-import type { GraphqlCatalog, RestDataCenters, RestGpus } from './wire.ts';
+import type { GraphqlCatalog } from './wire.ts';
+import type { RestDataCenters, RestGpus } from './wire-rest.ts';
 
 export type Stock = 'high' | 'medium' | 'low' | 'none';
 

@@ -7,10 +7,11 @@ import { untilAborted } from '../abort.ts';
 import { NoAnswerError } from '../answer.ts';
 import type { Order } from './create-body.ts';
 import { deploy } from './deploy.ts';
-import { UnexplainedError } from './failure.ts';
+import { FailedError, UnexplainedError } from './failure.ts';
 import { podIdOf } from './ids.ts';
 import { createNewVolume, type NewVolume, withVolume } from './new-volume.ts';
 import type { PodOrders } from './orders.ts';
+import type { PodApi } from './pod-api.ts';
 import { isDearer, type PrepareDeps, prepare } from './prepare.ts';
 import { diskUsdPerHour } from './prices.ts';
 import type { PodRow } from './rows.ts';
@@ -25,6 +26,7 @@ const GONE_SECONDS = 60;
 const LOOK_EVERY_SECONDS = 2.5;
 
 export interface CreationDeps extends PrepareDeps {
+  readonly pods: PodApi;
   readonly orders: Pick<PodOrders, 'terminate'>;
   readonly volumeApi: VolumeApi;
   readonly storage: StorageMemory;
@@ -36,17 +38,17 @@ export interface CreationDeps extends PrepareDeps {
 export function createCreation(
   deps: CreationDeps,
 ): (request: PodRequest, options: CallOptions) => Promise<ProviderPod> {
-  const { api, clock } = deps;
+  const { pods, clock } = deps;
   const lock = new KeyedLock();
   /** What was made a moment ago may be missing from a list. */
   const made = new Map<string, string>();
 
   async function byLabel(label: string, options: CallOptions): Promise<PodRow | undefined> {
     const known = made.get(label);
-    const shown = known === undefined ? undefined : await api.pod(known, options);
+    const shown = known === undefined ? undefined : await pods.pod(known, options);
     return (
       shown ??
-      (await api.pods(options)).find(
+      (await pods.pods(options)).find(
         ({ name, status }) => name === label && status !== 'TERMINATED',
       )
     );
@@ -95,7 +97,7 @@ export function createCreation(
         throw new UnexplainedError('no_capacity', 'The creation: RunPod said yes and made no pod.');
       } catch (failure) {
         options.signal.throwIfAborted();
-        if (failure instanceof UnexplainedError)
+        if (failure instanceof UnexplainedError || failure instanceof FailedError)
           return await removed(order.label, failure, options);
         if (!isAppError(failure)) throw failure;
         if (failure.code === 'provider_unavailable') {
@@ -117,11 +119,7 @@ export function createCreation(
     options.progress?.('The answer to the creation was lost. Looking for the pod by its name.');
     const found = await lookedUp(label, options);
     if (found !== undefined) return found;
-    throw new ProviderError(
-      'outcome_unknown',
-      `The answer of RunPod to the creation was lost, and no pod with the name ${label} is listed yet.`,
-      { cause },
-    );
+    throw notListed(label, cause);
   }
 
   /** It was refused: what was made all the same is ended and seen gone. Always throws. */
@@ -131,7 +129,10 @@ export function createCreation(
     options: CallOptions,
   ): Promise<never> {
     const left = await lookedUp(label, options);
-    if (left === undefined) throw cause;
+    if (left === undefined) {
+      if (cause instanceof UnexplainedError) throw cause;
+      throw notListed(label, cause);
+    }
     await remove(left.id, 'The creation failed', options);
     throw new ProviderError(
       'no_capacity',
@@ -154,7 +155,7 @@ export function createCreation(
             },
           );
         await quietly(deps.orders.terminate(id, options));
-        const look = await quietly(api.pod(id, options));
+        const look = await quietly(pods.pod(id, options));
         return look !== undefined && (look.value?.status ?? 'TERMINATED') === 'TERMINATED'
           ? true
           : undefined;
@@ -211,4 +212,12 @@ export function createCreation(
 function secretsOf({ env, registryLogin }: PodRequest): readonly string[] {
   const values = Object.values(env).filter((value) => value.length >= 8);
   return registryLogin === undefined ? values : [...values, registryLogin.password];
+}
+
+function notListed(label: string, cause: unknown): ProviderError {
+  return new ProviderError(
+    'outcome_unknown',
+    `RunPod gave no clear answer to the creation, and no pod with the name ${label} is listed yet.`,
+    { cause },
+  );
 }

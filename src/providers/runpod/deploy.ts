@@ -3,7 +3,8 @@ import { graphqlInputOf, type Order, restBodyOf } from './create-body.ts';
 import { DEPLOY, DEPLOY_SPOT } from './documents.ts';
 import { type PodRow, rowOfGraphql, rowOfRest } from './rows.ts';
 import type { Transport } from './transport.ts';
-import { deployedSchema, doneSchema, restPodSchema } from './wire.ts';
+import { deployedSchema, doneSchema } from './wire.ts';
+import { restPodSchema } from './wire-rest.ts';
 
 const WHAT = 'The creation';
 const LIMIT_SECONDS = 60;

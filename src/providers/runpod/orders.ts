@@ -1,7 +1,7 @@
 import type { CallOptions } from '../../core/call.ts';
 import { InputError, isAppError, ProviderError } from '../../core/errors.ts';
-import type { RunpodApi } from './api.ts';
 import { BID_RESUME, RESUME, STOP, TERMINATE } from './documents.ts';
+import type { PodApi } from './pod-api.ts';
 import type { PodRow } from './rows.ts';
 import type { Transport } from './transport.ts';
 import { doneSchema } from './wire.ts';
@@ -17,7 +17,7 @@ export interface PodOrders {
   bid(row: PodRow, usdPerGpu: number, options: CallOptions): Promise<void>;
 }
 
-export function createPodOrders(transport: Transport, api: Pick<RunpodApi, 'pod'>): PodOrders {
+export function createPodOrders(transport: Transport, api: Pick<PodApi, 'pod'>): PodOrders {
   const { graphql, rest, old, first } = transport;
   const action = (id: string, what: string, name: string) => ({
     what,

@@ -2,14 +2,14 @@ import type { CallOptions } from '../../core/call.ts';
 import { InputError } from '../../core/errors.ts';
 import type { PodId } from '../../core/ids.ts';
 import type { PodBids, PodPower } from '../../core/provider.ts';
-import type { RunpodApi } from './api.ts';
 import { nameOf } from './ids.ts';
 import type { PodOrders } from './orders.ts';
+import type { PodApi } from './pod-api.ts';
 import type { Recent } from './recent.ts';
 import type { PodRow } from './rows.ts';
 
 export interface PowerDeps {
-  readonly api: Pick<RunpodApi, 'pod'>;
+  readonly api: Pick<PodApi, 'pod'>;
   readonly orders: PodOrders;
   readonly recent: Pick<Recent, 'remember'>;
 }
@@ -75,7 +75,7 @@ export function createBids({ api, orders, recent }: PowerDeps): PodBids {
 
 /** Throws `not_found` for what RunPod does not have. */
 async function rowOf(
-  api: Pick<RunpodApi, 'pod'>,
+  api: Pick<PodApi, 'pod'>,
   podId: PodId,
   options: CallOptions,
 ): Promise<PodRow> {

@@ -3,8 +3,8 @@ import type { CallOptions, Clock } from '../../core/call.ts';
 import { InputError, PolicyError } from '../../core/errors.ts';
 import type { Offer } from '../../core/offer.ts';
 import type { PodPlan, PodRequest, RegistryLogin } from '../../core/provider.ts';
-import type { RunpodApi } from './api.ts';
 import type { GpuRow } from './catalog.ts';
+import type { CatalogApi } from './catalog-api.ts';
 import { checkRequest, envOf, type Order, portsOf } from './create-body.ts';
 import { type OfferKey, offerKeyOf } from './offer-id.ts';
 import { disksFor, diskUsdPerHour } from './prices.ts';
@@ -22,7 +22,7 @@ import { checkVolumeUse } from './volumes.ts';
 const LAST_END_MARGIN_SECONDS = { withTimer: 24 * 3600, alone: 15 * 60 };
 
 export interface PrepareDeps extends RunpodAddresses {
-  readonly api: RunpodApi;
+  readonly api: Pick<CatalogApi, 'template'>;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly apiKey: string;

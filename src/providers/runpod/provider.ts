@@ -4,8 +4,9 @@ import { isLoopback } from '../../core/loopback.ts';
 import type { Offer } from '../../core/offer.ts';
 import type { Provider, ProviderPod } from '../../core/provider.ts';
 import { type AccountDeps, checkAccount, createKeys } from './account.ts';
-import { createRunpodApi } from './api.ts';
+import { createAccountApi } from './account-api.ts';
 import { availabilityRows } from './availability.ts';
+import { createCatalogApi } from './catalog-api.ts';
 import { createCreation } from './create.ts';
 import { RUNPOD_FACTS } from './facts.ts';
 import { nameOf } from './ids.ts';
@@ -14,6 +15,7 @@ import { type OfferKey, offerKeyOf } from './offer-id.ts';
 import { offersOf, rowFor, toOffer } from './offers.ts';
 import { createPodOrders } from './orders.ts';
 import { checkPlan } from './plan.ts';
+import { createPodApi } from './pod-api.ts';
 import { createBids, createPower } from './power.ts';
 import type { PrepareDeps, Sold } from './prepare.ts';
 import { createRecent } from './recent.ts';
@@ -45,9 +47,11 @@ export function createRunpodProvider(deps: RunpodProviderDeps): Provider {
   const { clock, graphqlUrl, restUrl, apiKey } = deps;
   const isLocal = isLoopback(graphqlUrl);
   const transport = createTransport(deps);
-  const api = createRunpodApi(transport);
+  const catalogApi = createCatalogApi(transport);
+  const accountApi = createAccountApi(transport);
+  const pods = createPodApi(transport);
   const volumeApi = createVolumeApi(transport);
-  const orders = createPodOrders(transport, api);
+  const orders = createPodOrders(transport, pods);
   const recent = createRecent(clock);
   const storage = createStorageMemory(clock);
   const rules = { isLocal, hasGateway: deps.hasGateway ?? true, user: deps.sshUser };
@@ -62,7 +66,7 @@ export function createRunpodProvider(deps: RunpodProviderDeps): Provider {
     const counts = [...new Set(keys.map(({ gpuCount }) => gpuCount))];
     const read = await Promise.all(
       counts.map(async (count) => {
-        const rows = availabilityRows(await api.catalog(count, options), storage.all());
+        const rows = availabilityRows(await catalogApi.catalog(count, options), storage.all());
         return [count, rows] as const;
       }),
     );
@@ -88,7 +92,7 @@ export function createRunpodProvider(deps: RunpodProviderDeps): Provider {
 
   const prepareDeps: PrepareDeps = {
     ...deps,
-    api,
+    api: catalogApi,
     transport,
     clock,
     apiKey,
@@ -102,7 +106,7 @@ export function createRunpodProvider(deps: RunpodProviderDeps): Provider {
     facts: RUNPOD_FACTS,
     async listOffers(query, options) {
       options.signal.throwIfAborted();
-      const catalog = await api.catalog(Math.max(1, query.gpuCount), options);
+      const catalog = await catalogApi.catalog(Math.max(1, query.gpuCount), options);
       return offersOf(catalog, query, storage.all());
     },
     getOffer: async (offerId, { diskGb }, options) =>
@@ -110,13 +114,21 @@ export function createRunpodProvider(deps: RunpodProviderDeps): Provider {
     getOffers: async (offerIds, { diskGb }, options) => offersFor(offerIds, diskGb, options),
     checkPlan: async (offer, plan, options) =>
       checkPlan(
-        { ...prepareDeps, graphqlUrl, restUrl, volumeApi, storage, catalog: api.catalog },
+        {
+          ...prepareDeps,
+          graphqlUrl,
+          restUrl,
+          volumeApi,
+          storage,
+          catalog: async (count, read) => catalogApi.catalog(count, read),
+        },
         offer,
         plan,
         options,
       ),
     createPod: createCreation({
       ...prepareDeps,
+      pods,
       orders,
       volumeApi,
       storage,
@@ -126,12 +138,12 @@ export function createRunpodProvider(deps: RunpodProviderDeps): Provider {
     async getPod(podId, options) {
       options.signal.throwIfAborted();
       const name = nameOf(podId);
-      const row = name === undefined ? undefined : await api.pod(name, options);
+      const row = name === undefined ? undefined : await pods.pod(name, options);
       return row === undefined ? undefined : podOf(row);
     },
     async listPods(options) {
       options.signal.throwIfAborted();
-      return (await api.pods(options)).map(podOf).filter((pod) => pod !== undefined);
+      return (await pods.pods(options)).map(podOf).filter((pod) => pod !== undefined);
     },
     async terminatePod(podId, options) {
       options.signal.throwIfAborted();
@@ -139,11 +151,11 @@ export function createRunpodProvider(deps: RunpodProviderDeps): Provider {
       if (name !== undefined) await orders.terminate(name, options);
     },
     checkAccount: async (options) =>
-      checkAccount({ api, ownPublicKey: deps.ownPublicKey }, options),
-    power: createPower({ api, orders, recent }),
-    keys: createKeys(api),
+      checkAccount({ api: accountApi, ownPublicKey: deps.ownPublicKey }, options),
+    power: createPower({ api: pods, orders, recent }),
+    keys: createKeys(accountApi),
     logs: createLogs(transport),
-    bids: createBids({ api, orders, recent }),
+    bids: createBids({ api: pods, orders, recent }),
     volumes: createVolumes(volumeApi),
   };
 }

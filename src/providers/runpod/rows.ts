@@ -1,4 +1,5 @@
-import type { GraphqlPod, OldPod, RestPod, RestTemplate } from './wire.ts';
+import type { GraphqlPod } from './wire.ts';
+import type { OldPod, RestPod, RestTemplate } from './wire-rest.ts';
 
 /** One way to a port of a pod, as RunPod tells it. */
 export interface PortRow {

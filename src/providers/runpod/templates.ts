@@ -1,6 +1,6 @@
 import type { CallOptions } from '../../core/call.ts';
 import { InputError } from '../../core/errors.ts';
-import type { RunpodApi } from './api.ts';
+import type { CatalogApi } from './catalog-api.ts';
 import type { TemplateRow } from './rows.ts';
 import { startOfTemplate } from './start-command.ts';
 
@@ -14,7 +14,7 @@ const HINT = `Choose another template ("${DEFAULT_TEMPLATE}" works), or give an 
  * workers or one whose own start we cannot join and which opens no port for SSH.
  */
 export async function resolveTemplate(
-  api: Pick<RunpodApi, 'template'>,
+  api: Pick<CatalogApi, 'template'>,
   wanted: string,
   options: CallOptions,
 ): Promise<TemplateRow> {

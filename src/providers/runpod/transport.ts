@@ -4,7 +4,8 @@ import { ProviderError } from '../../core/errors.ts';
 import { isLoopback } from '../../core/loopback.ts';
 import { createHttp, type Http, type HttpOrder } from '../http.ts';
 import { Pacer } from '../pacer.ts';
-import { isRefusal, runpodFailure, WithdrawnError } from './failure.ts';
+import { runpodFailure, WithdrawnError } from './failure.ts';
+import { isRefusal } from './refusal.ts';
 
 const BACKOFF_SECONDS = 5;
 /** What runs on this machine has no neighbours: it is asked again soon. */
@@ -51,23 +52,23 @@ export interface RestOrder<T>
 
 /** The three interfaces of RunPod. Each call goes to the first of those given that has not been withdrawn. */
 export interface Transport {
-  graphql<T>(order: GraphqlOrder<T>, options: CallOptions): Promise<T>;
-  rest<T>(order: RestOrder<T>, options: CallOptions): Promise<T>;
-  old<T>(order: RestOrder<T>, options: CallOptions): Promise<T>;
+  readonly graphql: <T>(order: GraphqlOrder<T>, options: CallOptions) => Promise<T>;
+  readonly rest: <T>(order: RestOrder<T>, options: CallOptions) => Promise<T>;
+  readonly old: <T>(order: RestOrder<T>, options: CallOptions) => Promise<T>;
   /** A stream of server-sent events, read until it is quiet. */
-  stream(
+  readonly stream: (
     order: Pick<HttpOrder, 'what' | 'path' | 'query'> & {
       readonly quietSeconds: number;
       readonly timeoutSeconds: number;
       readonly maxBytes: number;
     },
     options: CallOptions,
-  ): Promise<string>;
+  ) => Promise<string>;
   /**
    * Tries the ways in the order they are given and goes on only when a whole interface is withdrawn, in which case nothing was
    * done. Throws `unsupported` in our own words when none is left.
    */
-  first<T>(what: string, ways: readonly Way<T>[]): Promise<T>;
+  readonly first: <T>(what: string, ways: readonly Way<T>[]) => Promise<T>;
 }
 
 /** Opens nothing: the first call does. */

@@ -1,5 +1,4 @@
 import type { CallOptions } from '../../core/call.ts';
-import { known } from './api.ts';
 import {
   CREATE_VOLUME,
   DELETE_VOLUME,
@@ -7,6 +6,7 @@ import {
   SAVE_REGISTRY,
   VOLUMES_QUERY,
 } from './documents.ts';
+import { known } from './pod-api.ts';
 import type { VolumeRow } from './rows.ts';
 import type { Transport } from './transport.ts';
 import {
@@ -14,12 +14,14 @@ import {
   graphqlRegistriesSchema,
   graphqlVolumesSchema,
   madeVolumeSchema,
+  savedRegistrySchema,
+} from './wire.ts';
+import {
   restMadeSchema,
   restPodsSchema,
   restRegistriesSchema,
   restVolumesSchema,
-  savedRegistrySchema,
-} from './wire.ts';
+} from './wire-rest.ts';
 
 export interface VolumeApi {
   /** With the pods that use them. */

@@ -95,13 +95,14 @@ describe('doctor', () => {
     expect(seen.providers).toEqual([
       { provider: 'local', configured: false, keySource: undefined },
       { provider: 'vast', configured: false, keySource: 'VAST_API_KEY' },
+      { provider: 'runpod', configured: false, keySource: 'RUNPOD_API_KEY' },
     ]);
     const missing = seen.missing.join('\n');
     expect(missing).toContain('vast is off: set VAST_API_KEY');
-    expect(missing).toContain('RUNPOD_API_KEY is set, but this version cannot rent on RunPod.');
-    expect(missing).toContain('LAMBDA_API_KEY is set');
+    expect(missing).toContain('runpod is off: set RUNPOD_API_KEY');
+    expect(missing).toContain('LAMBDA_API_KEY is set, but this version cannot rent on Lambda.');
     const none = await doctorWith({ knownProviders: undefined }).check({}, options);
-    expect(none.missing.join()).not.toMatch(/runpod|lambda/i);
+    expect(none.missing.join()).not.toMatch(/lambda/i);
   });
 
   it('says how long the balance lasts at what the whole account burns [KE-02]', async () => {
