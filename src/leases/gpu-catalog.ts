@@ -79,6 +79,17 @@ export function capabilityOf(name: string): number | undefined {
   )?.capability;
 }
 
+/** Our own name of a GPU that somebody wrote in their way; `undefined` where it is not known. */
+export function catalogueName(gpu: string): string | undefined {
+  const read = gpuNameOf(gpu);
+  return GPUS.find(
+    ({ read: { model, variants, form } }) =>
+      read.model === model &&
+      read.variants.join() === variants.join() &&
+      (read.form === undefined || form === undefined || read.form === form),
+  )?.name;
+}
+
 function lettersOf({ model, variants, form }: GpuName): string {
   return `${model}${variants.join('')}${form ?? ''}`.slice(0, 30);
 }

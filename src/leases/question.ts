@@ -1,9 +1,11 @@
 import type { Quote } from '../core/lease.ts';
 import { cleanTerminalText } from '../core/untrusted.ts';
 import { hours } from './cost-notes.ts';
+import { catalogueName } from './gpu-catalog.ts';
 import { bindingMinutes, usd } from './money.ts';
 
 const SHOWN_NOTES = 8;
+const SHOWN_GPUS = 3;
 const NOTE_CHARS = 240;
 
 /** What a person is asked before money is spent: amounts and times of our own, and our notes; nothing a provider wrote. */
@@ -16,7 +18,7 @@ export function questionOf(quote: Quote): string {
       ? ''
       : `, about ${usd(expectedUsd)} for the ${hours(terms.expectedHours)} expected`;
   const question = [
-    `Rent a pod from ${first?.provider ?? 'the provider'} (offer ${terms.offerIds.join(', then ')})`,
+    `Rent a pod${gpusOf(offers)} from ${first?.provider ?? 'the provider'} (offer ${terms.offerIds.join(', then ')})`,
     `for at most ${usd(usdPerHour)} an hour${partsOf(quote)}, ${terms.diskGb} GB disk,`,
     `ends by itself after ${minutes} minutes (${terms.onExpiry}): at most ${usd(maxUsd)} in all${expected}?`,
   ].join(' ');
@@ -24,6 +26,15 @@ export function questionOf(quote: Quote): string {
   const more =
     notes.length > shown.length ? [`- and ${notes.length - shown.length} more notes.`] : [];
   return [question, ...shown, ...more].join('\n');
+}
+
+/** The GPUs in words of our own catalogue: what a provider writes is never asked of a person. */
+function gpusOf(offers: Quote['offers']): string {
+  const kinds = offers.flatMap(({ gpu, gpuCount }) =>
+    gpuCount === 0 ? [] : [`${gpuCount} x ${catalogueName(gpu ?? '') ?? 'GPU'}`],
+  );
+  const different = [...new Set(kinds)].slice(0, SHOWN_GPUS);
+  return different.length === 0 ? '' : ` with ${different.join(' or ')}`;
 }
 
 /** Of one candidate whose price has parts; of several the parts would only confuse. */

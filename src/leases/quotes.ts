@@ -16,6 +16,7 @@ import { costNotes } from './cost-notes.ts';
 import { bindingMinutes, minutesAfter, usdFor } from './money.ts';
 import { EVERYTHING } from './offer-filter.ts';
 import { cannotRentOn } from './offer-sources.ts';
+import { arrangedNotes } from './quote-notes.ts';
 
 export const QUOTE_MINUTES = 5;
 const DAY_MS = 86_400_000;
@@ -56,7 +57,10 @@ export function quoteFor(
   checkTtl(terms.ttlMinutes);
   const usdPerHour = Math.max(...offers.map((offer) => priceOf(offer, terms)));
   const { expectedHours } = terms;
-  const shown = [...new Set([...notes, ...costNotes(terms, offers)])];
+  const shown = arrangedNotes(
+    [...notes, ...costNotes(terms, offers)],
+    offers.map(({ offerId }) => offerId),
+  );
   const most = offers.map((offer) => {
     const price = priceOf(offer, terms);
     return usdFor(bindingMinutes(terms, price), price);

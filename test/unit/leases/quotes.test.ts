@@ -49,11 +49,31 @@ describe('a quote tells the money [CR-01] [CO-01]', () => {
     expect(quote([anOffer()]).notes).toBeUndefined();
   });
 
-  it('notes of the checks come first, none twice', () => {
+  it('what is true of several candidates is said once, prices of traffic as a range', () => {
+    const offers = [0.005, 0.02, 0.01].map((egressUsdPerGb, nth) =>
+      anOffer({ id: String(nth), egressUsdPerGb, warnings: ['no open ports'], hoursLeft: 3 }),
+    );
+    expect(quote(offers).notes).toEqual([
+      'Its owner ends every rental in 3 h, sooner than the pod may be needed.',
+      'No open ports',
+      'Sending data out costs $0.0050 to $0.0200 a GB on top of the price.',
+    ]);
+    const [first, ...rest] = offers;
+    const other = { ...anOffer({ id: 'z' }) };
+    const notes = quote([...(first === undefined ? [] : [first]), ...rest, other]).notes;
+    expect(notes?.[1]).toBe('vast:0, vast:1, vast:2: no open ports');
+    const many = Array.from({ length: 12 }, (_each, nth) => `Note ${nth}.`);
+    const capped = quote([anOffer()], { onExpiry: 'stop' }, many).notes ?? [];
+    expect(capped).toHaveLength(8);
+    expect(capped[0]).toContain('goes on costing');
+    expect(capped.at(-1)).toBe('And 6 more notes of less weight.');
+  });
+
+  it('the weightiest notes come first, none twice', () => {
     const spot = anOffer({ pricing: 'interruptible', warnings: ['not verified'] });
     expect(quote([spot], { bidUsdPerHour: 0.3 }, ['One.', 'One.']).notes).toEqual([
-      'One.',
       'It may be taken away at any time, when somebody bids more; its disk is charged meanwhile.',
+      'One.',
       'Not verified',
     ]);
   });
@@ -64,7 +84,7 @@ describe('the question to the person', () => {
     const offer = anOffer({ gpuUsdPerHour: 0.4, diskUsdPerHour: 0.1 });
     expect(questionOf(quote([offer], { expectedHours: 2 }, ['The disk cannot grow.']))).toBe(
       [
-        'Rent a pod from vast (offer vast:a) for at most $0.50 an hour (machine $0.40, disk $0.10), 64 GB disk, ends by itself after 360 minutes (destroy): at most $3.00 in all, about $1.00 for the 2 h expected?',
+        'Rent a pod with 1 x RTX 4090 from vast (offer vast:a) for at most $0.50 an hour (machine $0.40, disk $0.10), 64 GB disk, ends by itself after 360 minutes (destroy): at most $3.00 in all, about $1.00 for the 2 h expected?',
         '- The disk cannot grow.',
       ].join('\n'),
     );
@@ -77,10 +97,11 @@ describe('the question to the person', () => {
       (_, index) => `note ${index} ${'x'.repeat(500)}\nline\u001b[31m`,
     );
     const question = questionOf(quote([evil], {}, many));
+    expect(question).toMatch(/^Rent a pod with 1 x GPU from vast /);
     expect(question).not.toMatch(/SYSTEM|ignore previous|\u001b/);
-    expect(question.split('\n')).toHaveLength(10);
+    expect(question.split('\n')).toHaveLength(9);
     expect(question.length).toBeLessThan(3000);
-    expect(question).toContain('and 12 more notes');
+    expect(question).toContain('And 13 more notes of less weight.');
   });
 });
 
