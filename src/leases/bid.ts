@@ -68,6 +68,7 @@ export async function changeBid(
       lease,
       `bid ${usd(bidUsdPerHour)} an hour until ${wanted.deadlineAt}, at most ${usd(whole)} in all`,
       ask,
+      'save the results, then call create_pod with the higher bid: its quote can be shown to the user and agreed to',
     );
   const after = await store.transaction(async (tx) => {
     const before = (await tx.leases.get(lease.leaseId)) ?? lease;

@@ -5,6 +5,7 @@ import type { Secrets, SshIdentity } from '../core/machine.ts';
 import type { Offer } from '../core/offer.ts';
 import { type AccountBook, isSameAccount } from './account-book.ts';
 import { limitOf } from './deps.ts';
+import type { Looks } from './looks.ts';
 import { usd } from './money.ts';
 import { type OrderDeps, type Ordered, orderPod } from './order.ts';
 import { freshOffer, priceOf } from './quotes.ts';
@@ -20,6 +21,7 @@ export interface RentNextDeps extends OrderDeps, Rent {
   readonly identity: SshIdentity;
   readonly secrets: Secrets;
   readonly accounts: AccountBook;
+  readonly looks: Looks;
   /** Leases whose pod this process is creating now. */
   readonly creating: Set<string>;
 }
@@ -101,6 +103,8 @@ export async function rentNext(start: Start, deps: RentNextDeps): Promise<Rented
       ordered = await orderPod(lease, supplies, deps);
     } finally {
       deps.creating.delete(lease.leaseId);
+      deps.accounts.forget(lease.provider);
+      deps.looks.forgetVolumes(lease.provider);
     }
     if (ordered.kind === 'created') return { kind: 'created', lease: ordered.lease, attempts };
     if (ordered.kind === 'unknown') return { kind: 'unknown', ordered };

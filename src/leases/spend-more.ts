@@ -10,8 +10,16 @@ export async function othersOf(lease: Lease, store: Collections): Promise<readon
   return (await readableLeases(store)).filter(({ leaseId }) => leaseId !== lease.leaseId);
 }
 
-/** Money beyond what was agreed needs a person: there is no quote for it. Throws `budget_exceeded`. */
-export async function approve(lease: Lease, what: string, ask: Ask): Promise<void> {
+/**
+ * Money beyond what was agreed needs a person: there is no quote for it. `otherWay` is one that works where nobody can be asked.
+ * Throws `budget_exceeded`.
+ */
+export async function approve(
+  lease: Lease,
+  what: string,
+  ask: Ask,
+  otherWay?: string,
+): Promise<void> {
   const answer = await ask({ message: `Pod ${handleOf(lease)}: ${what}?`, field: 'approve' });
   if (answer === 'accepted') return;
   throw answer === 'declined'
@@ -19,6 +27,6 @@ export async function approve(lease: Lease, what: string, ask: Ask): Promise<voi
         hint: 'Ask the user before calling again.',
       })
     : new PolicyError('budget_exceeded', `This needs the consent of a person: ${what}.`, {
-        hint: 'This client cannot ask. The user can raise GPU_LEASE_AUTO_APPROVE_USD and restart.',
+        hint: `This client cannot ask. The user can raise GPU_LEASE_AUTO_APPROVE_USD and restart${otherWay === undefined ? '' : `; or ${otherWay}`}.`,
       });
 }

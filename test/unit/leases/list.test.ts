@@ -181,3 +181,50 @@ describe('where managed pods are reached', () => {
     await expect(look()).rejects.toMatchObject({ code: 'pod_gone' });
   });
 });
+
+describe('balance and volumes in the list', () => {
+  const disk = { volumeId: podIdSchema.parse('vast:V.5'), name: 'd', sizeGb: 10, podIds: [] };
+  const asked = (bench: ReturnType<typeof createLeaseBench>, what: string): number =>
+    bench.cloud.calls.filter((call) => call === what).length;
+  const list = async (bench: ReturnType<typeof createLeaseBench>) =>
+    bench.pods.list({ includeEnded: false }, bench.options);
+
+  it('are asked for once in 30 s, and again after we changed something', async () => {
+    const bench = createLeaseBench({ cloud: { volumes: [disk] } });
+    for (let times = 0; times < 3; times += 1) {
+      const { volumes, providers } = await list(bench);
+      expect(volumes).toHaveLength(1);
+      expect(providers[0]?.balanceUsd).toBe(12);
+    }
+    expect([asked(bench, 'listVolumes'), asked(bench, 'checkAccount')]).toEqual([1, 1]);
+    bench.clock.advance(31);
+    await list(bench);
+    expect([asked(bench, 'listVolumes'), asked(bench, 'checkAccount')]).toEqual([2, 2]);
+    await bench.pods.destroy(
+      disk.volumeId,
+      { discardUnfetched: true, reason: 'not needed', waitSeconds: 25 },
+      bench.options,
+    );
+    expect((await list(bench)).volumes).toEqual([]);
+    const created = await bench.create({ volume: 'new:20:/data' });
+    if (created.status !== 'ready') throw new Error(created.status);
+    expect((await list(bench)).volumes).toHaveLength(1);
+  });
+
+  it('that are not told in time hold up nothing', async () => {
+    const bench = createLeaseBench({
+      cloud: {
+        volumes: [disk],
+        before: async (call) => {
+          if (call === 'listVolumes' || call === 'checkAccount')
+            await new Promise((resolve) => setTimeout(resolve, 9_000).unref());
+        },
+      },
+    });
+    const begun = Date.now();
+    const { volumes, providers } = await list(bench);
+    expect(Date.now() - begun).toBeLessThan(7_000);
+    expect(volumes).toBeUndefined();
+    expect(providers[0]).toEqual({ provider: 'vast', ok: true, balanceUsd: undefined });
+  }, 10_000);
+});
