@@ -139,10 +139,14 @@ export async function startSandboxProcess(
       reject(new Error(`The sandbox ended before it had started: ${stderr}`));
     });
   });
-  const { variables, folder } = (await started) as {
+  const { variables: all, folder } = (await started) as {
     variables: Record<string, string>;
     folder: string;
   };
+  // The other clouds beside it are none of a client's business here.
+  const variables = Object.fromEntries(
+    Object.entries(all).filter(([name]) => name.startsWith('VAST_')),
+  );
   const url = variables['VAST_URL'] ?? '';
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const control = async (method: string, route: string, body?: unknown): Promise<unknown> => {

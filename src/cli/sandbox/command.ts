@@ -127,8 +127,13 @@ async function faultList(host: CliHost): Promise<string> {
   const { faultKinds } = await host.sandbox();
   const width = Math.max(...faultKinds.map(({ kind }) => kind.length));
   return [
-    `Faults: ${FAULT_SYNTAX}, WHERE being an offer's id, machine:ID or route:"METHOD /path", like`,
+    `Faults: ${FAULT_SYNTAX}, WHERE being an offer's id, machine:ID, cloud:NAME or route:"METHOD /path", like`,
     '--fault stuck-loading@26041470 --fault "rate-limitx3@route:PUT /api/v0/asks" --fault outbid+120',
-    ...faultKinds.map(({ kind, summary }) => `  ${kind.padEnd(width)}  ${summary}`),
+    ...[...new Set(faultKinds.map(({ cloud }) => cloud))].flatMap((cloud) => [
+      `Of ${cloud}:`,
+      ...faultKinds
+        .filter((fault) => fault.cloud === cloud)
+        .map(({ kind, summary }) => `  ${kind.padEnd(width)}  ${summary}`),
+    ]),
   ].join('\n');
 }

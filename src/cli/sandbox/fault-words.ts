@@ -22,8 +22,9 @@ export function faultFrom(word: string): FaultRule {
   };
 }
 
-function targetOf(where: string): Pick<FaultRule, 'offerId' | 'machineId' | 'route'> {
-  const [, name, rest = ''] = /^(offer|machine|route):(.+)$/.exec(where) ?? [];
+function targetOf(where: string): Pick<FaultRule, 'cloud' | 'offerId' | 'machineId' | 'route'> {
+  const [, name, rest = ''] = /^(cloud|offer|machine|route):(.+)$/.exec(where) ?? [];
+  if (name === 'cloud') return { cloud: rest };
   if (name === 'machine') return { machineId: rest };
   if (name === 'route') return { route: rest };
   if (name === 'offer') return { offerId: rest };

@@ -2,9 +2,12 @@ import type { BookedInstance, Sandbox, SandboxBooks, SeenRequest } from '../../c
 import { type Output, shown, table, usd } from '../output.ts';
 import { variablesOf } from './vars-file.ts';
 
-/** Together they fit a terminal of 24 lines, where going up must not meet its end. */
+/** All together fit a terminal of 24 lines, where going up must not meet its end; clouds share the lines of machines. */
 const MOST_INSTANCES = 8;
 const MOST_REQUESTS = 6;
+const CLOUD_LINES = 15;
+/** Of a cloud, beside its machines. */
+const FRAME_LINES = 3;
 
 /** What to do with a sandbox that runs: the variables, and how to get a client to use them. */
 export function welcome(
@@ -59,6 +62,8 @@ export function picture(
   requests: readonly SeenRequest[],
   out: Output,
 ): readonly string[] {
+  const share = Math.floor(CLOUD_LINES / Math.max(1, books.clouds.length)) - FRAME_LINES;
+  const most = Math.min(MOST_INSTANCES, Math.max(1, share));
   return [
     ...books.clouds.flatMap((cloud) => {
       const living = cloud.instances.filter(({ endedAtSeconds }) => endedAtSeconds === undefined);
@@ -70,9 +75,9 @@ export function picture(
           ? [`  No machines${ended === 0 ? '' : `; ${ended} have ended`}.`]
           : table([
               ['  INSTANCE', 'STATE', 'GPU', 'PER HOUR', 'SPENT', 'LABEL'],
-              ...living.slice(-MOST_INSTANCES).map(row),
+              ...living.slice(-most).map(row),
             ])),
-        ...(living.length > MOST_INSTANCES ? [`  and ${living.length - MOST_INSTANCES} more`] : []),
+        ...(living.length > most ? [`  and ${living.length - most} more`] : []),
       ];
     }),
     out.paint('dim', 'last requests'),
