@@ -1,8 +1,9 @@
 import type { CallOptions } from '../../core/call.ts';
 import { isAppError, ProviderError } from '../../core/errors.ts';
+import { KeyedLock } from '../../core/keyed-lock.ts';
 import type { Answer, Http, HttpOrder } from '../http.ts';
 import type { Pacer } from '../pacer.ts';
-import { LANE, LAUNCH_LANE } from './paces.ts';
+import { LANE, LAUNCH_EVERY_SECONDS, LAUNCH_LANE, SENT_LANE } from './paces.ts';
 import {
   deletedSchema,
   type FileSystem,
@@ -51,13 +52,14 @@ export interface LambdaApi {
 type Order = Omit<HttpOrder, 'lane' | 'repeat'> & { readonly repeat?: HttpOrder['repeat'] };
 
 /** Every call takes its turn of the one request a second that an account has; a launch waits for a second turn of its own. */
-export function createLambdaApi(http: Http, pacer: Pick<Pacer, 'turn'>): LambdaApi {
+export function createLambdaApi(http: Http, pacer: Pick<Pacer, 'turn' | 'hold'>): LambdaApi {
   const call = async <T>(
     order: Order & { readonly schema: Parameters<typeof http.call<T>>[0]['schema'] },
     options: CallOptions,
   ): Promise<T> =>
     http.call({ repeat: 'safe', ...order, lane: LANE, path: `${BASE}${order.path}` }, options);
 
+  const launching = new KeyedLock();
   return {
     async types({ patienceSeconds, ...options }) {
       const what = 'The list of machine types';
@@ -104,13 +106,18 @@ export function createLambdaApi(http: Http, pacer: Pick<Pacer, 'turn'>): LambdaA
       throw new ProviderError('provider_contract', 'Lambda answered with another pod.');
     },
     async launch(body, secrets, options) {
-      await pacer.turn(LAUNCH_LANE, options);
+      // What counts is when it is sent, not when it began to wait for its second turn.
+      await launching.run(LAUNCH_LANE, async () => {
+        await pacer.turn(LAUNCH_LANE, options);
+        await pacer.turn(LANE, options);
+        pacer.hold(LAUNCH_LANE, LAUNCH_EVERY_SECONDS);
+      });
       return http.exchange(
         {
           what: 'The creation',
           method: 'POST',
           path: `${BASE}/instance-operations/launch`,
-          lane: LANE,
+          lane: SENT_LANE,
           repeat: 'never',
           timeoutSeconds: LAUNCH_LIMIT_SECONDS,
           body,

@@ -22,6 +22,7 @@ import type { Instance } from './wire.ts';
 
 /** What runs on this machine has no neighbours: it is asked as fast as we like, and again soon. */
 const LOCAL_PATIENCE = 0.02;
+const UNPACED = { turn: async () => Promise.resolve(), hold: () => undefined };
 /** One request a second is all there is: whoever looks for offers is told so, whoever rents waits. */
 const OFFERS_PATIENCE_SECONDS = 5;
 
@@ -51,7 +52,7 @@ export function createLambdaProvider(deps: LambdaProviderDeps): Provider {
     backoffSeconds: BACKOFF_SECONDS * patience,
     failureOf: lambdaFailure,
   });
-  const api = createLambdaApi(http, pacer);
+  const api = createLambdaApi(http, isPaced ? pacer : UNPACED);
   const launches = createLaunches(clock);
   const podOf = (row: Instance): ProviderPod => {
     launches.settle(row.id);

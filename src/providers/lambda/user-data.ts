@@ -4,6 +4,8 @@ import { shellQuote } from '../../core/shell-quote.ts';
 import { setupPart } from '../boot-script.ts';
 
 const LIMIT_BYTES = 1_000_000;
+/** What PAM, which reads /etc/environment at a login, takes for a comment, for quotes, or for the end of a line. */
+const UNREADABLE = /[\0\n\r#]|^[\s'"]|[\s\\]$/;
 
 export interface UserDataTerms {
   readonly sshPublicKey: string;
@@ -47,12 +49,12 @@ exit 0
 function variables(env: UserDataTerms['env']): string {
   return Object.entries(env)
     .map(([name, value]) => {
-      if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || /[\0\n\r]/.test(value))
+      if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || UNREADABLE.test(value))
         throw new InputError(
           'invalid_input',
-          'env holds something that is no variable of a Lambda machine.',
+          'env holds something that the logins of a Lambda machine would not read as it is.',
           {
-            hint: 'Use names of letters, digits and "_", and values of one line; bring longer values over as a file with sync_files.',
+            hint: 'Use names of letters, digits and "_", and values of one line without "#" and without a quote or blank at an end. Bring others over as a file with sync_files.',
           },
         );
       const line = shellQuote(`${name}=${value}`);
