@@ -175,11 +175,20 @@ function wordsOf(outcome: CreateOutcome, kept: readonly Kept[]): { summary: stri
                 ? []
                 : [{ tool: 'diagnose', why: 'See why, with its boot log.', arguments: { podId } }],
             ),
-          { tool: 'find_offer', why: 'Choose another offer, unless image or login are to blame.' },
+          afterFailure(outcome.attempts),
         ],
       };
     }
   }
+}
+
+/** No other offer helps where the account is to blame. */
+function afterFailure(attempts: readonly Attempt[]): Next[number] {
+  return /^(?:insufficient_credit|auth_rejected|config_missing):/.test(
+    attempts.at(-1)?.reason ?? '',
+  )
+    ? { tool: 'doctor', why: 'See what the account lacks, and tell the user.', arguments: {} }
+    : { tool: 'find_offer', why: 'Choose another offer, unless image or login are to blame.' };
 }
 
 /** Why the last one failed, in our own words. */

@@ -161,6 +161,7 @@ describe('wrong keys and accounts', () => {
       bench.cloud.faults.add({ kind: 'no-credit' });
       const ordered = await bench.client.tool('create_pod', { quoteId, waitSeconds: 20 });
       expect(JSON.stringify(ordered.data)).toMatch(/credit/);
+      expect(ordered.data).toMatchObject({ status: 'failed', next: [{ tool: 'doctor' }] });
       expect(ordered.isError || ordered.data['status'] === 'failed').toBe(true);
       nothingLeft(bench.cloud);
       expect(bench.cloud.books().instances).toEqual([]);
