@@ -232,8 +232,9 @@ function withVolumeSettled<T extends Pick<Receipt, 'volumes'>>(
   if (record.volumes === undefined) return record;
   const volumes = record.volumes.flatMap((volume) => {
     if (volume.volumeId !== volumeId) return [volume];
-    const { isBeingRemoved: _isBeingRemoved, ...kept } = volume;
-    return state === 'removed' ? [] : [kept];
+    const { sizeGb, usdPerMonth } = volume;
+    const price = usdPerMonth === undefined ? {} : { usdPerMonth };
+    return state === 'removed' ? [] : [{ volumeId, sizeGb, ...price }];
   });
   return { ...record, volumes };
 }

@@ -76,10 +76,10 @@ async function open(speed = SPEED) {
     regions: [],
     interruptible: false,
   };
-  const offers = (await provider.listOffers(query, { signal }))
+  const market = (await provider.listOffers(query, { signal }))
     .filter(({ directSsh, cuda }) => directSsh === true && (cuda ?? 0) >= 12.4)
-    .sort((a, b) => a.usdPerHour - b.usdPerHour)
-    .slice(0, 3);
+    .sort((a, b) => a.usdPerHour - b.usdPerHour);
+  const offers = market.slice(0, 3);
   const terms = (changes: Partial<Terms> = {}): Terms =>
     someTerms({ offerIds: offers.map(({ offerId }) => offerId), diskGb: 16, ...changes });
   return {
@@ -88,6 +88,8 @@ async function open(speed = SPEED) {
     store,
     clock,
     offers,
+    market,
+    provider,
     terms,
     ssh,
     /** What goes wrong with the first of the offers alone. */
@@ -160,6 +162,43 @@ it('variables that were asked for are there in sessions and commands, secrets ma
   const kept = bench.cloud.sandbox.requests();
   expect(JSON.stringify(kept)).not.toContain(SECRET);
   await endAll(bench);
+});
+
+it('the new volume of a host that failed goes when the cloud frees it, that of the next one stays [VO-03]', async () => {
+  await using bench = await open();
+  const { pods, cloud, market, provider, terms, clock } = bench;
+  const volume = 'new:20:/data:mine';
+  const use = { newGb: 20, mountPath: '/data' };
+  const roomy: typeof market = [];
+  for (const offer of market) {
+    const plan = { diskGb: 16, image: 'pytorch/pytorch', env: {}, ports: [], volume: use };
+    const fits = await provider.checkPlan?.(offer, plan, { signal }).catch(() => undefined);
+    if (fits !== undefined) roomy.push(offer);
+    if (roomy.length === 2) break;
+  }
+  const [bad] = roomy;
+  if (bad === undefined || roomy.length < 2) throw new Error('No host has room for volumes.');
+  cloud.faults.add({ kind: 'oci-error', offerId: bad.offerId.replace('vast:', '') });
+  const wanted = terms({ offerIds: roomy.map(({ offerId }) => offerId), volume });
+  const created = await pods.create({ terms: wanted, waitSeconds: 400 }, options);
+  if (created.status !== 'ready') throw new Error(JSON.stringify(created));
+  expect(created.attempts.at(-1)?.reason).toMatch(/new volume vast:V\.\d+ is removed as soon as/);
+  const charged = (): readonly string[] =>
+    cloud
+      .books()
+      .instances.filter(({ kind, billing }) => kind === 'volume' && billing)
+      .map(({ id }) => id);
+  const rounds = async (): Promise<number> => {
+    await pods.tend({ signal });
+    await clock.sleep(5, { signal });
+    return charged().length;
+  };
+  await expect.poll(rounds, { timeout: 20_000 }).toBe(1);
+  await endAll({
+    ...bench,
+    billing: () => bench.billing().filter((id) => !charged().includes(id.slice(5))),
+  });
+  expect(charged()).toHaveLength(1);
 });
 
 describe('a bad host is noticed, proven destroyed and replaced: each fault of a boot', () => {

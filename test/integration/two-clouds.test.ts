@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { type Clock, systemClock } from '../../src/core/call.ts';
+import { type CallOptions, systemClock } from '../../src/core/call.ts';
 import type { Provider } from '../../src/core/provider.ts';
 import { createVastProvider } from '../../src/providers/vast/provider.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
-import type { ManualClock } from '../support/clock.ts';
+import { ManualClock } from '../support/clock.ts';
 import type { FakeProvider } from '../support/fake-provider.ts';
 import { createLeaseBench } from '../support/lease-bench.ts';
 import { startVastSandbox, type VastSandbox } from '../support/vast-sandbox.ts';
@@ -26,14 +26,21 @@ const clientOf = ({ apiKey, url }: VastSandbox): Provider =>
     ownPublicKey: async () => Promise.resolve('ssh-ed25519 AAAA'),
   });
 
+/** Runs as the real one does, `ahead` of it by so many seconds. */
+class RunningClock extends ManualClock {
+  ahead = 0;
+  override now(): Date {
+    return new Date(Date.now() + this.ahead * 1000);
+  }
+  override async sleep(seconds: number, options: CallOptions): Promise<void> {
+    await systemClock.sleep(Math.min(seconds, 2), options);
+  }
+}
+
 it('two clouds and one state folder: the pod of one is neither gone nor ended because the other does not have it', async () => {
   await using first = await startVastSandbox({ machines: 'none', offers: 40 });
   await using second = await startVastSandbox({ machines: 'none', offers: 40 });
-  let ahead = 0;
-  const clock: Clock = {
-    now: () => new Date(Date.now() + ahead * 1000),
-    sleep: async (seconds, call) => systemClock.sleep(Math.min(seconds, 2), call),
-  };
+  const clock = new RunningClock();
   const store = createMemoryStore();
   const benchOf = (cloud: VastSandbox) =>
     createLeaseBench({
@@ -68,7 +75,7 @@ it('two clouds and one state folder: the pod of one is neither gone nor ended be
   const lease = (await store.leases.list())[0];
   expect(lease?.account).toBe(`${new URL(first.url).host}/123456`);
 
-  ahead = 600;
+  clock.ahead = 600;
   const end = { discardUnfetched: false, waitSeconds: 0 };
   const { pod } = await moved.pods.get(podId, { waitSeconds: 0 }, moved.options);
   expect(pod.status).toBe('unknown');
@@ -76,7 +83,7 @@ it('two clouds and one state folder: the pod of one is neither gone nor ended be
   await moved.pods.reconcile({ signal });
   await moved.pods.tend({ signal });
   expect((await moved.pods.destroy(podId, end, moved.options)).outcome).toBe('unknown');
-  ahead = 400 * 60;
+  clock.ahead = 400 * 60;
   await moved.pods.enforce({ signal });
   expect(second.books().billingCount).toBe(1);
   expect(first.books().billingCount).toBe(1);
