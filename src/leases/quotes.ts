@@ -79,7 +79,7 @@ export function quoteFor(
       ? {}
       : { expectedUsd: Math.min(usdFor(expectedHours * 60, usdPerHour), Math.max(...most)) }),
     offers: [...offers],
-    ...(shown.length === 0 ? {} : { notes: shown }),
+    ...(shown.length === 0 ? {} : { notes: [...shown] }),
     createdAt: now.toISOString(),
     expiresAt: minutesAfter(now, QUOTE_MINUTES),
   };
