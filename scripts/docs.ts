@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { PLATFORMS } from '../src/providers/ssh/platforms/recognise.ts';
+import { RUNPOD_FAULTS } from '../src/sandbox/runpod/fault-kinds.ts';
 import { VAST_FAULTS } from '../src/sandbox/vast/fault-kinds.ts';
 import { SETTINGS } from '../src/settings.ts';
 import { TOOLS } from '../src/tools/index.ts';
@@ -32,7 +33,14 @@ const wanted = new Map([
   ],
   ['docs/tools.md', toolsPage(TOOLS)],
   ['docs/providers/platforms.md', platformsPage(PLATFORMS)],
-  ['docs/sandbox.md', replaceBetween(read('docs/sandbox.md'), 'faults', faultsTable(VAST_FAULTS))],
+  [
+    'docs/sandbox.md',
+    replaceBetween(
+      replaceBetween(read('docs/sandbox.md'), 'faults', faultsTable(VAST_FAULTS)),
+      'runpod-faults',
+      faultsTable(RUNPOD_FAULTS),
+    ),
+  ],
 ]);
 
 const stale = [...wanted].filter(([name, text]) => read(name) !== text);

@@ -85,7 +85,12 @@ function injectedInto(
 function newPod(world: World, host: Host, rental: Rental, usdPerHour: number): Pod {
   const id = wordOf(world.dice, 14);
   const now = world.clock.nowSeconds();
-  const subject = { offerId: host.gpu.id, machineId: host.machineId, route: rental.route };
+  const place = [host.cloud, host.gpu.id, host.dataCenter?.id ?? host.country].join(' ');
+  const subject = {
+    offerId: host.gpu.id,
+    machineId: host.machineId,
+    route: `${rental.route} ${place}`,
+  };
   const faults = new Map<RunpodFault, Fault>();
   for (const kind of BOOT_FAULT_KINDS) {
     const fault = strikes(world, kind, subject);

@@ -342,7 +342,19 @@ describe('the wire of the fake RunPod', () => {
   });
 
   it('names cloud and data center in the faults of an order', async () => {
-    bench = openBench({ faults: [{ kind: 'no-capacity', route: 'COMMUNITY' }] });
+    bench = openBench({
+      faults: [
+        { kind: 'no-capacity', route: 'COMMUNITY' },
+        { kind: 'no-runtime', route: 'EU-RO-1' },
+        { kind: 'exits', offerId: 'NVIDIA A40' },
+      ],
+    });
+    const faultsOf = async (input: Loose) => [
+      ...(bench.cloud.pods.get(await bench.create(input))?.faults.keys() ?? []),
+    ];
+    expect(await faultsOf({ dataCenterId: 'EU-RO-1' })).toEqual(['no-runtime']);
+    expect(await faultsOf({ dataCenterId: 'US-KS-2' })).toEqual([]);
+    expect(await faultsOf({ gpuTypeId: 'NVIDIA A40' })).toEqual(['exits']);
     await expect(bench.create({ cloudType: 'COMMUNITY' })).rejects.toThrow(/SUPPLY_CONSTRAINT/);
     await expect(bench.create()).resolves.toMatch(/^[a-z0-9]{14}$/);
   });
