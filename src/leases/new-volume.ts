@@ -15,6 +15,8 @@ const LEAST_PAUSE_SECONDS = 10;
 /** After this long a person is told to see to it. */
 export const STUCK_SECONDS = 600;
 const REMOVAL_LIMIT_SECONDS = 60;
+/** Longer than any boot may take: a pod that lived on may have been used by somebody in their own way, ready or not. */
+const USELESS_SECONDS = 3600;
 
 type NewVolume = NonNullable<Lease['newVolume']>;
 
@@ -27,9 +29,12 @@ export function newVolumeOf({ volume }: Terms, label: string): NewVolume | undef
 }
 /** Whether the new volume of this lease is worth nothing to anybody, once its pod is gone: that never became ready, and we ended it. */
 export function isVolumeUnused(lease: Lease): boolean {
-  const { newVolume, readyAt, bootAt, stoppedAt, closingAt, podId } = lease;
+  const { newVolume, readyAt, bootAt, stoppedAt, closingAt, podId, createdAt } = lease;
   const wasUp = readyAt !== undefined || bootAt !== undefined || stoppedAt !== undefined;
-  return newVolume?.state === 'asked' && !wasUp && (closingAt !== undefined || podId === undefined);
+  if (newVolume?.state !== 'asked' || wasUp) return false;
+  if (podId === undefined) return true;
+  if (closingAt === undefined) return false;
+  return Date.parse(closingAt) - Date.parse(createdAt) < USELESS_SECONDS * 1000;
 }
 
 /** The new volume of the lease among those of the account. A name that a person gave may be that of another volume too. */

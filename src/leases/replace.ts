@@ -4,6 +4,7 @@ import type { Hosts } from '../core/host.ts';
 import type { Attempt, Lease } from '../core/lease.ts';
 import type { BootLogKeeper } from './boot-log.ts';
 import type { Looks } from './looks.ts';
+import { isVolumeUnused } from './new-volume.ts';
 import { type Rented, type RentNextDeps, rentNext } from './rent-next.ts';
 import { bootOf } from './rungs.ts';
 import { CONTINUE_WITHIN_SECONDS } from './succession.ts';
@@ -141,8 +142,9 @@ function attemptOf(lease: Lease, cleanup: Attempt['cleanup'], clock: Clock): Att
 }
 
 /** What becomes of the disk that was made for it (VO-03). */
-function volumeWords({ newVolume }: Lease): string {
-  if (newVolume?.state !== 'asked') return '';
+function volumeWords(lease: Lease): string {
+  const { newVolume } = lease;
+  if (newVolume === undefined || !isVolumeUnused(lease)) return '';
   const which = newVolume.volumeId ?? `"${newVolume.name}"`;
   return ` Its new volume ${which} is removed as soon as the cloud frees it; list_pods shows it until then.`;
 }

@@ -148,6 +148,21 @@ describe('a volume is never touched', () => {
     );
   });
 
+  it('when its pod lived on for hours: somebody may have used it in their own way', async () => {
+    const bench = open();
+    bench.cloud.faults.neverBoots = true;
+    await used(
+      bench,
+      async (podId) => {
+        bench.clock.advance(4_000);
+        const outcome = await bench.pods.destroy(podId, end, bench.options);
+        expect(outcome).toMatchObject({ receipt: { volumes: [{ volumeId: 'vast:V.1' }] } });
+        expect(JSON.stringify(outcome)).not.toContain('isBeingRemoved');
+      },
+      0,
+    );
+  });
+
   it('when somebody worked on the pod before it was ready', async () => {
     const bench = open();
     bench.cloud.faults.neverBoots = true;
