@@ -1,7 +1,7 @@
 import type { Fault } from '../faults.ts';
 import type { Door } from '../vast/door.ts';
 import type { RunpodFault } from './fault-kinds.ts';
-import type { Cloud, Host } from './market.ts';
+import type { Host } from './market.ts';
 
 /** What the container is made of, with a template's values filled in. */
 export interface PodOrder {
@@ -88,6 +88,3 @@ export interface Pod {
   machineFailed: boolean;
   readonly doors: Map<string, Door>;
 }
-
-export const cloudOf = ({ host }: Pod): Cloud => host.cloud;
-export const isLiving = ({ endedAt }: Pod): boolean => endedAt === undefined;

@@ -49,12 +49,17 @@ export interface Volume {
   readonly createdAt: number;
   deletedAt: number | undefined;
 }
+/** What is known by its name and told without its value. */
 export interface Named {
   readonly id: string;
   readonly name: string;
-  readonly description?: string;
-  /** Write-only: of a secret. */
-  readonly value?: string;
+}
+export interface Secret extends Named {
+  readonly description: string;
+  readonly value: string;
+  readonly createdAt: number;
+  /** When its value was set last. */
+  readonly valueAt: number;
 }
 
 /** All that the fake cloud knows; the three APIs are three views of it. */
@@ -72,7 +77,7 @@ export interface World {
   readonly templates: Map<string, Template>;
   readonly volumes: Map<string, Volume>;
   readonly registries: Map<string, Named>;
-  readonly secrets: Map<string, Named>;
+  readonly secrets: Map<string, Secret>;
   /** The account's public keys: one block, as GraphQL sees it. */
   pubKey: string;
   /** Paid in so far, dollars. */

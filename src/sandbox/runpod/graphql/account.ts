@@ -116,7 +116,15 @@ export const accountMutations: Readonly<Record<string, Resolver>> = {
   },
   secretCreate(args, { world }) {
     const { name, value, description } = secretSchema.parse(args['input']);
-    const secret = { id: wordOf(world.dice, 10), name, value, description: description ?? '' };
+    const now = world.clock.nowSeconds();
+    const secret = {
+      id: wordOf(world.dice, 10),
+      name,
+      value,
+      description: description ?? '',
+      createdAt: now,
+      valueAt: now,
+    };
     world.secrets.set(secret.id, secret);
     return secret;
   },

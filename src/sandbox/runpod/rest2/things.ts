@@ -19,7 +19,7 @@ import {
   storagePlaces,
 } from '../volumes.ts';
 import { timestamp } from '../words.ts';
-import { accountKeys, type Named, strikes } from '../world.ts';
+import { accountKeys, type Named, type Secret, strikes } from '../world.ts';
 import { bodyOf, NO_CONTENT, ok, oneOf, paged, queryOf } from './answers.ts';
 import {
   createSecretSchema,
@@ -148,21 +148,20 @@ export const oneRegistry = (call: Call): FakeAnswer => {
 export const removeRegistry = (call: Call): FakeAnswer =>
   call.world.registries.delete(paramOf(call)) ? NO_CONTENT : notFound();
 
-const secretView = ({ id, name, description }: Named, now: number) => ({
+const secretView = ({ id, name, description, createdAt, valueAt }: Secret) => ({
   id,
   name,
-  description: description ?? '',
-  createdAt: timestamp(now),
-  valueLastUpdatedAt: timestamp(now),
+  description,
+  createdAt: timestamp(createdAt),
+  valueLastUpdatedAt: timestamp(valueAt),
 });
 /** `/account/secrets`. */
 export function secrets(call: Call): FakeAnswer {
   const name = queryOf(call, 'name')?.toLowerCase();
-  const now = call.world.clock.nowSeconds();
   const found = [...call.world.secrets.values()].filter(
     (one) => name === undefined || one.name.toLowerCase() === name,
   );
-  return ok({ secrets: found.map((one) => secretView(one, now)) });
+  return ok({ secrets: found.map(secretView) });
 }
 export function newSecret(call: Call): FakeAnswer {
   const { world } = call;
@@ -170,25 +169,27 @@ export function newSecret(call: Call): FakeAnswer {
   const isTaken = [...world.secrets.values()].some(({ name }) => name === body.name);
   if (isTaken) throw new Refusal('conflict', 'a secret with this name already exists');
   const { name, value, description = '' } = body;
-  const secret = { id: wordOf(world.dice, 10), name, value, description };
-  world.secrets.set(secret.id, secret);
-  return ok(secretView(secret, world.clock.nowSeconds()), 201);
+  const now = world.clock.nowSeconds();
+  const id = wordOf(world.dice, 10);
+  const secret: Secret = { id, name, value, description, createdAt: now, valueAt: now };
+  world.secrets.set(id, secret);
+  return ok(secretView(secret), 201);
 }
 export const oneSecret = (call: Call): FakeAnswer => {
   const secret = call.world.secrets.get(paramOf(call));
-  return secret === undefined ? notFound() : ok(secretView(secret, call.world.clock.nowSeconds()));
+  return secret === undefined ? notFound() : ok(secretView(secret));
 };
 export function changeSecret(call: Call): FakeAnswer {
-  const body = bodyOf(call, updateSecretSchema);
+  const { value, description } = bodyOf(call, updateSecretSchema);
   const secret = call.world.secrets.get(paramOf(call));
   if (secret === undefined) return notFound();
-  const changed: Named = {
+  const changed: Secret = {
     ...secret,
-    ...(body.value === undefined ? {} : { value: body.value }),
-    ...(body.description === undefined ? {} : { description: body.description }),
+    ...(value === undefined ? {} : { value, valueAt: call.world.clock.nowSeconds() }),
+    ...(description === undefined ? {} : { description }),
   };
   call.world.secrets.set(secret.id, changed);
-  return ok(secretView(changed, call.world.clock.nowSeconds()));
+  return ok(secretView(changed));
 }
 export const removeSecret = (call: Call): FakeAnswer =>
   call.world.secrets.delete(paramOf(call)) ? NO_CONTENT : notFound();

@@ -257,6 +257,29 @@ describe('REST v2 of the fake RunPod', () => {
   });
 });
 
+describe('secrets of the account', () => {
+  it('is told without its value, once for each name (runpod.md 11.1)', async () => {
+    await using bench = openBench();
+    const made = await bench.rest('POST /v2/account/secrets', { name: 'TOKEN', value: 'hush' });
+    expect(made.status).toBe(201);
+    const [secret] = (await bench.rest('GET /v2/account/secrets?name=token')).body[
+      'secrets'
+    ] as Loose[];
+    expect(secret).toEqual(made.body);
+    expect(JSON.stringify(secret)).not.toContain('hush');
+    const again = await bench.rest('POST /v2/account/secrets', { name: 'TOKEN', value: 'x' });
+    expect(again.status).toBe(409);
+    const reserved = { name: 'RUNPOD_X', value: 'x' };
+    expect((await bench.rest('POST /v2/account/secrets', reserved)).status).toBe(422);
+    await bench.clock.advance(60);
+    const changed = await bench.rest(`PATCH /v2/account/secrets/${String(secret?.['id'])}`, {
+      value: 'new',
+    });
+    expect(changed.body['createdAt']).toBe(secret?.['createdAt']);
+    expect(changed.body['valueLastUpdatedAt']).not.toBe(secret?.['valueLastUpdatedAt']);
+  });
+});
+
 describe('REST v1 of the fake RunPod', () => {
   let bench: Bench;
   afterEach(async () => bench[Symbol.asyncDispose]());
