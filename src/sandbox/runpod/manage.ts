@@ -31,7 +31,7 @@ export function listPods(world: World, route: string): readonly Pod[] {
 
 /** What is told of the container now: with scripted trouble nothing, every other time. */
 export function shownRuntime(pod: Pod): Pod['runtime'] {
-  if (!pod.faults.has('runtime-flaps')) return pod.runtime;
+  if (pod.runtime === null || !pod.faults.has('runtime-flaps')) return pod.runtime;
   pod.flap = !pod.flap;
   return pod.flap ? null : pod.runtime;
 }
