@@ -65,14 +65,15 @@ export function createCreation(
     options.signal.throwIfAborted();
     const before = await byLabel(request.label, options);
     if (before !== undefined) return before;
-    const { askId, offer, body, newVolume } = await prepare(request, options);
+    const prepared = await prepare(request, options);
+    const { askId, body, newVolume } = prepared;
     const secrets = secretsOf(request);
     for (let tries = 1; ; tries += 1) {
       const answer = await ask(askId, body, secrets, request.label, options);
       if ('podId' in answer) return answer;
       const contract = envelopeOf(answer.body).new_contract ?? undefined;
       if (answer.status < 300 && !isRefusal(answer.body) && contract !== undefined)
-        return accepted(contract, request, offer, options);
+        return accepted(contract, request, prepared, options);
       if (contract !== undefined)
         throw await removeFailed({ api, clock }, { contract, answer, newVolume }, options);
       if (mayHaveDone(answer)) return afterLoss(request.label, undefined, options);
@@ -85,22 +86,20 @@ export function createCreation(
   async function accepted(
     contract: number,
     { label, maxUsdPerHour, volume }: PodRequest,
-    offer: Offer,
+    { offer, volumeUsdPerHour }: Prepared,
     options: CallOptions,
   ): Promise<ProviderPod> {
     for (const oldest of [...made.keys()].slice(0, Math.max(0, made.size - MAX_REMEMBERED)))
       made.delete(oldest);
     made.set(label, contract);
     // A volume may be part of what the contract tells, and was agreed apart.
-    const told =
-      volume === undefined
-        ? await checkContract({ api, clock }, { contract, maxUsdPerHour }, options)
-        : undefined;
+    const most = { contract, maxUsdPerHour: maxUsdPerHour + volumeUsdPerHour };
+    const told = await checkContract({ api, clock }, most, options);
     return {
       podId: podIdOf(contract),
       label,
       status: 'provisioning',
-      usdPerHour: told ?? offer.usdPerHour,
+      usdPerHour: (volume === undefined ? told : undefined) ?? offer.usdPerHour,
       createdAt: clock.now().toISOString(),
       machineId: offer.machineId,
     };
@@ -164,6 +163,7 @@ export function createCreation(
     readonly offer: Offer;
     readonly body: unknown;
     readonly newVolume: NewVolume | undefined;
+    readonly volumeUsdPerHour: number;
   }
   async function prepare(request: PodRequest, options: CallOptions): Promise<Prepared> {
     checkRequest(request);
@@ -194,9 +194,9 @@ export function createCreation(
       templateOnstart: template?.onstart ?? undefined,
     });
     const body = createBodyOf(request, { onstart, template, volumeInfo: volume?.info });
-    const { newName: name, namesakes = [] } = volume ?? {};
+    const { newName: name, namesakes = [], usdPerHour: volumeUsdPerHour = 0 } = volume ?? {};
     const newVolume = name === undefined ? undefined : { name, namesakes };
-    return { askId: asked.ask, offer, body, newVolume };
+    return { askId: asked.ask, offer, body, newVolume, volumeUsdPerHour };
   }
 
   return async (request, options) => {

@@ -60,6 +60,10 @@ function monthlyUsd(
   return storage_total_cost == null ? undefined : storage_total_cost * HOURS_PER_MONTH;
 }
 
+function hourlyUsd(perMonth: number | undefined): number {
+  return perMonth === undefined ? Infinity : perMonth / HOURS_PER_MONTH;
+}
+
 export interface VolumePlan {
   /** `volume_info` of the creation. */
   readonly info: Readonly<Record<string, unknown>>;
@@ -67,6 +71,8 @@ export interface VolumePlan {
   readonly notes: readonly string[];
   /** The name under which a new volume is found again; absent for one that exists. */
   readonly newName?: string;
+  /** What it adds to the price at most; infinite where nobody tells. */
+  readonly usdPerHour: number;
   /** Volumes that had that name before: they are somebody's. */
   readonly namesakes?: readonly number[];
 }
@@ -117,7 +123,11 @@ async function linkExisting(
     throw new InputError('unsupported', 'The volume is attached to another pod.', {
       hint: 'Destroy that pod first; the volume is free about 30 seconds later.',
     });
-  return { info: { create_new: false, volume_id: number, mount_path: mountPath }, notes: [] };
+  return {
+    info: { create_new: false, volume_id: number, mount_path: mountPath },
+    notes: [],
+    usdPerHour: hourlyUsd(monthlyUsd(row, row.disk_space ?? undefined)),
+  };
 }
 
 async function makeNew(
@@ -161,6 +171,7 @@ async function makeNew(
     ],
     newName,
     namesakes,
+    usdPerHour: hourlyUsd(usdPerMonth),
   };
 }
 

@@ -139,6 +139,26 @@ describe('before it is ordered', () => {
     expect([bench.count(DESTROY) > 0, bench.count(SHOW)]).toEqual([true, 3]);
   });
 
+  it('with a volume too, whose own price may be part of what the contract tells', async () => {
+    const volume = { volumeId: 'V.881', mountPath: '/data' };
+    const row = { id: 881, label: 'd', machine_id: 36683, disk_space: 72, storage_cost: 0.1 };
+    const volumes = { json: { volumes: [row] } };
+    for (const [price, ends] of [
+      [request().maxUsdPerHour + 0.009, false],
+      [request().maxUsdPerHour + 0.02, true],
+    ] as const) {
+      await using bench = await openBench({
+        'GET /api/v0/volumes': volumes,
+        [SHOW]: (_, nth) =>
+          nth === 1 ? shown({ dph_total: price }) : { json: { instances: null } },
+      });
+      const work = bench.provider.createPod(request({ volume }), OPTIONS);
+      if (ends) expect((await failureOf(work)).code).toBe('price_changed');
+      else expect((await work).usdPerHour).toBeCloseTo(0.3633, 3);
+      expect(bench.count(DESTROY) > 0).toBe(ends);
+    }
+  });
+
   it('and when that pod stays, it is named', async () => {
     await using bench = await openBench({ [SHOW]: shown({ dph_total: 0.55 }) });
     const failure = await failureOf(bench.provider.createPod(request(), OPTIONS));
