@@ -202,7 +202,7 @@ describe('candidates', () => {
 });
 
 describe('lost answers', () => {
-  it('finds the pod of a lost answer by its label [CR-03] [CR-04]', async () => {
+  it('finds the pod of a lost answer by its label, the only handle there is (vast.md 16.20) [CR-03] [CR-04]', async () => {
     const bench = createLeaseBench();
     bench.cloud.faults.loseAnswers = 1;
     expect(await bench.create()).toMatchObject({ status: 'ready' });

@@ -211,7 +211,7 @@ describe('before it is ordered', () => {
     expect(bench.count(CREATE)).toBe(1);
   });
 
-  it('a label that is there already is not ordered, whoever made it', async () => {
+  it('a label that is there already is not ordered, whoever made it (vast.md 16.20)', async () => {
     await using bench = await openBench({ [LIST]: page(contractRow({ id: 5 })) });
     expect((await bench.provider.createPod(request(), OPTIONS)).podId).toBe('vast:5');
     expect(bench.count(CREATE)).toBe(0);
