@@ -65,6 +65,7 @@ export function createApp(
   redactor.add(config.http.token);
   redactor.add(config.vast?.apiKey);
   redactor.add(config.runpod?.apiKey);
+  redactor.add(config.lambda?.apiKey);
   const { home, workspace, limits } = config;
   redactor.remember(path.join(home, 'secret-prints'));
 
@@ -76,6 +77,7 @@ export function createApp(
     clock,
     vast: config.vast,
     runpod: config.runpod,
+    lambda: config.lambda,
     // Looking at an account makes no key.
     ownPublicKey: async (options) =>
       existsSync(identity.keyPath) ? identity.publicKey(options) : undefined,
@@ -175,7 +177,6 @@ export function createApp(
       clock,
       home,
       workspace,
-      isSet: (variable) => config.environmentValue(variable) !== undefined,
     }),
     reports: createReports({ store, pods, jobs, files: transfer, clock }),
     artifacts: store.artifacts,

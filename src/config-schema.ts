@@ -49,6 +49,8 @@ export const configSchema = z.object({
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9._-]{0,31}$/, 'must be the name of a user')
     .optional(),
+  LAMBDA_API_KEY: apiKey.optional(),
+  LAMBDA_API_URL: cloudUrl.default('https://cloud.lambda.ai'),
   GPU_LEASE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(7433),
   GPU_LEASE_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
   GPU_LEASE_HTTP_TOKEN: z.string().min(16).optional(),

@@ -43,6 +43,8 @@ export interface Config {
   readonly vast?: CloudAccess | undefined;
   /** Absent: RunPod is off. */
   readonly runpod?: RunpodAccess | undefined;
+  /** Absent: Lambda is off. */
+  readonly lambda?: CloudAccess | undefined;
   readonly progressFile?: string | undefined;
   readonly logLevel: string;
   readonly http: {
@@ -84,7 +86,9 @@ export function readConfig(
   }
   const values = parsed.data;
   const copy: Environment = { ...environment };
-  const isRehearsal = [values.VAST_URL, values.RUNPOD_GRAPHQL_URL].some(isLoopback);
+  const isRehearsal = [values.VAST_URL, values.RUNPOD_GRAPHQL_URL, values.LAMBDA_API_URL].some(
+    isLoopback,
+  );
   return Object.freeze({
     home: absolute(
       'GPU_LEASE_HOME',
@@ -102,6 +106,7 @@ export function readConfig(
       autoApproveUsd: values.GPU_LEASE_AUTO_APPROVE_USD,
     },
     vast: accessOf(values.VAST_API_KEY, values.VAST_URL),
+    lambda: accessOf(values.LAMBDA_API_KEY, values.LAMBDA_API_URL),
     runpod:
       values.RUNPOD_API_KEY === undefined
         ? undefined

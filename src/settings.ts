@@ -114,6 +114,17 @@ export const SETTINGS = [
     description: 'The login on RunPod pods. Unset: root, and once unsloth when root is denied.',
   },
   {
+    variable: 'LAMBDA_API_KEY',
+    description:
+      'Key of a Lambda Cloud account: turns that cloud on. There is no flag: arguments can be read by others.',
+  },
+  {
+    variable: 'LAMBDA_API_URL',
+    flag: '--lambda-api-url',
+    description: 'Where Lambda Cloud answers. `gpu-lease sandbox` prints the one of its own.',
+    default: 'https://cloud.lambda.ai',
+  },
+  {
     variable: 'GPU_LEASE_HTTP_PORT',
     flag: '--port',
     description: '`gpu-lease http`: port to listen on.',

@@ -14,11 +14,8 @@ export const KNOWN_PROVIDERS: readonly KnownProvider[] = [
   { name: 'local' },
   { name: 'vast', keyVariable: 'VAST_API_KEY' },
   { name: 'runpod', keyVariable: 'RUNPOD_API_KEY' },
+  { name: 'lambda', keyVariable: 'LAMBDA_API_KEY' },
 ];
-/** Clouds whose key somebody may have set in vain. */
-const OTHER_CLOUDS: Readonly<Record<string, string>> = {
-  LAMBDA_API_KEY: 'Lambda',
-};
 
 const CHECK_LIMIT_SECONDS = 20;
 /** Below this a night's work may end in the middle. */
@@ -105,11 +102,4 @@ function balanceNotes({ provider, balanceUsd, hoursLeft }: DoctorProvider): read
       `The ${provider} balance lasts ${hoursLeft.toFixed(1)} h at what runs now: then every pod there stops. Ask the user to add some.`,
     ];
   return [];
-}
-
-/** Keys of clouds that this version knows only by name. */
-export function keysInVain(isSet: (variable: string) => boolean): readonly string[] {
-  return Object.entries(OTHER_CLOUDS)
-    .filter(([variable]) => isSet(variable))
-    .map(([variable, cloud]) => `${variable} is set, but this version cannot rent on ${cloud}.`);
 }

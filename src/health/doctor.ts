@@ -8,13 +8,7 @@ import type { Doctor } from '../core/health.ts';
 import type { ProviderName } from '../core/ids.ts';
 import type { SshIdentity } from '../core/machine.ts';
 import type { Providers } from '../core/provider.ts';
-import {
-  accountNotes,
-  checkProvider,
-  KNOWN_PROVIDERS,
-  type KnownProvider,
-  keysInVain,
-} from './accounts.ts';
+import { accountNotes, checkProvider, KNOWN_PROVIDERS, type KnownProvider } from './accounts.ts';
 import { homeProblem, keyProblem, workspaceProblem } from './settings.ts';
 
 export interface DoctorDeps {
@@ -25,8 +19,6 @@ export interface DoctorDeps {
   readonly workspace: string;
   /** Every provider that can be switched on, and the variable that does it. Default: those of this version. */
   readonly knownProviders?: readonly KnownProvider[] | undefined;
-  /** Whether a variable is set in the server's environment; never its value. */
-  readonly isSet?: ((variable: string) => boolean) | undefined;
 }
 const NO_KEY = 'No SSH key yet: it is made with the first pod, or now with fix "generate_ssh_key".';
 const TOOLS = ['ssh', 'scp', 'rsync', 'tar', 'git', 'nvidia-smi'] as const;
@@ -61,12 +53,7 @@ export function createDoctor(deps: DoctorDeps): Doctor {
         ...(problem === undefined ? {} : { problem }),
       };
       const hasKey = sshKey.exists || problem !== undefined;
-      const missing = [
-        ...problems,
-        ...(hasKey ? [] : [NO_KEY]),
-        ...accountNotes(providers, all),
-        ...keysInVain(deps.isSet ?? (() => false)),
-      ];
+      const missing = [...problems, ...(hasKey ? [] : [NO_KEY]), ...accountNotes(providers, all)];
       return {
         providers,
         sshKey,

@@ -171,6 +171,7 @@ function failed(provider: ProviderName, error: string): SourceAnswer {
 const KEY_VARIABLES: Readonly<Partial<Record<ProviderName, string>>> = {
   vast: 'VAST_API_KEY',
   runpod: 'RUNPOD_API_KEY',
+  lambda: 'LAMBDA_API_KEY',
 };
 
 /** A cloud that is off, or that this version has no way to rent on. */

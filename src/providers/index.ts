@@ -1,4 +1,5 @@
 import type { Provider, Providers } from '../core/provider.ts';
+import { createLambdaProvider, type LambdaProviderDeps } from './lambda/provider.ts';
 import { createLocalProvider, type LocalProviderDeps } from './local/provider.ts';
 import { createRunpodProvider, type RunpodProviderDeps } from './runpod/provider.ts';
 import { createVastProvider, type VastProviderDeps } from './vast/provider.ts';
@@ -8,15 +9,17 @@ export interface ProvidersDeps extends LocalProviderDeps {
   /** Absent: there is no key, so the cloud is off. */
   readonly vast?: Pick<VastProviderDeps, 'apiKey' | 'baseUrl'> | undefined;
   readonly runpod?: Omit<RunpodProviderDeps, 'clock' | 'ownPublicKey'> | undefined;
+  readonly lambda?: Pick<LambdaProviderDeps, 'apiKey' | 'baseUrl'> | undefined;
 }
 
 /** The clouds that are configured. Local pods always are. */
 export function createProviders(deps: ProvidersDeps): Providers {
-  const { vast, runpod, clock, ownPublicKey } = deps;
+  const { vast, runpod, lambda, clock, ownPublicKey } = deps;
   const configured: readonly Provider[] = [
     createLocalProvider(deps),
     ...(vast === undefined ? [] : [createVastProvider({ ...vast, clock, ownPublicKey })]),
     ...(runpod === undefined ? [] : [createRunpodProvider({ ...runpod, clock, ownPublicKey })]),
+    ...(lambda === undefined ? [] : [createLambdaProvider({ ...lambda, clock, ownPublicKey })]),
   ];
   return new Map(configured.map((provider) => [provider.name, provider]));
 }

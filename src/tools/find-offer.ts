@@ -59,7 +59,7 @@ export const findOffer = defineTool({
     const gap = failed.length === 0 ? '' : ` No answer from ${failed.join(', ')}.`;
     const cloudsOff = providerNames.some((name) => name !== 'local' && name !== 'ssh')
       ? ''
-      : ' No cloud is switched on: with VAST_API_KEY or RUNPOD_API_KEY in its environment the server rents there.';
+      : ' No cloud is switched on: with VAST_API_KEY, RUNPOD_API_KEY or LAMBDA_API_KEY in its environment the server rents there.';
     const summary =
       best === undefined
         ? `No offer matches.${cloudsOff}${found.relaxations.length > 0 ? ' See relaxations for the filter to drop.' : ''}${gap}`

@@ -68,6 +68,19 @@ describe('configuration', () => {
     ).toBe('https://x.example');
   });
 
+  it('Lambda is on when its key is there; an address is taken for its origin', () => {
+    expect(readConfig({}).lambda).toBeUndefined();
+    expect(readConfig({ LAMBDA_API_KEY: 'k' }).lambda).toEqual({
+      apiKey: 'k',
+      baseUrl: 'https://cloud.lambda.ai',
+    });
+    const local = { LAMBDA_API_KEY: 'k', LAMBDA_API_URL: 'http://127.0.0.1:9/api/v1' };
+    expect(readConfig(local).lambda?.baseUrl).toBe('http://127.0.0.1:9');
+    expect(readConfig(local).home).toContain('rehearsal');
+    expect(() => readConfig({ LAMBDA_API_URL: 'http://cloud.lambda.ai' })).toThrow(
+      'LAMBDA_API_URL',
+    );
+  });
   it('RunPod is on when its key is there, with its addresses and habits', () => {
     expect(readConfig({}).runpod).toBeUndefined();
     expect(readConfig({ RUNPOD_API_KEY: 'rpa_k' }).runpod).toEqual({

@@ -87,22 +87,18 @@ describe('doctor', () => {
     expect(seen.sshKey).toEqual({ path: keyPath, exists: false });
   });
 
-  it('names exactly the clouds of this version, and keys that were set in vain', async () => {
-    const seen = await doctorWith({ knownProviders: undefined, isSet: () => true }).check(
-      {},
-      options,
-    );
+  it('names exactly the clouds of this version, each with the variable that turns it on', async () => {
+    const seen = await doctorWith({ knownProviders: undefined }).check({}, options);
     expect(seen.providers).toEqual([
       { provider: 'local', configured: false, keySource: undefined },
       { provider: 'vast', configured: false, keySource: 'VAST_API_KEY' },
       { provider: 'runpod', configured: false, keySource: 'RUNPOD_API_KEY' },
+      { provider: 'lambda', configured: false, keySource: 'LAMBDA_API_KEY' },
     ]);
     const missing = seen.missing.join('\n');
     expect(missing).toContain('vast is off: set VAST_API_KEY');
     expect(missing).toContain('runpod is off: set RUNPOD_API_KEY');
-    expect(missing).toContain('LAMBDA_API_KEY is set, but this version cannot rent on Lambda.');
-    const none = await doctorWith({ knownProviders: undefined }).check({}, options);
-    expect(none.missing.join()).not.toMatch(/lambda/i);
+    expect(missing).toContain('lambda is off: set LAMBDA_API_KEY');
   });
 
   it('says how long the balance lasts at what the whole account burns [KE-02]', async () => {

@@ -100,7 +100,7 @@ describe('find', () => {
         provider: 'lambda',
         ok: false,
         error:
-          'unsupported: This version cannot rent on lambda. What works: pods of this machine (local), and machines that the user already has (ssh_profile).',
+          'config_missing: lambda is off: the server has no LAMBDA_API_KEY. The user can set it and restart the server. What works meanwhile: pods of this machine (local), and machines that the user already has (ssh_profile).',
       },
     ]);
   });
