@@ -45,7 +45,7 @@ it('two clouds and one state folder: the pod of one is neither gone nor ended be
   const benchOf = (cloud: VastSandbox) =>
     createLeaseBench({
       store,
-      clock: clock as ManualClock,
+      clock,
       provider: clientOf(cloud) as FakeProvider,
     });
   const [bench, moved] = [benchOf(first), benchOf(second)];
