@@ -13,7 +13,7 @@ import { freshVolumeName, parseVolume } from './volumes.ts';
 const SETTLING_SECONDS = 60;
 const LEAST_PAUSE_SECONDS = 10;
 /** After this long a person is told to see to it. */
-export const STUCK_SECONDS = 600;
+const STUCK_SECONDS = 600;
 const REMOVAL_LIMIT_SECONDS = 60;
 /** Longer than any boot may take: a pod that lived on may have been used by somebody in their own way, ready or not. */
 const USELESS_SECONDS = 3600;
