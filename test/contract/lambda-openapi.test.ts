@@ -107,7 +107,7 @@ interface Bench {
   readonly sandbox: LambdaSandbox;
   readonly url: string;
   readonly offer: Offer;
-  request(changes?: Partial<PodRequest>): PodRequest;
+  readonly request: (changes?: Partial<PodRequest>) => PodRequest;
 }
 async function codeOf(work: Promise<unknown>): Promise<string> {
   return work.then(

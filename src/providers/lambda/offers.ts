@@ -88,7 +88,7 @@ export function toOffer(type: InstanceType, region: string, place: string): Offe
 /** "us-west-1 (California, USA)": codes alone say no country. */
 function regionOf(region: string, place: string): string {
   const shown = quoteForeign(place, 60).replace(/[^\p{L}\p{N} ,.-]/gu, '');
-  const country = /USA$/.test(shown) ? `${shown}, US` : shown;
+  const country = shown.endsWith('USA') ? `${shown}, US` : shown;
   return shown === '' ? region : `${region} (${country})`;
 }
 

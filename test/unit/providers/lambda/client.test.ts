@@ -104,12 +104,12 @@ describe('with the limits of the real cloud', () => {
       },
       pacer,
     );
-    const work = Array.from({ length: 6 }, async () => [
+    const work = Array.from({ length: 6 }, () => [
       api.launch({}, [], { signal }),
       api.instances({ signal }),
       api.sshKeys({ signal }),
     ]);
-    await Promise.all((await Promise.all(work)).flat());
+    await Promise.all(work.flat());
     const times = (only: boolean) =>
       sent.filter(({ isLaunch }) => isLaunch || !only).map(({ at }) => at);
     expect(times(true)).toHaveLength(6);
@@ -269,7 +269,7 @@ describe('the client of Lambda', () => {
     [{ volume: { newGb: 1, mountPath: '/data', name: 'a_b' } }, 'invalid_input'],
     [{ volume: { volumeId: 'V.none', mountPath: '/data' } }, 'not_found'],
   ])('%j is refused as %s before anything is launched or made', async (changes, code) => {
-    const wanted = request(changes as Partial<PodRequest>);
+    const wanted = request(changes);
     await expect(provider.createPod(wanted, { signal })).rejects.toMatchObject({ code });
     if (wanted.label.length < 65)
       await expect(provider.checkPlan?.(offer, wanted, { signal })).rejects.toMatchObject({ code });
