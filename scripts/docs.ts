@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { PLATFORMS } from '../src/providers/ssh/platforms/recognise.ts';
+import { LAMBDA_FAULTS } from '../src/sandbox/lambda/fault-kinds.ts';
 import { RUNPOD_FAULTS } from '../src/sandbox/runpod/fault-kinds.ts';
 import { VAST_FAULTS } from '../src/sandbox/vast/fault-kinds.ts';
 import { SETTINGS } from '../src/settings.ts';
@@ -36,9 +37,13 @@ const wanted = new Map([
   [
     'docs/sandbox.md',
     replaceBetween(
-      replaceBetween(read('docs/sandbox.md'), 'faults', faultsTable(VAST_FAULTS)),
-      'runpod-faults',
-      faultsTable(RUNPOD_FAULTS),
+      replaceBetween(
+        replaceBetween(read('docs/sandbox.md'), 'faults', faultsTable(VAST_FAULTS)),
+        'runpod-faults',
+        faultsTable(RUNPOD_FAULTS),
+      ),
+      'lambda-faults',
+      faultsTable(LAMBDA_FAULTS),
     ),
   ],
 ]);

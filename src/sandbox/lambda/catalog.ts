@@ -108,7 +108,9 @@ const LISTED_SHARE = 0.3;
 
 /** "gpu_1x_a10@us-west-1" of all that is free at first: it follows from the seed. One place always has each of the small ones. */
 export function freeAtFirst(seed: number, most: number): ReadonlySet<string> {
-  const places = KINDS.flatMap(({ name, specs }) =>
+  const places = KINDS.toSorted(
+    (a, b) => Number(b.specs.gpus > 0) - Number(a.specs.gpus > 0),
+  ).flatMap(({ name, specs }) =>
     REGIONS.map((region, at) => ({
       place: `${name}@${region.name}`,
       isSure: at === 0 && specs.gpus === 1,
