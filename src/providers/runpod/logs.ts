@@ -11,7 +11,7 @@ const MAX_LINES = 5000;
 const MAX_BYTES = 512 * 1024;
 /** The stream never ends, and nothing marks the end of what was said before. */
 const QUIET_SECONDS = 0.75;
-const LIMIT_SECONDS = 8;
+const LIMIT_SECONDS = 5;
 
 const eventSchema = z.object({
   source: z.string().nullish().catch(undefined),
