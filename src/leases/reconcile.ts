@@ -18,6 +18,12 @@ const BUDGET_WARNING = 0.8;
  */
 const FAREWELL_SECONDS = 20;
 const GATES_SECONDS = 60;
+/**
+ * An order that was lost on the way may be carried out long after its lease was given up. For so long after that its label is
+ * still looked for, a little rarer than a living pod.
+ */
+const LATE_ORDER_MINUTES = 60;
+const LATE_LOOK_SECONDS = 60;
 /** There is no time to hash everything: what could not be checked is put on record as such. */
 const GATES_BEFORE_DEADLINE_SECONDS = 6;
 
@@ -36,8 +42,29 @@ export function createReconcile({
   ledger,
   observer,
   teardown,
+  clock,
   isBeingCreated,
 }: CareDeps): Pods['reconcile'] {
+  let lateLookAt = -Infinity;
+
+  const minutesSince = (iso: string): number => (clock.now().getTime() - Date.parse(iso)) / 60_000;
+  const mayComeLate = ({ state, podId, provider, endedAt }: Lease): boolean =>
+    state === 'closed' &&
+    podId === undefined &&
+    provider !== 'local' &&
+    endedAt !== undefined &&
+    minutesSince(endedAt) < LATE_ORDER_MINUTES;
+
+  async function lookForLate(leases: readonly Lease[]): Promise<void> {
+    const now = clock.now().getTime();
+    if (leases.length === 0 || Math.abs(now - lateLookAt) < LATE_LOOK_SECONDS * 1000) return;
+    lateLookAt = now;
+    for (const lease of leases) {
+      const seen = await observer.look(lease, LATE_LOOK_SECONDS / 2);
+      if (seen.kind === 'present') await ledger.reopen(lease.leaseId, seen.pod.podId);
+    }
+  }
+
   async function mend(lease: Lease): Promise<void> {
     if (lease.state === 'closing') {
       await teardown.end(lease, { waitSeconds: TEARDOWN_WAIT_SECONDS });
@@ -46,10 +73,11 @@ export function createReconcile({
     }
   }
   return async (options) => {
-    const broken = (await ledger.all()).filter(
+    const leases = await ledger.all();
+    const broken = leases.filter(
       ({ state, podId }) => state === 'closing' || (state !== 'closed' && podId === undefined),
     );
-    await allOf(broken.map(mend), options);
+    await allOf([...broken.map(mend), lookForLate(leases.filter(mayComeLate))], options);
   };
 }
 

@@ -96,6 +96,27 @@ describe('a creation that ends late', () => {
   });
 });
 
+it('an order that is carried out long after it was given up is found without anybody asking [OW-02]', async () => {
+  const bench = createLeaseBench({ limits });
+  bench.cloud.faults.loseRequests = 1;
+  await expect(bench.create()).rejects.toMatchObject({ code: 'outcome_unknown' });
+  await bench.pods.reconcile(bench.options);
+  bench.clock.advance(61);
+  await bench.pods.reconcile(bench.options);
+  const [given] = await bench.store.leases.list();
+  expect(given?.state).toBe('closed');
+  const late = bench.cloud.foreign(given?.label ?? '');
+  const before = bench.cloud.calls.length;
+  await bench.pods.reconcile(bench.options);
+  expect(bench.cloud.calls.slice(before).filter((call) => call === 'listPods').length).toBe(0);
+  bench.clock.advance(120);
+  await bench.pods.reconcile(bench.options);
+  expect((await bench.store.leases.list())[0]).toMatchObject({ state: 'open', podId: late });
+  bench.clock.advance(7 * 3600);
+  await bench.pods.enforce(bench.options);
+  expect(bench.cloud.alive()).toEqual([]);
+});
+
 it('a receipt that spoke too early is replaced by the true one [RP-05]', async () => {
   const bench = createLeaseBench({ limits });
   const outcome = await bench.create();
