@@ -178,4 +178,52 @@ describe('a lease on Lambda, from the offer to nothing left', () => {
     expect(bench.cloud.cloud.instances.size).toBe(1);
     await endAll(bench);
   });
+
+  it('a launch that nobody answered and no list shows yet is found by its label, and ends with nothing left', async () => {
+    await using bench = await open();
+    const { pods, store, cloud } = bench;
+    const route = 'POST /api/v1/instance-operations/launch';
+    cloud.faults.add({ kind: 'drop-after', route, times: 1 });
+    cloud.faults.add({ kind: 'list-lag', value: 60, times: 1 });
+    const order = pods.create({ terms: bench.terms(), waitSeconds: 0 }, options);
+    await order.then(
+      ({ status }) => {
+        expect(status).toBe('provisioning');
+      },
+      (thrown: unknown) => {
+        expect(thrown).toMatchObject({ code: 'outcome_unknown' });
+      },
+    );
+    const podId = await poll(
+      async () => {
+        await Promise.all([pods.tend({ signal }), pods.reconcile({ signal })]);
+        const [lease, ...others] = await store.leases.list();
+        expect(others).toEqual([]);
+        return lease?.podId;
+      },
+      { signal, clock: systemClock, timeoutSeconds: 30, everySeconds: 0.1 },
+    );
+    const [instance] = cloud.cloud.instances.values();
+    expect(podId).toBe(`lambda:${instance?.id ?? ''}`);
+    expect(cloud.cloud.instances.size).toBe(1);
+    await endAll(bench);
+    expect(instance?.status).toBe('terminated');
+  });
+
+  it('an end that fails, is ignored or is denied is ordered again until it is seen', async () => {
+    for (const kind of ['terminate-fails', 'terminate-ignored', 'terminate-404']) {
+      await using bench = await open();
+      const { pods, cloud } = bench;
+      const pod = await bench.settle();
+      if (pod === undefined) throw new Error('It did not come up.');
+      cloud.faults.add({ kind, times: 1 });
+      const end = await pods.destroy(
+        pod.podId,
+        { discardUnfetched: false, waitSeconds: 200 },
+        options,
+      );
+      expect([kind, end.outcome]).toEqual([kind, 'gone']);
+      expect(bench.billing()).toEqual([]);
+    }
+  });
 });
