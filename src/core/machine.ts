@@ -36,6 +36,8 @@ export const sshEndpointSchema = z.object({
   proxyCommand: z.string().min(1).exactOptional(),
   /** A proxy carries a shell only; direct also carries exec and copies. */
   route: z.enum(['direct', 'proxy']),
+  /** A terminal and nothing else: no command of ours ever runs through it. */
+  shellOnly: z.boolean().exactOptional(),
   /** Absolute. Absent: found on the pod (`/workspace` where it exists, else the home). */
   workFolder: z.string().exactOptional(),
 });

@@ -17,7 +17,8 @@ export interface Way {
 
 /** The way to `pod` that its lease has settled on, as the cloud gives it now. The direct one where none was chosen. */
 export function chosenWay(lease: Lease, pod: ProviderPod): SshEndpoint | undefined {
-  return lease.endpoint?.route === 'proxy' ? (pod.fallback ?? pod.endpoint) : pod.endpoint;
+  const isDetour = lease.endpoint?.route === 'proxy' && pod.fallback?.shellOnly !== true;
+  return isDetour ? (pod.fallback ?? pod.endpoint) : pod.endpoint;
 }
 
 /**
@@ -42,7 +43,9 @@ export async function wayInto(
   const isDenied = lease.deniedSince !== undefined && isOver(Date.parse(lease.deniedSince));
   const isDetour = pod.endpoint?.route === 'proxy';
   const endpoint = isDetour ? undefined : pod.endpoint;
-  const fallback = pod.fallback ?? (isDetour ? pod.endpoint : undefined);
+  const detourOf = pod.fallback ?? (isDetour ? pod.endpoint : undefined);
+  // What no command of ours can pass tells nothing of the pod.
+  const fallback = detourOf?.shellOnly === true ? undefined : detourOf;
   const direct = endpoint === undefined ? undefined : await reachOf(endpoint);
   if (direct?.reach === 'ssh' && !isDenied) return direct;
   // A direct way may come a little after the pod runs, where one was sold.

@@ -36,7 +36,7 @@ export function endpointsOf(podId: PodId, row: PodRow, rules: WayRules): Endpoin
       ? {}
       : { endpoint: { podId, ...direct, user, ...second, route: 'direct' as const } }),
     ...(rules.hasGateway && /^[A-Za-z0-9]+-[A-Za-z0-9]+$/.test(gateway)
-      ? { fallback: { podId, ...GATEWAY, user: gateway, route: 'proxy' as const } }
+      ? { fallback: { podId, ...GATEWAY, user: gateway, route: 'proxy' as const, shellOnly: true } }
       : {}),
   };
 }

@@ -54,7 +54,9 @@ export function createRunpodProvider(deps: RunpodProviderDeps): Provider {
   const orders = createPodOrders(transport, pods);
   const recent = createRecent(clock);
   const storage = createStorageMemory(clock);
-  const rules = { isLocal, hasGateway: deps.hasGateway ?? true, user: deps.sshUser };
+  // The gateway belongs to the real RunPod: pods of a made-up one are not behind it.
+  const hasGateway = (deps.hasGateway ?? true) && !isLocal;
+  const rules = { isLocal, hasGateway, user: deps.sshUser };
   const podOf = (row: PodRow): ProviderPod | undefined =>
     toPod(recent.steady(row), { ...rules, now: clock.now(), recent: recent.of(row.id) });
 
