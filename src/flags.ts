@@ -1,5 +1,5 @@
-import { SETTINGS } from './settings.ts';
 import { ConfigError } from './core/errors.ts';
+import { SETTINGS } from './settings.ts';
 
 /**
  * Flags of the configuration may stand anywhere on the command line, before `--`; the other words belong to the
