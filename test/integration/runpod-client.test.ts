@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { systemClock } from '../../src/core/call.ts';
 import { type AppError, isAppError } from '../../src/core/errors.ts';
 import { type OfferId, offerIdSchema, randomToken } from '../../src/core/ids.ts';
-import type { Offer } from '../../src/core/offer.ts';
+import type { Offer, OfferQuery } from '../../src/core/offer.ts';
 import { poll } from '../../src/core/poll.ts';
 import type { PodRequest, Provider, ProviderPod } from '../../src/core/provider.ts';
 import {
@@ -19,7 +19,7 @@ import {
 const OPTIONS = { signal: new AbortController().signal };
 const PUBLIC_KEY = `ssh-ed25519 ${'A'.repeat(68)} test`;
 const CREATE = 'POST /graphql podFindAndDeployOnDemand';
-const QUERY = {
+const QUERY: OfferQuery = {
   gpu: [],
   gpuCount: 1,
   minVramGb: 1,
@@ -32,7 +32,7 @@ const QUERY = {
 interface Bench extends AsyncDisposable {
   readonly sandbox: RunpodSandbox;
   readonly provider: Provider;
-  offers(query?: Partial<typeof QUERY & { regions: string[] }>): Promise<readonly Offer[]>;
+  offers(query?: Partial<OfferQuery>): Promise<readonly Offer[]>;
   request(changes?: Partial<PodRequest>): Promise<PodRequest>;
 }
 

@@ -47,7 +47,7 @@ it('a way that carries a terminal only is never taken, however long the direct o
 });
 
 it('nor by a lease that had settled on a detour', () => {
-  const lease = { endpoint: DETOUR } as Lease;
+  const lease = { endpoint: DETOUR } as Partial<Lease> as Lease;
   const direct = endpoint({});
   expect(chosenWay(lease, { endpoint: direct, fallback: GATEWAY } as ProviderPod)).toBe(direct);
   expect(chosenWay(lease, { endpoint: direct, fallback: DETOUR } as ProviderPod)).toBe(DETOUR);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { offerIdSchema } from '../../../../src/core/ids.ts';
+import type { OfferQuery } from '../../../../src/core/offer.ts';
 import {
   type AvailabilityRow,
   availabilityRows,
@@ -302,7 +303,7 @@ const CATALOG: Catalog = {
     },
   ],
 };
-const QUERY = {
+const QUERY: OfferQuery = {
   gpu: [],
   gpuCount: 1,
   minVramGb: 1,
@@ -346,9 +347,8 @@ describe('availability', () => {
   });
 
   it('pins no place unless a GPU or a region is asked for, and offers nothing without stock [OF-21]', () => {
-    const ids = (
-      query: Partial<typeof QUERY> & { readonly regions?: string[]; readonly gpu?: string[] },
-    ) => offersOf(CATALOG, { ...QUERY, ...query }, NONE).map(({ offerId }) => offerId as string);
+    const ids = (query: Partial<OfferQuery>) =>
+      offersOf(CATALOG, { ...QUERY, ...query }, NONE).map(({ offerId }) => offerId as string);
     expect(ids({}).sort()).toEqual([
       'runpod:community/nvidia-geforce-rtx-4090/any/1',
       'runpod:secure/nvidia-geforce-rtx-4090/any/1',
