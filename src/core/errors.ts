@@ -11,8 +11,7 @@ const HINTS = {
   unsupported: 'Choose another way; this one cannot work here.',
   config_missing: 'The operator must set the named variable and restart.',
   key_unusable: 'The user must mend the named key file or load it into the SSH agent.',
-  insufficient_credit:
-    'Ask the user to add credit at the provider, or choose a cheaper offer.',
+  insufficient_credit: 'Ask the user to add credit at the provider, or choose a cheaper offer.',
   auth_rejected: 'The provider refused the API key. Ask the operator.',
   state_unwritable: 'Make the state folder writable or set GPU_LEASE_HOME to one that is.',
   state_unreadable:
