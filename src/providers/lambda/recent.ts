@@ -1,8 +1,8 @@
 import type { Clock } from '../../core/call.ts';
 import type { ProviderPod } from '../../core/provider.ts';
 
-/** How long Lambda may not know a machine that it has just launched. */
-const UNKNOWN_SECONDS = 30;
+/** How long Lambda may not know a machine that it has just launched. Too short a time takes a machine that is charged for gone. */
+const UNKNOWN_SECONDS = 90;
 const MAX_KEPT = 200;
 
 /** What this process launched a moment ago: a new id may be answered with 404 at first, which says nothing. */

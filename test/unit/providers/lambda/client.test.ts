@@ -199,9 +199,10 @@ describe('the client of Lambda', () => {
   });
 
   it('a new id that Lambda does not know yet is not gone, and its end is not taken for done (lambda.md 6.3)', async () => {
-    sandbox.faults.add({ kind: 'id-unknown', value: 25, times: 1 });
-    sandbox.faults.add({ kind: 'list-lag', value: 25, times: 1 });
+    sandbox.faults.add({ kind: 'id-unknown', value: 80, times: 1 });
+    sandbox.faults.add({ kind: 'list-lag', value: 80, times: 1 });
     const pod = await create();
+    await sandbox.clock.advance(40);
     expect(await provider.getPod(pod.podId, { signal })).toMatchObject({ status: 'provisioning' });
     await expect(provider.terminatePod(pod.podId, { signal })).rejects.toMatchObject({
       code: 'provider_unavailable',
