@@ -124,6 +124,8 @@ export async function openAgentBench(
 export interface Errand {
   /** What the agent wants before it ends all: a pod that is ready, the first one rented, or one in the place of another. */
   readonly wants: 'ready' | 'rented' | 'replaced';
+  /** What is asked of find_offer; absent: what suits Vast.ai. */
+  readonly search?: Readonly<Record<string, unknown>>;
   /** Terms of create_pod beside its offers. */
   readonly terms?: Readonly<Record<string, unknown>>;
   /** Called before the first call, before the quote, before the order, and as soon as a pod is rented. */
@@ -140,10 +142,15 @@ const AWAY_SECONDS = 600;
  * list_pods after any other error, and stops when that shows nothing of ours. Answers with all its steps; throws when it was
  * never told that nothing is left.
  */
-export async function runErrand(bench: AgentBench, errand: Errand): Promise<readonly Step[]> {
+export async function runErrand(
+  bench: Pick<AgentBench, 'call' | 'clock' | 'trail'> & {
+    readonly cloud: { readonly clock: Pick<AgentBench['cloud']['clock'], 'advance'> };
+  },
+  errand: Errand,
+): Promise<readonly Step[]> {
   const find: NextCall = {
     tool: 'find_offer',
-    arguments: {
+    arguments: errand.search ?? {
       providers: ['vast'],
       minReliability: 0,
       minVramGb: 8,
