@@ -84,6 +84,8 @@ export interface SandboxOptions {
   readonly speed?: number | undefined;
   /** The same seed makes the same offers. */
   readonly seed?: number | undefined;
+  /** Ids and keys are drawn from it. Default: the seed, so that tests see the same ones again. */
+  readonly draw?: number | undefined;
   readonly offers?: number | undefined;
   /** Of the first cloud; 0: any free one, which is the default. */
   readonly port?: number | undefined;

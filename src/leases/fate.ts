@@ -9,6 +9,8 @@ const DENIAL_GRACE_SECONDS = 60;
 const READY_LIMIT_SECONDS = 1800;
 /** A pod that runs is given its public port at once, or not at all (RE-07). */
 const MAPPING_LIMIT_SECONDS = 180;
+/** Where a pod runs and has its port, its SSH server answers within seconds; an image that has to install one takes minutes. */
+const ANSWER_LIMIT_SECONDS = 600;
 const START_GRACE_SECONDS = 60;
 
 export interface Fate {
@@ -67,6 +69,16 @@ export function overdue(lease: Lease, now: Date): Fate | undefined {
       reason: `no_ssh_mapping: the pod runs, but after ${MAPPING_LIMIT_SECONDS / 60} minutes it has no public port for SSH. Likely causes: an image or template without 22/tcp, a host without a public address, or a container that starts again and again.`,
       blame: 'unknown',
     };
+  const mapped = rungAt(lease, 'mapped');
+  if (
+    mapped !== undefined &&
+    !isAbove(lease, 'tcp') &&
+    secondsSince(mapped) >= ANSWER_LIMIT_SECONDS
+  )
+    return {
+      reason: `The pod runs and has a public port, but no SSH server answered there for ${ANSWER_LIMIT_SECONDS / 60} minutes.`,
+      blame: 'host',
+    };
   return secondsSince(bootOf(lease)) >= READY_LIMIT_SECONDS
     ? {
         reason: `The pod was not ready after ${READY_LIMIT_SECONDS / 60} minutes.`,
@@ -75,5 +87,9 @@ export function overdue(lease: Lease, now: Date): Fate | undefined {
     : undefined;
 }
 
-/** The most that is waited for readiness. */
-export const readyLimitSeconds = READY_LIMIT_SECONDS;
+/** How long is still waited on this rung, in words. */
+export function patienceWords({ stage }: Pick<Lease, 'stage'>): string {
+  return stage === 'mapped' || stage === 'tcp'
+    ? `given up ${ANSWER_LIMIT_SECONDS / 60} minutes after it had a port`
+    : `given up ${READY_LIMIT_SECONDS / 60} minutes after the start`;
+}

@@ -4,7 +4,7 @@ import type { Lease } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
 import type { Pod, PodStatus } from '../core/pods.ts';
 import type { ProviderFacts, ProviderPod } from '../core/provider.ts';
-import { readyLimitSeconds } from './fate.ts';
+import { patienceWords } from './fate.ts';
 import { handleOf } from './ledger.ts';
 import { spentUsd, usd } from './money.ts';
 import type { Reading } from './observer.ts';
@@ -161,7 +161,7 @@ function waitOf(lease: Lease, now: Date): string | undefined {
           : lease.stage === 'banner'
             ? 'Its SSH server does not let us in yet'
             : 'It is being checked';
-  return `${what}: ${seconds} s on this rung; given up ${readyLimitSeconds / 60} minutes after the start.`;
+  return `${what}: ${seconds} s on this rung; ${patienceWords(lease)}.`;
 }
 
 function advertisedOf(offer: Offer): Readonly<Record<string, string | number>> {

@@ -127,7 +127,7 @@ async function build(
       faults: faults.of(name),
       seed,
       offers: options.offers,
-      random: createRandom(seed),
+      random: createRandom(options.draw ?? seed),
       origin: () => served.urlOf(name),
       apiKey: options.apiKey,
       creditUsd: options.creditUsd,

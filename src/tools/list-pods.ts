@@ -104,7 +104,11 @@ export const listPods = defineTool({
       usdPerHour: listed.usdPerHour,
       spentUsd: listed.spentUsd,
       summary: summary.filter((part) => part !== false).join(' '),
-      next: firstThings(all, volumes),
+      next: firstThings(
+        all,
+        volumes,
+        failed.map(({ provider }) => provider),
+      ),
     };
   },
   render(result) {

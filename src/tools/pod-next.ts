@@ -43,8 +43,22 @@ export function podNext(pod: Pod, work?: Work): Next {
 }
 
 /** What to do first when coming back: end what leaks, save results, watch what runs, stop paying for what nobody uses. */
-export function firstThings(pods: readonly PodWithWork[], volumes: readonly Volume[] = []): Next {
+export function firstThings(
+  pods: readonly PodWithWork[],
+  volumes: readonly Volume[] = [],
+  silent: readonly string[] = [],
+): Next {
   const left = volumes.filter(({ problem }) => problem !== undefined).map(leftVolume);
+  if (pods.length === 0 && silent.length > 0)
+    return [
+      ...left.slice(0, 1),
+      {
+        tool: 'list_pods',
+        why: `${silent.join(', ')} did not answer: pods there may be charged. Look again before renting.`,
+        arguments: {},
+      },
+      { tool: 'doctor', why: 'See why it does not answer.', arguments: {} },
+    ];
   if (pods.length === 0)
     return [
       ...left.slice(0, 2),

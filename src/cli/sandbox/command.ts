@@ -108,11 +108,13 @@ async function finish(sandbox: Sandbox, { out }: CommandContext): Promise<void> 
   );
 }
 
-function optionsFrom({ values }: CommandContext): SandboxOptions {
+function optionsFrom({ values, clock }: CommandContext): SandboxOptions {
   const minutes = numberOf(values, 'machine-minutes', { min: 0.05, max: 10_000 });
   return {
     speed: numberOf(values, 'speed', { min: 0, max: 100_000 }),
     seed: numberOf(values, 'seed', { min: 0, max: 2 ** 32 - 1, whole: true }),
+    // State of an earlier rehearsal knows pods of that one: none of this has an id of theirs.
+    draw: clock.now().getTime() % 2 ** 32,
     offers: numberOf(values, 'offers', { min: 0, max: 10_000, whole: true }),
     port: numberOf(values, 'port', { min: 0, max: 65_535, whole: true }),
     creditUsd: numberOf(values, 'credit', { min: -1_000_000, max: 1_000_000 }),

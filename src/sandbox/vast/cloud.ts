@@ -51,6 +51,7 @@ export interface VastCloud extends SandboxCloud {
 const OFFERS = 200;
 /** Ids begin where nobody takes them for a small number of something else. */
 const FIRST_ID = 7_835_000;
+const FIRST_ID_AT_SECONDS = Date.UTC(2026, 0, 1) / 1000;
 
 /** A Vast.ai on `clock`, with a market that follows from `seed`, whose instances are `machines`. */
 export function createVastCloud(deps: VastCloudDeps): VastCloud {
@@ -154,7 +155,8 @@ function createWorld(deps: VastCloudDeps, options: VastOptions): World {
     secrets: new Map(),
     logFiles: new Map(),
     paidUsd: options.creditUsd,
-    nextId: FIRST_ID,
+    // A later sandbox gives later ids, so that whoever remembers pods of an earlier one takes none for another.
+    nextId: FIRST_ID + Math.max(0, Math.floor(clock.nowSeconds() - FIRST_ID_AT_SECONDS)),
   };
   addPublicTemplates(world);
   return world;

@@ -180,6 +180,18 @@ describe('what the cloud says', () => {
     expect(problem).toMatch(/pulling the image: 312 s on this rung; given up 30 minutes/);
   });
 
+  it('a port behind which nothing answers is given up after ten minutes, the host to blame [RE-09]', async () => {
+    const bench = createLeaseBench();
+    bench.world.reach = () => 'closed';
+    await bench.create({}, 0);
+    bench.clock.advance(60);
+    expect(await pod(bench)).toMatchObject({ stage: 'mapped' });
+    bench.clock.advance(590);
+    expect(await pod(bench)).toMatchObject({ status: 'provisioning' });
+    bench.clock.advance(11);
+    expect((await pod(bench)).problem).toMatch(/no SSH server answered there for 10 minutes/);
+  });
+
   it('is asked for by all who wait together: 3 callers, 45 s, 5 looks', async () => {
     const bench = createLeaseBench({ cloud: { pollSeconds: 10 } });
     bench.cloud.faults.neverBoots = true;
