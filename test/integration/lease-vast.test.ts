@@ -210,8 +210,8 @@ describe('a bad host is noticed, proven destroyed and replaced: each fault of a 
     ['offline', {}, 'offline'],
     ['unknown', {}, 'no sign of life'],
     ['wrong-gpu', {}, 'GPU'],
-    ['ssh-nowhere', {}, 'not ready after'],
-    ['ssh-mute', {}, 'not ready after'],
+    ['ssh-nowhere', {}, 'no SSH server answered'],
+    ['ssh-mute', {}, 'no SSH server answered'],
     ['ssh-refuses-key', {}, 'refuses our SSH key'],
     ['create-unavailable', {}, ''],
   ])('%s (vast.md 6.3, 16)', async (kind, more, why) => {

@@ -65,7 +65,8 @@ function addGpu(offer: Draft, row: VastRow): void {
   offer.gpu = vastGpuName(row.gpu_name ?? '') || 'unnamed GPU';
   if (isAbove(row.gpu_ram)) offer.vramGb = nominalGb(row.gpu_ram);
   if (isAbove(row.cuda_max_good)) offer.cuda = row.cuda_max_good;
-  if (isAbove(row.compute_cap)) offer.computeCapability = row.compute_cap / 100;
+  if (isAbove(row.compute_cap) && row.compute_cap >= 100)
+    offer.computeCapability = row.compute_cap / 100;
 }
 
 function addFacts(offer: Draft, row: VastRow): void {
