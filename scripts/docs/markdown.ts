@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Setting } from '../../src/settings.ts';
 import type { FaultKind } from '../../src/core/sandbox.ts';
+import type { Setting } from '../../src/settings.ts';
 import type { Effect, Tool } from '../../src/tools/tool.ts';
 
 const EFFECTS: Readonly<Record<Effect, string>> = {

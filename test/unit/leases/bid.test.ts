@@ -114,5 +114,8 @@ it('a start that is refused for want of room says so, and the lease stays stoppe
   isFull = true;
   const start = bench.pods.update(podId, { action: 'start' }, bench.options);
   await expect(start).rejects.toMatchObject({ code: 'no_capacity' });
-  expect(await lease(bench)).toMatchObject({ state: 'open', stoppedAt: expect.any(String) as string });
+  expect(await lease(bench)).toMatchObject({
+    state: 'open',
+    stoppedAt: expect.any(String) as string,
+  });
 });

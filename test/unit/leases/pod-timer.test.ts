@@ -48,7 +48,10 @@ describe('the timer on the pod', () => {
     bench.world.run = (script) => shell(script).replace(/^\d+/, '7');
     const { podId } = outcome.pod;
     const { pod } = await bench.pods.update(podId, { ttlMinutes: 60 }, bench.options);
-    expect(pod).toMatchObject({ status: 'ready', problem: expect.stringContaining('timer') as string });
+    expect(pod).toMatchObject({
+      status: 'ready',
+      problem: expect.stringContaining('timer') as string,
+    });
     bench.world.run = shell;
     await bench.pods.tend(bench.options);
     const { pod: after } = await bench.pods.get(podId, { waitSeconds: 0 }, bench.options);

@@ -3,11 +3,11 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { COMMANDS, SERVERS } from '../../../src/cli/index.ts';
-import { SETTINGS } from '../../../src/settings.ts';
 import { ERROR_CODES } from '../../../src/core/errors.ts';
 import { VAST_QUERY_FIELDS } from '../../../src/providers/vast/offers/fields.ts';
 import { parseVastQuery } from '../../../src/providers/vast/offers/query.ts';
 import { VAST_FAULTS } from '../../../src/sandbox/vast/fault-kinds.ts';
+import { SETTINGS } from '../../../src/settings.ts';
 import { TOOLS } from '../../../src/tools/index.ts';
 import { vocabulary } from '../skills/skill-file.ts';
 
