@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { parse } from 'jsonc-parser';
 import { describe, expect, it } from 'vitest';
 import { RefusedEdit } from '../../../src/cli/clients/entry.ts';
 import { editJson } from '../../../src/cli/clients/json.ts';
+import { fc } from '../../support/property.ts';
 
 const ENTRY = { command: 'npx', args: ['-y', 'gpu-lease'] };
 const ADD = { container: 'mcpServers', name: 'gpu-lease', entry: ENTRY };

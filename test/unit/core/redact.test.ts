@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { maskedFile } from '../../../src/core/masked-file.ts';
 import { Redactor } from '../../../src/core/redact.ts';
+import { fc } from '../../support/property.ts';
 
 let folder: string;
 beforeAll(() => {

@@ -1,5 +1,4 @@
 import path from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { relativePattern, selects } from '../../../src/files/patterns.ts';
 import { parseListing } from '../../../src/files/pod-listing.ts';
@@ -7,6 +6,7 @@ import { isPlainRelative, resolveRemoteTarget } from '../../../src/files/remote-
 import { createRules } from '../../../src/files/rules.ts';
 import { createSecretScanner } from '../../../src/files/secrets.ts';
 import { planSync } from '../../../src/files/sync-plan.ts';
+import { fc } from '../../support/property.ts';
 
 const folders = { work: '/workspace', home: '/root' };
 const part = fc.constantFrom(

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { diagnoseJob, findingsIn, RULES } from '../../../src/health/match.ts';
 import { FAILURE_CLASSES } from '../../../src/health/rule.ts';
+import { fc } from '../../support/property.ts';
 import { SAMPLES } from './samples.ts';
 
 const range = (from: number, to: number): string[] =>

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type LogCut, matchesOf, pageOf, tailOf } from '../../../src/jobs/log-page.ts';
+import { fc } from '../../support/property.ts';
 
 const whole = (text: string): LogCut => {
   const bytes = Buffer.from(text);

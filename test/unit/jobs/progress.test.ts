@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { progressFrom } from '../../../src/jobs/progress.ts';
+import { fc } from '../../support/property.ts';
 
 describe('progress [WA-19]', () => {
   it.each([

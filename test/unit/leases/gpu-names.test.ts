@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   capabilityOf,
@@ -7,6 +6,7 @@ import {
   nearestGpus,
 } from '../../../src/leases/gpu-catalog.ts';
 import { gpuMatcher, gpuNameOf, isGpuMatch, isSameGpu } from '../../../src/leases/gpu-name.ts';
+import { fc } from '../../support/property.ts';
 
 describe('reading the name of a GPU [OF-07]', () => {
   it.each([

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../../src/core/errors.ts';
 import type { Blame, Host } from '../../../src/core/host.ts';
@@ -11,6 +10,7 @@ import { createMemoryStore } from '../../../src/store/memory.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { anOffer } from '../../support/fake-provider.ts';
 import { someTerms } from '../../support/lease-bench.ts';
+import { fc } from '../../support/property.ts';
 
 const HOUR = 3600;
 

@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import {
   diskMismatchOf,
@@ -10,6 +9,7 @@ import {
 import { isProcessAlive, processIdOf } from '../../../src/leases/process-id.ts';
 import { isSameCard } from '../../../src/leases/same-card.ts';
 import { anOffer } from '../../support/fake-provider.ts';
+import { fc } from '../../support/property.ts';
 
 it('measures this machine with sh and coreutils only [MO-18]', () => {
   const text = execFileSync('sh', ['-c', `set -- /\n${MEASURE_SCRIPT}`], { encoding: 'utf8' });

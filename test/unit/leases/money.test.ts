@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Lease } from '../../../src/core/lease.ts';
 import { checkLimits } from '../../../src/leases/limits.ts';
@@ -17,6 +16,7 @@ import { leaseFor } from '../../../src/leases/rent.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { anOffer } from '../../support/fake-provider.ts';
 import { someTerms } from '../../support/lease-bench.ts';
+import { fc } from '../../support/property.ts';
 
 const START = '2026-01-01T00:00:00.000Z';
 const HOUR_MS = 3_600_000;

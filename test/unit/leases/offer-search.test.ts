@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/core/call.ts';
 import { InputError } from '../../../src/core/errors.ts';
@@ -13,6 +12,7 @@ import { createOffers } from '../../../src/leases/offers.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { anOffer, createFakeProvider } from '../../support/fake-provider.ts';
+import { fc } from '../../support/property.ts';
 
 const QUERY: OfferQuery & { readonly providers: readonly ProviderName[]; readonly limit: number } =
   {

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { InputError } from '../../../src/core/errors.ts';
 import { type Lease, leaseSchema } from '../../../src/core/lease.ts';
@@ -8,6 +7,7 @@ import { planOf, portsOf, requestOf } from '../../../src/leases/request.ts';
 import { isVolumeOf, parseVolume } from '../../../src/leases/volumes.ts';
 import { anOffer } from '../../support/fake-provider.ts';
 import { someTerms } from '../../support/lease-bench.ts';
+import { fc } from '../../support/property.ts';
 
 function codeOf(work: () => unknown): string {
   try {

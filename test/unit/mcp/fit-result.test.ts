@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fitResult } from '../../../src/mcp/fit-result.ts';
+import { fc } from '../../support/property.ts';
 
 const charsOf = (value: unknown): number => JSON.stringify(value).length;
 const frame = { summary: 'It is so.', next: [{ tool: 'get_pod', why: 'Look.' }] };

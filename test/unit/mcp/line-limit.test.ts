@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { limitLines, MAX_LINE_BYTES } from '../../../src/mcp/line-limit.ts';
+import { fc } from '../../support/property.ts';
 
 async function through(chunks: readonly Buffer[]): Promise<{ passed: string; answers: string[] }> {
   const answers: string[] = [];

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Pacer } from '../../../src/providers/pacer.ts';
 import { ManualClock } from '../../support/clock.ts';
+import { fc } from '../../support/property.ts';
 
 const { signal } = new AbortController();
 

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/core/call.ts';
 import { poll } from '../../../src/core/poll.ts';
 import { createSandboxClock } from '../../../src/sandbox/clock.ts';
 import { ManualClock } from '../../support/clock.ts';
+import { fc } from '../../support/property.ts';
 
 const START = 1_000_000;
 const still = (onFailure?: (failure: unknown) => void) =>

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMeter } from '../../../src/sandbox/meter.ts';
+import { fc } from '../../support/property.ts';
 
 const bench = () => {
   let now = 1_000_000;

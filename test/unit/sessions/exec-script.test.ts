@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { execCommand, loginShellQuote } from '../../../src/sessions/pod-script/exec.ts';
 import { createBoundedBuffer, createPreamble } from '../../../src/sessions/preamble.ts';
+import { fc } from '../../support/property.ts';
 
 const text = fc
   .string({

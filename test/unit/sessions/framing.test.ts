@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   cleanOutput,
@@ -8,6 +7,7 @@ import {
   pageLength,
   programOutput,
 } from '../../../src/sessions/framing.ts';
+import { fc } from '../../support/property.ts';
 
 const KEY = 'the key of this session';
 const mark = (kind: string, id: string, status?: number, key = KEY): string =>

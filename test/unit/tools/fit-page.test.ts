@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { fitPage } from '../../../src/tools/fit-page.ts';
+import { fc } from '../../support/property.ts';
 
 it('pages fit, lose nothing and never go back, whatever escaping does to them', async () => {
   const pieces = fc.array(fc.constantFrom('\x1b[31m', '"', '\\', '\n', '\x00', 'plain text '), {

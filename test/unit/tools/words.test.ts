@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   bytes,
@@ -10,6 +9,7 @@ import {
   renderResult,
   usd,
 } from '../../../src/tools/words.ts';
+import { fc } from '../../support/property.ts';
 
 describe('amounts', () => {
   it.each([

@@ -95,7 +95,8 @@ function priceOf(row: VastRow, { diskGb, interruptible }: OfferTerms): Price | u
   const told = interruptible ? undefined : row.dph_total;
   const isDearer = told != null && told > parts * 1.01 + 0.001;
   const total = isDearer ? told : parts;
-  if (total > MAX_USD_PER_HOUR) return undefined;
+  // Less than a millionth of a dollar is no price either.
+  if (total > MAX_USD_PER_HOUR || micros(total) === 0) return undefined;
   return { total: micros(total), gpu: micros(gpu), disk: micros(disk), isDearer };
 }
 

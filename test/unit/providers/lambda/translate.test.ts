@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { offerIdSchema } from '../../../../src/core/ids.ts';
 import { offerSchema } from '../../../../src/core/offer.ts';
@@ -7,6 +6,7 @@ import { offerIdOf, shapeOf } from '../../../../src/providers/lambda/ids.ts';
 import { toOffer } from '../../../../src/providers/lambda/offers.ts';
 import { toPod } from '../../../../src/providers/lambda/translate.ts';
 import { instanceSchema } from '../../../../src/providers/lambda/wire.ts';
+import { fc } from '../../../support/property.ts';
 import { instanceRow, typeRow } from './rows.ts';
 
 describe('the GPU of a type', () => {

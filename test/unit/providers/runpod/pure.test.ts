@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { offerIdSchema } from '../../../../src/core/ids.ts';
 import type { OfferQuery } from '../../../../src/core/offer.ts';
@@ -21,6 +20,7 @@ import { startOfTemplate } from '../../../../src/providers/runpod/start-command.
 import { LAST_END, type PodContext, toPod } from '../../../../src/providers/runpod/translate.ts';
 import { graphqlPodSchema } from '../../../../src/providers/runpod/wire.ts';
 import { oldPodSchema } from '../../../../src/providers/runpod/wire-rest.ts';
+import { fc } from '../../../support/property.ts';
 
 const NOW = new Date('2026-11-20T12:00:00.000Z');
 const ID = '50qynxzilsxoey';

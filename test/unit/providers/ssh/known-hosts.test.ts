@@ -2,13 +2,13 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import {
   findKnownHost,
   knownHostName,
   readKnownHost,
 } from '../../../../src/providers/ssh/known-hosts.ts';
+import { fc } from '../../../support/property.ts';
 
 function keyOf(seed: number, type = 'ssh-ed25519'): string {
   const field = (bytes: Buffer): Buffer => {

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isAppError } from '../../../../src/core/errors.ts';
 import { shellQuote } from '../../../../src/core/shell-quote.ts';
 import { parseSshCommand } from '../../../../src/providers/ssh/ssh-command.ts';
+import { fc } from '../../../support/property.ts';
 
 describe('parseSshCommand', () => {
   it.each([

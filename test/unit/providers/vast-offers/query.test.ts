@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../../../src/core/errors.ts';
 import { fieldOf, VAST_QUERY_FIELDS } from '../../../../src/providers/vast/offers/fields.ts';
 import type { Conditions, VastFilter } from '../../../../src/providers/vast/offers/filter.ts';
 import { parseVastQuery } from '../../../../src/providers/vast/offers/query.ts';
 import { VastQueryError } from '../../../../src/providers/vast/offers/query-error.ts';
+import { fc } from '../../../support/property.ts';
 import { printVastQuery } from './print.ts';
 
 const parsed = (text: string): Record<string, Conditions> =>

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { offerIdSchema } from '../../../../src/core/ids.ts';
 import type { Offer } from '../../../../src/core/offer.ts';
@@ -8,6 +7,7 @@ import {
   listVastOffers,
 } from '../../../../src/providers/vast/offers/search.ts';
 import { ManualClock } from '../../../support/clock.ts';
+import { fc } from '../../../support/property.ts';
 import { aQuery } from './a-query.ts';
 import { fakeSearch } from './fake-search.ts';
 import { aRow, manyRows } from './rows.ts';

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { offerSchema } from '../../../../src/core/offer.ts';
 import { toOffer } from '../../../../src/providers/vast/offers/to-offer.ts';
 import { nominalGb } from '../../../../src/providers/vast/offers/vram.ts';
+import { fc } from '../../../support/property.ts';
 import { aRow } from './rows.ts';
 
 const ON_DEMAND = { diskGb: 64, interruptible: false };

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type PodId, podIdSchema } from '../../../../src/core/ids.ts';
 import type { OfferQuery } from '../../../../src/core/offer.ts';
 import type { Provider } from '../../../../src/core/provider.ts';
 import { createVastProvider } from '../../../../src/providers/vast/provider.ts';
+import { fc } from '../../../support/property.ts';
 import type { StubAnswer } from '../../../support/stub-cloud.ts';
 import {
   failureOf,

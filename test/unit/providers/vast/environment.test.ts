@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { variablesOfHome } from '../../../../src/pod/login-files.ts';
 import { environmentScript } from '../../../../src/providers/vast/environment.ts';
+import { fc } from '../../../support/property.ts';
 
 const home = mkdtempSync(path.join(tmpdir(), 'vast-env-'));
 mkdirSync(path.join(home, '.ssh'));

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type RecentOrder, situationOf } from '../../../../src/providers/vast/status.ts';
+import { fc } from '../../../support/property.ts';
 import { contract } from './rows.ts';
 
 const NOW = { recent: undefined, nowSeconds: 1786000100 } as const;

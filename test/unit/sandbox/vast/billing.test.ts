@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../support/property.ts';
 import { type Bench, type Loose, openBench, START } from './bench.ts';
 
 const rates = async (bench: Bench, id: number) => {

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VAST_FAULTS } from '../../../../src/sandbox/vast/fault-kinds.ts';
+import { fc } from '../../../support/property.ts';
 import { openBench } from './bench.ts';
 
 describe('the table of faults', () => {

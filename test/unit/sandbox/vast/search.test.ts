@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { passes } from '../../../../src/sandbox/vast/filters.ts';
 import { drawMarket } from '../../../../src/sandbox/vast/market.ts';
+import { fc } from '../../../support/property.ts';
 import { type Loose, openBench, START } from './bench.ts';
 
 /** `search offers 'gpu_ram>=24 num_gpus=1 reliability>0.9 disk_space>=64' -o dph_total`, as the official tool sends it. */

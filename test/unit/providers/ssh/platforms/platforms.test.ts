@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { podIdOfProfile, profileIdSchema } from '../../../../../src/core/ids.ts';
 import { diskOf, diskWarning, isStale, type Platform } from '../../../../../src/core/platform.ts';
@@ -20,6 +19,7 @@ import {
 } from '../../../../../src/providers/ssh/platforms/recognise.ts';
 import { createMemoryStore } from '../../../../../src/store/memory.ts';
 import { ManualClock } from '../../../../support/clock.ts';
+import { fc } from '../../../../support/property.ts';
 import { createShellRemote } from '../../../../support/shell-remote.ts';
 
 const { signal } = new AbortController();
