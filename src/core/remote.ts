@@ -22,7 +22,19 @@ export interface StreamOptions extends CallOptions {
   readonly stdin?: Readable;
   /** Receives stdout with back-pressure and is ended; absent: stdout is dropped. */
   readonly stdout?: Writable;
+  /**
+   * A hint: streams of different lanes go over different connections, and never over the one of the commands. 1 to
+   * `MAX_LANES`; 0 or absent: the common one.
+   */
+  readonly lane?: number;
+  /**
+   * A hint: how much the pod may send ahead of what was read, for links whose bandwidth times round trip is more than the
+   * usual 2 MiB. Up to `MAX_WINDOW_BYTES`; so much memory may be used on both sides.
+   */
+  readonly windowBytes?: number;
 }
+export const MAX_LANES = 4;
+export const MAX_WINDOW_BYTES = 16 * 1024 * 1024;
 
 /**
  * One-shot POSIX `sh` scripts on a machine, over the one pooled connection to it. A script runs under `sh` whatever the

@@ -2,6 +2,7 @@ import type { CallOptions } from '../core/call.ts';
 import { CancelledError, RemoteError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
 import type { Machines, SshEndpoint } from '../core/machine.ts';
+import { MAX_LANES } from '../core/remote.ts';
 import { ConnectFailure } from './connect-failure.ts';
 import { type Connection, connect, execRefused } from './connection.ts';
 import type { HostKeys } from './host-keys.ts';
@@ -12,8 +13,13 @@ const MAX_CONNECTIONS = 8;
 
 export interface Pool extends AsyncDisposable {
   /** Starts `command` on a channel to the pod, connecting where there is no connection. Retries only what never started. */
-  open(podId: PodId, command: string, options: CallOptions): Promise<OpenChannel>;
+  open(podId: PodId, command: string, options: OpenOptions): Promise<OpenChannel>;
   disconnect(podId: PodId): Promise<void>;
+}
+
+export interface OpenOptions extends CallOptions {
+  /** Channels of different lanes go over different connections. Default 0. */
+  readonly lane?: number | undefined;
 }
 
 export interface PoolDeps {
@@ -24,19 +30,25 @@ export interface PoolDeps {
 }
 
 interface Slot {
+  /** All of the pod. */
+  readonly lanes: ReadonlyMap<number, Slot>;
   connections: Connection[];
   connecting: Promise<Connection> | undefined;
 }
 
 export function createPool({ machines, hostKeys, agentSocket, keepaliveSeconds }: PoolDeps): Pool {
-  const slots = new Map<PodId, Slot>();
+  /** One for each lane in use. */
+  const slots = new Map<PodId, Map<number, Slot>>();
   const deps = { hostKeys, agentSocket, keepaliveSeconds };
   /** The login that was let in, where there were two to choose from. */
   const users = new Map<PodId, string>();
 
-  const slotOf = (podId: PodId): Slot => {
-    const slot = slots.get(podId) ?? { connections: [], connecting: undefined };
-    slots.set(podId, slot);
+  const slotOf = (podId: PodId, wanted = 0): Slot => {
+    const lane = Math.min(MAX_LANES, Math.max(0, Math.trunc(wanted)));
+    const lanes = slots.get(podId) ?? new Map<number, Slot>();
+    slots.set(podId, lanes);
+    const slot = lanes.get(lane) ?? { lanes, connections: [], connecting: undefined };
+    lanes.set(lane, slot);
     return slot;
   };
 
@@ -85,7 +97,7 @@ export function createPool({ machines, hostKeys, agentSocket, keepaliveSeconds }
         connection.onClose(() => {
           slot.connections = slot.connections.filter((one) => one !== connection);
         });
-        if (slots.get(podId) !== slot) connection.end();
+        if (slots.get(podId) !== slot.lanes) connection.end();
         return connection;
       })
       .finally(() => {
@@ -95,11 +107,11 @@ export function createPool({ machines, hostKeys, agentSocket, keepaliveSeconds }
   }
 
   return {
-    async open(podId, command, { signal }) {
+    async open(podId, command, { signal, lane }) {
       const full = new Set<Connection>();
       for (let attempt = 0; attempt < MAX_CONNECTIONS + 2; attempt += 1) {
         if (signal.aborted) throw new CancelledError('cancelled', 'Cancelled before it started.');
-        const slot = slotOf(podId);
+        const slot = slotOf(podId, lane);
         const connection =
           slot.connections.find((one) => one.open && !full.has(one)) ??
           (await untilAborted(addConnection(podId, slot), signal));
@@ -131,9 +143,10 @@ export function createPool({ machines, hostKeys, agentSocket, keepaliveSeconds }
       });
     },
     async disconnect(podId) {
-      const slot = slots.get(podId);
+      const lanes = slots.get(podId);
       slots.delete(podId);
-      for (const connection of slot?.connections ?? []) connection.end();
+      for (const slot of lanes?.values() ?? [])
+        for (const connection of slot.connections) connection.end();
       return Promise.resolve();
     },
     async [Symbol.asyncDispose]() {

@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream';
 import { Transform } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
-import type { CallOptions } from '../core/call.ts';
 import { InputError } from '../core/errors.ts';
 import { type PodId, randomToken } from '../core/ids.ts';
 import type { RunEnd } from './open-channel.ts';
 import { execCommand, MAX_SCRIPT_BYTES } from './pod-script/exec.ts';
-import type { Pool } from './pool.ts';
+import type { OpenOptions, Pool } from './pool.ts';
 import { createPreamble } from './preamble.ts';
+import { raiseWindow } from './window.ts';
 
 /** A script that was started on a pod. Both outputs are free of login noise and must be consumed. */
 export interface Run {
@@ -28,7 +28,7 @@ export async function startRun(
   pool: Pool,
   podId: PodId,
   script: string,
-  options: CallOptions,
+  options: OpenOptions & { readonly windowBytes?: number | undefined },
 ): Promise<Run> {
   if (script.includes('\0'))
     throw new InputError('invalid_input', 'A command cannot hold a NUL character.');
@@ -55,6 +55,7 @@ export async function startRun(
       // An end without an exit status is what counts.
     });
   channel.pipe(stdout);
+  if (options.windowBytes !== undefined) raiseWindow(channel, options.windowBytes);
   channel.stderr.pipe(stderr);
   const noise = (): string | undefined =>
     out.word === undefined ? `${out.noise}\n${err.noise}`.trim() : undefined;
