@@ -61,6 +61,7 @@ export const podSchema = z.object({
   endpoint: z
     .object({ host: z.string(), port: z.int(), user: z.string(), route: z.string() })
     .exactOptional(),
+  portMappings: z.array(z.string()).exactOptional().describe("The cloud's own list."),
   advertised: z.record(z.string(), z.union([z.string(), z.number()])).exactOptional(),
   measured: z.record(z.string(), z.union([z.string(), z.number()])).exactOptional(),
   dangerClocks: z.array(z.string()).exactOptional(),

@@ -42,6 +42,8 @@ export const reportSchema = z.object({
   sessions: z.array(
     z.object({ sessionId: z.string(), state: z.string(), transcript: z.string().exactOptional() }),
   ),
+  /** Every way that led to the pod, oldest first, with the port list it was read from (foreign text). */
+  connections: z.array(z.object({ at: z.string().exactOptional(), way: z.string() })).exactOptional(),
   errors: z.array(z.string()),
   notTracked: z.array(z.string()),
   destroyed: z.object({ how: z.string(), readAt: z.string() }).exactOptional(),

@@ -9,6 +9,7 @@ import { handleOf, type Ledger } from './ledger.ts';
 
 const ATTACH_LIMIT_SECONDS = 30;
 const PORTS_CHARS = 600;
+const MAPPING_CHARS = 120;
 
 /** What is written down, and done, about the way into a pod. */
 export interface Entrance {
@@ -49,14 +50,18 @@ export function createEntrance({
       // What is open leads to the old address.
       if (before !== undefined) await remote.disconnect(handleOf(lease)).catch(() => undefined);
       if (!isNew) return;
+      const place = quoteForeign(host, 100);
+      const chosen = portMappings.find((line) => line.includes(`:${port}`));
       const ports =
         portMappings.length === 0
           ? 'not told'
           : quoteForeign(JSON.stringify(portMappings), PORTS_CHARS);
+      const mapping =
+        chosen === undefined ? '' : `, by the mapping ${quoteForeign(chosen, MAPPING_CHARS)}`;
       await ledger.note(
         'endpoint',
         lease,
-        `${user}@${quoteForeign(host, 100)}:${port}, route ${route}. Ports as the cloud lists them: ${ports}`,
+        `${user}@${place}:${port}, route ${route}${mapping}. Ports as the cloud lists them: ${ports}`,
       );
     },
     async attachKey(lease) {

@@ -6,9 +6,12 @@ import { isTerminal, type Job, type Jobs } from '../core/job.ts';
 import type { Lease, Receipt } from '../core/lease.ts';
 import type { Pod, Pods } from '../core/pods.ts';
 import type { Report, Reports } from '../core/report.ts';
-import type { Store } from '../core/store.ts';
+import type { LogEntry, Store } from '../core/store.ts';
+import { quoteForeign } from '../core/untrusted.ts';
 import { createLedger } from './ledger.ts';
 import { missingFiles, outdatedPaths } from './report-files.ts';
+
+const MOST_WAYS = 10;
 
 export interface ReportsDeps {
   readonly store: Store;
@@ -25,6 +28,10 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
   async function podOf(podId: PodId, options: CallOptions): Promise<Pod> {
     return (await pods.get(podId, { waitSeconds: 0 }, options)).pod;
   }
+
+  /** What was written down about the ways in (PR-16). */
+  const waysOf = async (podId: PodId): Promise<readonly LogEntry[]> =>
+    (await store.log.list(podId)).filter(({ kind }) => kind === 'endpoint');
 
   /** Of the pod, or of the one job that was asked for. */
   async function gatesOf(
@@ -52,12 +59,13 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
       if (pod.status === 'ready') await jobs.refresh(podId, options);
       const all = await jobs.list(podId);
       const shown = jobId === undefined ? all : all.filter((job) => job.jobId === jobId);
-      const [lease, receipt, gates, artifacts, sessions] = await Promise.all([
+      const [lease, receipt, gates, artifacts, sessions, ways] = await Promise.all([
         ledger.find(podId),
         pods.receipt(podId),
         gatesOf(pod, options, jobId),
         store.artifacts.list(),
         store.sessions.list(),
+        waysOf(podId),
       ]);
       const home = artifacts.filter(
         (artifact) => artifact.podId === podId && (jobId === undefined || artifact.jobId === jobId),
@@ -89,6 +97,7 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
             state,
             ...(archivePath === undefined ? {} : { transcript: archivePath }),
           })),
+        connections: connectionsOf(pod, ways),
         errors: errorsOf(parts),
         notTracked: notTrackedOf(pod),
         ...(receipt === undefined ? {} : { destroyed: receipt.proof }),
@@ -119,6 +128,17 @@ function moneyOf({ pod, lease, receipt }: Parts, clock: Clock): Partial<Report> 
     runtimeSeconds: receipt?.runtimeSeconds ?? Math.max(0, seconds),
     ...(pod.spentUsd === undefined ? {} : { costUsd: receipt?.estimatedUsd ?? pod.spentUsd }),
   };
+}
+
+/** Nobody wrote anything down about a machine that was never tested: then the way as it is now. */
+function connectionsOf(
+  { endpoint }: Pod,
+  ways: readonly LogEntry[],
+): NonNullable<Report['connections']> {
+  if (ways.length > 0 || endpoint === undefined)
+    return ways.slice(-MOST_WAYS).map(({ at, text }) => ({ at, way: text }));
+  const { user, host, port, route } = endpoint;
+  return [{ way: `${user}@${quoteForeign(host, 100)}:${port}, route ${route}` }];
 }
 
 function jobRowOf(job: Job): Report['jobs'][number] {

@@ -4,6 +4,7 @@ import type { Lease } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
 import type { Pod, PodStatus } from '../core/pods.ts';
 import type { ProviderFacts, ProviderPod } from '../core/provider.ts';
+import { quoteForeign } from '../core/untrusted.ts';
 import { patienceWords } from './fate.ts';
 import { handleOf } from './ledger.ts';
 import { spentUsd, usd } from './money.ts';
@@ -17,6 +18,8 @@ import { chosenWay } from './way-in.ts';
 const CLEANUP_LIMIT_SECONDS = 180;
 const BUDGET_WARNING = 0.8;
 const SLOW_SECONDS = 90;
+const MOST_PORTS = 16;
+const PORT_CHARS = 100;
 
 export interface Seen {
   readonly lease: Lease;
@@ -68,6 +71,7 @@ export function podOf(seen: Seen, clock: Clock): Pod {
             route: endpoint.route,
           },
         }),
+    ...portsOf(reading),
     ...(lease.measured === undefined ? {} : { measured: lease.measured }),
     ...(facts === undefined
       ? {}
@@ -83,6 +87,14 @@ export function podOf(seen: Seen, clock: Clock): Pod {
     ...(lease.replaces === undefined ? {} : { replaces: lease.replaces }),
     ...(lease.observedAt === undefined ? {} : { observedAt: lease.observedAt }),
   };
+}
+
+/** The raw list, foreign text, for whoever wants to see where the way was read from (PR-16). */
+function portsOf(reading: Reading | undefined): Pick<Pod, 'portMappings'> {
+  const lines = reading?.kind === 'present' ? (reading.pod.portMappings ?? []) : [];
+  return lines.length === 0
+    ? {}
+    : { portMappings: lines.slice(0, MOST_PORTS).map((line) => quoteForeign(line, PORT_CHARS)) };
 }
 
 export function statusOf({ lease, reading, answers }: Seen, now: Date): PodStatus {

@@ -13,6 +13,8 @@ export function renderPod(pod: Pod): string {
       `Deadline: ${pod.deadlineAt}, then ${pod.onExpiry ?? 'destroy'}`,
     endpoint !== undefined &&
       `Endpoint: ${endpoint.user}@${endpoint.host}:${endpoint.port} (${oneLine(endpoint.route, 40)})`,
+    pod.portMappings !== undefined &&
+      `Ports as the cloud lists them: ${oneLine(pod.portMappings.join(', '), 600)}`,
     pod.workFolder !== undefined && `Work folder: ${oneLine(pod.workFolder)}`,
     pod.stages !== undefined &&
       pod.stages.length > 0 &&
@@ -62,6 +64,7 @@ export function briefPod(pod: Pod): Pod {
 }
 const briefSchema = podSchema.omit({
   stages: true,
+  portMappings: true,
   measured: true,
   advertised: true,
   paths: true,

@@ -1,14 +1,20 @@
 import { ConfigError, InputError, isAppError, RemoteError } from '../../core/errors.ts';
-import { providerOf } from '../../core/ids.ts';
-import type { Machines } from '../../core/machine.ts';
+import { type PodId, providerOf } from '../../core/ids.ts';
+import type { EndpointOptions, Machines, SshEndpoint } from '../../core/machine.ts';
 import type { Providers } from '../../core/provider.ts';
+
+/** The way, with the cloud's own port list where it was read from one (foreign text). */
+export type CloudWay = SshEndpoint & { readonly portMappings?: readonly string[] | undefined };
+export interface CloudPods {
+  endpoint(podId: PodId, options: EndpointOptions): Promise<CloudWay>;
+}
 
 /**
  * Where a cloud says that its pod is reached, for profiles that name one (PR-09): a pod of ours by its lease, one that the
  * person made by the cloud itself. Throws `config_missing` without a key for that cloud, `not_found` for a pod that the
  * account does not have, `pod_not_ready` while it has no public SSH port.
  */
-export function createCloudPods(providers: Providers, managed: Machines): Machines {
+export function createCloudPods(providers: Providers, managed: Machines): CloudPods {
   return {
     async endpoint(podId, options) {
       try {
@@ -29,7 +35,7 @@ export function createCloudPods(providers: Providers, managed: Machines): Machin
         throw new RemoteError('pod_not_ready', 'This pod has no public SSH port now.', {
           hint: 'It must run and publish 22/tcp. Start it in the console of the cloud, then call again.',
         });
-      return pod.endpoint;
+      return { ...pod.endpoint, portMappings: pod.portMappings };
     },
   };
 }

@@ -52,7 +52,7 @@ export async function tryProfile(
         validatedAt: clock.now().toISOString(),
       },
       status: warnings.length === 0 ? 'ready' : 'warnings',
-      details: [`Logged in as ${user} ${placeOf(endpoint)}.`, ...warnings],
+      details: [`Logged in as ${user} ${placeOf({ ...endpoint, user })}.`, ...warnings],
     };
   } catch (failure) {
     if (options.signal.aborted) throw failure;
@@ -77,9 +77,9 @@ function loginOf(said: string, { user, secondUser }: SshEndpoint): string {
   return LOGIN.test(name) && name === secondUser ? name : user;
 }
 
-function placeOf({ host, port, via = [], proxyCommand }: SshEndpoint): string {
+function placeOf({ user, host, port, route, via = [], proxyCommand }: SshEndpoint): string {
   const jumps =
     via.length === 0 ? '' : `, through ${via.map((hop) => `${hop.host}:${hop.port}`).join(', ')}`;
   const proxy = proxyCommand === undefined ? '' : ', by a ProxyCommand of the ssh configuration';
-  return `at ${host}, port ${port}${jumps}${proxy}`;
+  return `at ${host}, port ${port} (${user}@${host}:${port}, route ${route})${jumps}${proxy}`;
 }

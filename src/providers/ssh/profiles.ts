@@ -5,6 +5,8 @@ import type { EndpointOptions, SshEndpoint } from '../../core/machine.ts';
 import type { Profile, Profiles, SavedProfile } from '../../core/profile.ts';
 import type { Remote } from '../../core/remote.ts';
 import type { Collections, Store } from '../../core/store.ts';
+import { quoteForeign } from '../../core/untrusted.ts';
+import type { CloudWay } from './cloud-pod.ts';
 import { dropDefault, makeDefault, shownIn } from './defaults.ts';
 import { checkKeyFile } from './key-file.ts';
 import { mergeProfile } from './merge.ts';
@@ -13,6 +15,8 @@ import { createRoutes, profileIdOf } from './route.ts';
 
 /** A cloud moves ports when its pod restarts: an address that was proven longer ago is asked for again (PR-10). */
 const FRESH_SECONDS = 600;
+const PORTS_CHARS = 600;
+const MAPPING_CHARS = 120;
 
 export interface ProfilesDeps {
   readonly store: Store;
@@ -20,7 +24,7 @@ export interface ProfilesDeps {
   readonly remote: () => Remote;
   readonly clock: Clock;
   /** How the cloud says its pod is reached, for profiles with a podId. Absent: saved facts are used as they are. */
-  readonly cloudEndpoint?: (podId: PodId, options: CallOptions) => Promise<SshEndpoint>;
+  readonly cloudEndpoint?: (podId: PodId, options: CallOptions) => Promise<CloudWay>;
   /** Absent: the person's own ~/.ssh/config. */
   readonly sshConfigFile?: string;
   /** Our own key, tried last for profiles that name none. */
@@ -84,6 +88,7 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
       };
     const { host, port, user } = found;
     const moved = { host, port, user: profile.user ?? user };
+    await noteWay(podIdOfProfile(profile.profileId), cloudWords({ ...found, ...moved }));
     return { profile: { ...profile, ...moved }, refreshed: true, notes: [] };
   }
 
@@ -162,8 +167,8 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
 
   /** Another way than the last time is a line in the log (PR-16). */
   async function noteWay(podId: PodId, text: string): Promise<void> {
-    const last = (await store.log.list(podId)).findLast(({ kind }) => kind === 'endpoint');
-    if (last?.text === text) return;
+    const known = (await store.log.list(podId)).filter(({ kind }) => kind === 'endpoint');
+    if (known.slice(-2).some((entry) => entry.text === text)) return;
     await store.log.append({ at: clock.now().toISOString(), kind: 'endpoint', podId, text });
   }
 
@@ -191,6 +196,17 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
       });
     });
   }
+}
+
+/** Where the cloud says the pod is, by which line of its port list. */
+function cloudWords({ user, host, port, route, portMappings = [] }: CloudWay): string {
+  const chosen = portMappings.find((line) => line.includes(`:${port}`));
+  const by = chosen === undefined ? '' : `, by the mapping ${quoteForeign(chosen, MAPPING_CHARS)}`;
+  const ports =
+    portMappings.length === 0
+      ? ''
+      : ` Ports as the cloud lists them: ${quoteForeign(JSON.stringify(portMappings), PORTS_CHARS)}`;
+  return `${user}@${quoteForeign(host, 100)}:${port}, route ${route}${by}.${ports}`;
 }
 
 /** Host keys of the machine and of those on the way to it. */

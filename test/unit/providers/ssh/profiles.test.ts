@@ -171,8 +171,8 @@ describe('profiles', () => {
     await profiles.save(id, { port: 2 }, { signal });
     await profiles.test(id, { signal });
     expect((await store.log.list(podId)).map(({ kind, text }) => `${kind}: ${text}`)).toEqual([
-      'endpoint: Logged in as u at h, port 1.',
-      'endpoint: Logged in as u at h, port 2.',
+      'endpoint: Logged in as u at h, port 1 (u@h:1, route direct).',
+      'endpoint: Logged in as u at h, port 2 (u@h:2, route direct).',
     ]);
   });
 
