@@ -34,6 +34,9 @@ export async function endElsewhere(
     });
   await ledger.note('given_up', lease, `${why}. ${reason.trim()}`);
   await ledger.settleForGood(lease);
+  // Its end was asked for: should it be seen, it is ended.
+  const closingAt = clock.now().toISOString();
+  await ledger.update(lease.leaseId, (before) => ({ closingAt, ...before }));
   await ledger.close(lease.leaseId, {
     podId: lease.podId,
     how: `NOT proven: given up while this server was pointed at another account than ${lease.account ?? 'its own'}.`,

@@ -21,8 +21,9 @@ export interface Ledger {
   /** Ends the lease and writes its receipt, once. A lease that never had a pod leaves none. */
   close(leaseId: string, end: Ending): Promise<Lease>;
   /**
-   * The pod of a closed lease was seen all the same. One that was thought never to have come to be is open again; one that
-   * was ordered to end, or thought gone, is closing again. A receipt that spoke too early is withdrawn.
+   * The pod of a closed lease was seen all the same. One that was ordered to end is closing again. One that was only thought
+   * gone, or never to have come to be, is open again under its own deadline: nobody has said that what is on it may go. A
+   * receipt that spoke too early is withdrawn.
    */
   reopen(leaseId: string, podId: PodId): Promise<Lease>;
   /** Which volume was made with the pod; also of a closed lease. */
@@ -185,13 +186,14 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
         const after: Lease = {
           ...without(before, 'endedAt', 'failure', 'absentSince'),
           podId,
-          state: isNew && before.closingAt === undefined ? 'open' : 'closing',
+          state: before.closingAt === undefined ? 'open' : 'closing',
           ...(isNew ? { stage: 'created' } : {}),
         };
         const lease = isNew ? without(after, 'accruedAt') : after;
         await tx.leases.put(leaseId, lease);
         await tx.receipts.delete(podId);
-        await noteIn(tx, 'reopened', lease, 'The pod was seen after its lease was closed.');
+        const next = lease.state === 'closing' ? 'ended again' : `kept until ${lease.deadlineAt}`;
+        await noteIn(tx, 'reopened', lease, `It was seen after its lease was closed: ${next}.`);
         return lease;
       });
     },

@@ -8,6 +8,7 @@ import type { Provider, ProviderPod, Providers, Volume } from '../core/provider.
 import type { Store } from '../core/store.ts';
 import type { AccountBook } from './account-book.ts';
 import { limitOf, untilAborted } from './deps.ts';
+import { reopenSeen } from './late.ts';
 import { isPodOf, type Ledger } from './ledger.ts';
 import type { Looks } from './looks.ts';
 import { rateOf, spentUsd } from './money.ts';
@@ -84,18 +85,6 @@ export function createList(deps: ListDeps): Pods['list'] {
     return podOf({ lease: await eyes.climb(settled, reading), reading, facts, replacedBy }, clock);
   }
 
-  /** A pod of ours that turns up after its lease was closed is ours again. */
-  async function reopenSeen(listings: readonly Listing[]): Promise<void> {
-    const leases = await ledger.all();
-    for (const pod of listings.flatMap(({ pods = [] }) => pods)) {
-      const mine = leases.filter((lease) => isPodOf(lease, pod));
-      const closed = mine.find(({ state }) => state === 'closed');
-      if (closed === undefined || mine.some(({ state }) => state !== 'closed')) continue;
-      const seen = await observer.vet(closed, { kind: 'present', pod });
-      if (seen.kind === 'present') await ledger.reopen(closed.leaseId, pod.podId);
-    }
-  }
-
   async function userManaged(): Promise<readonly Pod[]> {
     const [profiles, jobs, sessions] = await Promise.all([
       store.profiles.list(),
@@ -118,7 +107,11 @@ export function createList(deps: ListDeps): Pods['list'] {
     const isWanted = (name: ProviderName): boolean => only === undefined || name === only;
     const asked = [...providers.values()].filter(({ name }) => isWanted(name));
     const listings = await untilAborted(Promise.all(asked.map(listingOf)), options.signal);
-    await reopenSeen(listings);
+    await reopenSeen(
+      listings.flatMap(({ pods = [] }) => pods),
+      await ledger.all(),
+      { ledger, observer },
+    );
     const leases = (await ledger.all()).filter(({ provider }) => isWanted(provider));
     const known = leases.filter(
       (lease) => includeEnded || lease.state !== 'closed' || isToBeReplaced(lease, clock.now()),

@@ -67,7 +67,7 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     bootLogs,
   };
   const replacer = createReplacer(renting);
-  const care = { ledger, observer, accounts, teardown, providers, clock, isBeingCreated };
+  const care = { ledger, observer, looks, accounts, teardown, providers, clock, isBeingCreated };
   const list = createList({ store, providers, clock, ledger, observer, looks, accounts, see });
   const create = createCreation({ ...renting, replacer, see });
   const update = createUpdate({

@@ -5,7 +5,9 @@ import type { Pods } from '../core/pods.ts';
 import type { Providers } from '../core/provider.ts';
 import type { AccountBook } from './account-book.ts';
 import { allOf, limitOf } from './deps.ts';
+import { createLateLook } from './late.ts';
 import { handleOf, type Ledger } from './ledger.ts';
+import type { Looks } from './looks.ts';
 import { accrued, spentUsd, usd } from './money.ts';
 import type { Observer } from './observer.ts';
 import type { Teardown } from './teardown.ts';
@@ -18,18 +20,13 @@ const BUDGET_WARNING = 0.8;
  */
 const FAREWELL_SECONDS = 20;
 const GATES_SECONDS = 60;
-/**
- * An order that was lost on the way may be carried out long after its lease was given up. For so long after that its label is
- * still looked for, a little rarer than a living pod.
- */
-const LATE_ORDER_MINUTES = 60;
-const LATE_LOOK_SECONDS = 60;
 /** There is no time to hash everything: what could not be checked is put on record as such. */
 const GATES_BEFORE_DEADLINE_SECONDS = 6;
 
 export interface CareDeps {
   readonly ledger: Ledger;
   readonly observer: Observer;
+  readonly looks: Looks;
   readonly accounts: AccountBook;
   readonly teardown: Teardown;
   readonly providers: Providers;
@@ -41,28 +38,17 @@ export interface CareDeps {
 export function createReconcile({
   ledger,
   observer,
+  looks,
   teardown,
   clock,
   isBeingCreated,
 }: CareDeps): Pods['reconcile'] {
-  let lateLookAt = -Infinity;
+  const lookForLate = createLateLook({ ledger, observer, looks, clock });
 
-  const minutesSince = (iso: string): number => (clock.now().getTime() - Date.parse(iso)) / 60_000;
-  const mayComeLate = ({ state, podId, provider, endedAt }: Lease): boolean =>
-    state === 'closed' &&
-    podId === undefined &&
-    provider !== 'local' &&
-    endedAt !== undefined &&
-    minutesSince(endedAt) < LATE_ORDER_MINUTES;
-
-  async function lookForLate(leases: readonly Lease[]): Promise<void> {
-    const now = clock.now().getTime();
-    if (leases.length === 0 || Math.abs(now - lateLookAt) < LATE_LOOK_SECONDS * 1000) return;
-    lateLookAt = now;
-    for (const lease of leases) {
-      const seen = await observer.look(lease, LATE_LOOK_SECONDS / 2);
-      if (seen.kind === 'present') await ledger.reopen(lease.leaseId, seen.pod.podId);
-    }
+  /** What was ordered to end is ended again; what was only thought gone goes on under its own deadline. */
+  async function mendLate(leases: readonly Lease[]): Promise<void> {
+    const again = await lookForLate(leases);
+    await Promise.all(again.filter(({ state }) => state === 'closing').map(mend));
   }
 
   async function mend(lease: Lease): Promise<void> {
@@ -77,7 +63,7 @@ export function createReconcile({
     const broken = leases.filter(
       ({ state, podId }) => state === 'closing' || (state !== 'closed' && podId === undefined),
     );
-    await allOf([...broken.map(mend), lookForLate(leases.filter(mayComeLate))], options);
+    await allOf([...broken.map(mend), mendLate(leases)], options);
   };
 }
 

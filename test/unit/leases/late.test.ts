@@ -201,3 +201,79 @@ it.each([0.5, 1e-9])('a pod for %d minutes is refused in words that fit', async 
   });
   expect(await bench.store.leases.list()).toEqual([]);
 });
+
+describe('a machine that no list showed for a while, and nobody calls a tool', () => {
+  const rent = async (changes = {}) => {
+    const bench = createLeaseBench({ limits });
+    const outcome = await bench.create(changes);
+    if (outcome.status !== 'ready') throw new Error(outcome.status);
+    const { podId } = outcome.pod;
+    const [machine] = bench.cloud.machines;
+    if (machine === undefined) throw new Error('no machine');
+    const lease = async () => (await bench.store.leases.list())[0];
+    const listings = () => bench.cloud.calls.filter((call) => call === 'listPods').length;
+    const round = async (seconds: number) => {
+      bench.clock.advance(seconds);
+      await bench.pods.reconcile(bench.options);
+      return bench.pods.enforce(bench.options);
+    };
+    return { bench, podId, machine, lease, listings, round };
+  };
+
+  it('is ended again when its end was ordered [TD-06] [OW-02]', async () => {
+    const { bench, podId, machine, lease, round } = await rent();
+    await bench.pods.destroy(podId, request, bench.options);
+    expect(await lease()).toMatchObject({ state: 'closed' });
+    machine.alive = true;
+    await round(61);
+    expect(bench.cloud.alive()).toEqual([]);
+    expect(await lease()).toMatchObject({ state: 'closed' });
+    const said = (await bench.store.log.list(podId)).filter(({ kind }) => kind === 'reopened');
+    expect(said.map(({ text }) => text)).toEqual([
+      'It was seen after its lease was closed: ended again.',
+    ]);
+  });
+
+  it('is kept, and counted, when nobody ordered its end: what is on it may be the only copy [TD-01] [OW-02]', async () => {
+    const { bench, podId, machine, lease, round } = await rent({ ttlMinutes: 90 });
+    bench.clock.advance(120);
+    machine.alive = false;
+    await bench.pods.list({ includeEnded: false }, bench.options);
+    expect(await lease()).toMatchObject({ state: 'closed' });
+    machine.alive = true;
+    await round(61);
+    expect(bench.cloud.alive()).toHaveLength(1);
+    expect(await lease()).toMatchObject({ state: 'open', podId });
+    expect(await bench.pods.receipt(podId)).toBeUndefined();
+    await round(89 * 60);
+    expect(bench.cloud.alive()).toEqual([]);
+    const receipt = await bench.pods.receipt(podId);
+    expect(receipt?.runtimeSeconds).toBeGreaterThan(85 * 60);
+  });
+
+  it('is looked for once a minute, for an hour', async () => {
+    const { bench, podId, listings, round } = await rent();
+    await bench.pods.destroy(podId, request, bench.options);
+    await round(1);
+    const before = listings();
+    for (let seconds = 0; seconds < 1200; seconds += 10) await round(10);
+    expect(listings() - before).toBeGreaterThanOrEqual(18);
+    expect(listings() - before).toBeLessThanOrEqual(21);
+    for (let seconds = 0; seconds < 3600; seconds += 60) await round(60);
+    const late = listings();
+    await round(600);
+    expect(listings()).toBe(late);
+  });
+
+  it('is found by a server that starts days later', async () => {
+    const { bench, podId, machine, lease } = await rent();
+    await bench.pods.destroy(podId, request, bench.options);
+    bench.clock.advance(2 * 86_400);
+    machine.alive = true;
+    const { clock, store, cloud: provider } = bench;
+    const next = createLeaseBench({ provider, store, clock, limits });
+    await next.pods.reconcile(next.options);
+    expect(bench.cloud.alive()).toEqual([]);
+    expect(await lease()).toMatchObject({ state: 'closed', podId });
+  });
+});

@@ -86,6 +86,8 @@ describe('a lease that was made with another account', () => {
     moved.provider.foreign('somebody');
     await moved.pods.list({ includeEnded: false }, moved.options);
     await moved.pods.destroy(podId, end, moved.options);
+    moved.clock.advance(120);
+    await moved.pods.reconcile(moved.options);
     expect((await leaseOf(bench))?.state).toBe('closed');
     expect(moved.provider.alive()).toHaveLength(1);
   });
