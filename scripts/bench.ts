@@ -8,6 +8,7 @@ import { quantile, say } from './bench/figures.ts';
 import { benchFirstCommand } from './bench/first-command.ts';
 import { benchOffers } from './bench/offers.ts';
 import { benchOrphans } from './bench/orphans.ts';
+import { benchTransport } from './bench/transport.ts';
 
 const ROUNDS = 10;
 const COMMANDS = 60;
@@ -22,9 +23,18 @@ const PARTS = {
   orphans: benchOrphans,
 } as const;
 
+/** Parts that take an hour and words of their own: only when asked for by name. */
+const LONG_PARTS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  transport: benchTransport,
+};
+
 const wanted = process.argv.slice(2);
-for (const [name, part] of Object.entries(PARTS))
-  if (wanted.length === 0 || wanted.includes(name)) await part();
+const [asked = '', ...words] = wanted;
+const long = LONG_PARTS[asked];
+if (long !== undefined) await long(words);
+else
+  for (const [name, part] of Object.entries(PARTS))
+    if (wanted.length === 0 || wanted.includes(name)) await part();
 
 async function coldStart(): Promise<void> {
   const bare: number[] = [];

@@ -33,6 +33,8 @@ export interface SshdOptions {
   readonly config?: readonly string[];
   /** More variables of every login. */
   readonly env?: Readonly<Record<string, string>>;
+  /** As many handshakes at once as OpenSSH allows where nothing is configured. */
+  readonly defaultLimits?: boolean;
 }
 
 /** A real OpenSSH server of this account on 127.0.0.1, with a temporary folder as HOME. */
@@ -70,7 +72,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
       'PermitRootLogin prohibit-password',
       'PrintMotd no',
       'PrintLastLog no',
-      'MaxStartups 100:30:200',
+      ...(options.defaultLimits === true ? [] : ['MaxStartups 100:30:200']),
       'LogLevel VERBOSE',
       'Subsystem sftp internal-sftp',
       `SetEnv ${setEnv}`,
