@@ -89,6 +89,14 @@ export interface PathFact {
   readonly survivesDestroy: boolean;
 }
 
+/** What was ordered for a pod, and when. ISO 8601. */
+export interface PodOrders extends Pick<ProviderPod, 'podId' | 'label' | 'usdPerHour'> {
+  /** Absent: the cloud has been seen to know the pod. */
+  readonly createdAt?: string | undefined;
+  readonly startedAt?: string | undefined;
+  readonly stoppedAt?: string | undefined;
+}
+
 /** What is asked of a pod, before anybody is asked to pay for it. */
 export type PodPlan = Pick<
   PodRequest,
@@ -168,6 +176,11 @@ export interface Provider {
   getPod(podId: PodId, options: CallOptions): Promise<ProviderPod | undefined>;
   listPods(options: CallOptions): Promise<readonly ProviderPod[]>;
   terminatePod(podId: PodId, options: CallOptions): Promise<void>;
+  /**
+   * Tells what this or another process of ours ordered, with the times on record: a cloud may not know a new pod yet, or go on
+   * telling the state before an order. Present where it does. Costs nothing, changes nothing that is known already.
+   */
+  readonly recall?: (orders: PodOrders) => void;
   checkAccount(options: CallOptions): Promise<AccountCheck>;
   /** Present only where the cloud can pause a machine and keep its disk. */
   readonly power?: PodPower;

@@ -14,6 +14,7 @@ import type { Looks } from './looks.ts';
 import { rateOf, spentUsd } from './money.ts';
 import { volumeProblem } from './new-volume.ts';
 import type { Observer, Reading } from './observer.ts';
+import { recall } from './recall.ts';
 import type { See } from './see.ts';
 import { isToBeReplaced } from './succession.ts';
 import { podOf, unmanagedPodOf, userManagedPodOf } from './view.ts';
@@ -106,6 +107,7 @@ export function createList(deps: ListDeps): Pods['list'] {
   return async ({ provider: only, includeEnded }, options) => {
     const isWanted = (name: ProviderName): boolean => only === undefined || name === only;
     const asked = [...providers.values()].filter(({ name }) => isWanted(name));
+    for (const lease of await ledger.all()) recall(lease, providers);
     const listings = await untilAborted(Promise.all(asked.map(listingOf)), options.signal);
     await reopenSeen(
       listings.flatMap(({ pods = [] }) => pods),

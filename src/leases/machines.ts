@@ -9,6 +9,7 @@ import { type AccountBook, createAccountBook } from './account-book.ts';
 import { untilAborted } from './deps.ts';
 import { createLedger } from './ledger.ts';
 import { createLooks, type Looks } from './looks.ts';
+import { recall } from './recall.ts';
 import { chosenWay } from './way-in.ts';
 
 const FRESH_SECONDS = 5;
@@ -44,6 +45,7 @@ export function createManagedMachines({
   async function lookUp(podId: PodId, lease: Lease, { signal }: CallOptions) {
     if (!providers.has(providerOf(podId)))
       throw new ConfigError('config_missing', `${providerOf(podId)} is not configured.`);
+    recall(lease, providers);
     const maxAge = Math.max(FRESH_SECONDS, looks.paceSeconds(providerOf(podId)));
     const pod = await untilAborted(looks.find(podId, maxAge), signal);
     // Under the same number another account may have a machine of somebody else.

@@ -5,6 +5,7 @@ import type { ProviderPod, Providers } from '../core/provider.ts';
 import type { AccountBook } from './account-book.ts';
 import { isPodOf, type Ledger, without } from './ledger.ts';
 import type { Looks } from './looks.ts';
+import { recall } from './recall.ts';
 
 /** Law 4 of providers makes absence a fact; how long a new pod may be missing from lists all the same. */
 const PROPAGATION_SECONDS = 60;
@@ -58,6 +59,7 @@ export function createObserver({
 
   async function lookAt(lease: Lease, maxAgeSeconds: number): Promise<Reading> {
     const { podId, provider } = lease;
+    recall(lease, providers);
     if (podId !== undefined) {
       const { value: pod, at } = await looks.pod(podId, maxAgeSeconds);
       if (pod !== undefined) return { kind: 'present', pod, at };

@@ -102,6 +102,15 @@ export function createLambdaProvider(deps: LambdaProviderDeps): Provider {
       const id = instanceIdOf(podId);
       if (id !== undefined) await terminate({ api, launches }, id, options);
     },
+    recall({ podId, createdAt = '', ...pod }) {
+      const id = instanceIdOf(podId);
+      if (id !== undefined)
+        launches.recall(
+          id,
+          { podId, ...pod, status: 'provisioning', createdAt },
+          Date.parse(createdAt),
+        );
+    },
     restartPod: async (podId, options) => restart(podId, options),
     checkAccount: async (options) =>
       checkAccount({ api, ownPublicKey: deps.ownPublicKey }, options),

@@ -154,6 +154,12 @@ export function createRunpodProvider(deps: RunpodProviderDeps): Provider {
     },
     checkAccount: async (options) =>
       checkAccount({ api: accountApi, ownPublicKey: deps.ownPublicKey }, options),
+    recall({ podId, startedAt, stoppedAt }) {
+      const pod = nameOf(podId);
+      if (pod === undefined) return;
+      if (startedAt !== undefined) recent.recall(pod, 'start', Date.parse(startedAt));
+      if (stoppedAt !== undefined) recent.recall(pod, 'stop', Date.parse(stoppedAt));
+    },
     power: createPower({ api: pods, orders, recent }),
     keys: createKeys(accountApi),
     logs: createLogs(transport),

@@ -74,12 +74,16 @@ function situationOf(row: PodRow, recent: RecentOrder | undefined): Situation {
   }
 }
 
-/** After a start the address of the run before is told for a while. */
+/**
+ * After a start the address of the run before is told for a while. Its container goes on counting; one that has run for less
+ * than the one before had is a new one, however fast the time of the cloud passes.
+ */
 function isFromBefore({ uptimeSeconds }: PodRow, recent: RecentOrder | undefined): boolean {
   return (
     recent?.order === 'start' &&
     uptimeSeconds !== undefined &&
-    uptimeSeconds > recent.secondsAgo + SLACK_SECONDS
+    uptimeSeconds > recent.secondsAgo + SLACK_SECONDS &&
+    uptimeSeconds >= (recent.uptimeBefore ?? 0)
   );
 }
 

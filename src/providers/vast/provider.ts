@@ -115,6 +115,12 @@ export function createVastProvider(deps: VastProviderDeps): Provider {
     },
     checkAccount: async (options) =>
       checkAccount({ api, baseUrl, ownPublicKey: deps.ownPublicKey }, options),
+    recall({ podId, startedAt, stoppedAt }) {
+      const contract = numberOf(podId);
+      if (contract === undefined) return;
+      if (startedAt !== undefined) recent.recall(contract, 'start', Date.parse(startedAt));
+      if (stoppedAt !== undefined) recent.recall(contract, 'stop', Date.parse(stoppedAt));
+    },
     power: createPower({ api, recent }),
     keys: createKeys(api),
     logs: createLogs({ api, http, clock }),

@@ -6,10 +6,12 @@ const GRACE_SECONDS = 120;
 
 export interface RecentOrders {
   remember(contract: number, order: Exclude<RecentOrder, undefined>): void;
+  /** As `remember`, for what another process ordered at this time, in milliseconds since the epoch. What is known stays. */
+  recall(contract: number, order: Exclude<RecentOrder, undefined>, orderedAt: number): void;
   of(contract: number): RecentOrder;
 }
 
-/** What this process ordered lately, by contract. Forgotten after the grace. */
+/** What was ordered lately, by contract. Forgotten after the grace. */
 export function createRecentOrders(clock: Clock): RecentOrders {
   const orders = new Map<number, { readonly order: RecentOrder; readonly until: number }>();
   const now = (): number => clock.now().getTime();
@@ -17,6 +19,12 @@ export function createRecentOrders(clock: Clock): RecentOrders {
     remember(contract, order) {
       for (const [known, { until }] of orders) if (until <= now()) orders.delete(known);
       orders.set(contract, { order, until: now() + GRACE_SECONDS * 1000 });
+    },
+    recall(contract, order, orderedAt) {
+      const until = orderedAt + GRACE_SECONDS * 1000;
+      const isRecent = until > now() && orderedAt < now() + GRACE_SECONDS * 1000;
+      if (isRecent && !(orders.has(contract) && (orders.get(contract)?.until ?? 0) >= until))
+        orders.set(contract, { order, until });
     },
     of(contract) {
       const last = orders.get(contract);

@@ -20,6 +20,8 @@ const TERMINATE = 'POST /api/v1/instance-operations/terminate';
 
 let sandbox: LambdaSandbox;
 let provider: Provider;
+/** The client of a server that has just started. */
+let fresh: () => Provider;
 let offer: Offer;
 afterEach(async () => sandbox[Symbol.asyncDispose]());
 
@@ -35,13 +37,15 @@ async function open(lambda: Partial<LambdaOptions> = {}, isPaced = false): Promi
     sleep: async (seconds, call) =>
       isPaced ? sandbox.clock.advance(seconds) : systemClock.sleep(seconds / SPEED, call),
   };
-  provider = createLambdaProvider({
-    apiKey: sandbox.apiKey,
-    baseUrl: sandbox.url,
-    clock,
-    ownPublicKey: async () => Promise.resolve(PUBLIC_KEY),
-    isPaced,
-  });
+  fresh = () =>
+    createLambdaProvider({
+      apiKey: sandbox.apiKey,
+      baseUrl: sandbox.url,
+      clock,
+      ownPublicKey: async () => Promise.resolve(PUBLIC_KEY),
+      isPaced,
+    });
+  provider = fresh();
   const [first] = await provider.listOffers(ANY_OFFER, { signal });
   if (first === undefined) throw new Error('There is no offer.');
   offer = first;
@@ -213,6 +217,36 @@ describe('the client of Lambda', () => {
     await sandbox.clock.advance(120);
     expect(await provider.getPod(pod.podId, { signal })).toBeUndefined();
     expect(living()).toEqual([]);
+  });
+
+  it('nor for a server that has started since, which is told when it was launched', async () => {
+    sandbox.faults.add({ kind: 'id-unknown', value: 80, times: 1 });
+    sandbox.faults.add({ kind: 'list-lag', value: 80, times: 1 });
+    const { podId, label, usdPerHour } = await create();
+    const createdAt = new Date(sandbox.clock.nowSeconds() * 1000).toISOString();
+    await sandbox.clock.advance(40);
+    const next = fresh();
+    expect(await next.getPod(podId, { signal })).toBeUndefined();
+    next.recall?.({ podId, label, usdPerHour, createdAt });
+    expect(await next.getPod(podId, { signal })).toMatchObject({
+      podId,
+      label,
+      usdPerHour,
+      status: 'provisioning',
+    });
+    await expect(next.terminatePod(podId, { signal })).rejects.toMatchObject({
+      code: 'provider_unavailable',
+    });
+    await sandbox.clock.advance(60);
+    expect(await next.getPod(podId, { signal })).toMatchObject({ status: 'running' });
+    await next.terminatePod(podId, { signal });
+    await sandbox.clock.advance(120);
+    next.recall?.({ podId, label, usdPerHour, createdAt });
+    expect(await next.getPod(podId, { signal })).toBeUndefined();
+    // Launched too long ago, not being known means what it says.
+    const other = fresh();
+    other.recall?.({ podId, label, usdPerHour, createdAt });
+    expect(await other.getPod(podId, { signal })).toBeUndefined();
   });
 
   it('404 at the end of a machine that lives is no end', async () => {

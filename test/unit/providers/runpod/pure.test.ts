@@ -162,6 +162,15 @@ describe('the way to a pod', () => {
     );
   });
 
+  it('a container that has run for less than the one before is a new one, however fast the cloud is', () => {
+    const recent = { order: 'start' as const, secondsAgo: 2, uptimeBefore: 900 };
+    const statusAt = (uptimeInSeconds: number) =>
+      podOf({ runtime: { ...UP.runtime, uptimeInSeconds } }, { recent })?.status;
+    expect(statusAt(120)).toBe('running');
+    expect(statusAt(900)).toBe('provisioning');
+    expect(statusAt(960)).toBe('provisioning');
+  });
+
   it('REST v1 tells an address and mappings; 100.64/10 is the proxy (runpod.md 10)', () => {
     const old = (changes: object) =>
       rowOfOld(

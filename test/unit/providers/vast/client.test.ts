@@ -224,6 +224,24 @@ describe('power', () => {
     expect(failure.message).toContain('vast:7835610');
   });
 
+  it('the state before a start by another server is none either, once it is told of', async () => {
+    await using bench = await openBench({
+      [SHOW]: shown({ actual_status: 'exited', intended_status: 'running' }),
+    });
+    const status = async () => (await bench.provider.getPod(POD, OPTIONS))?.status;
+    expect(await status()).toBe('failed');
+    const told = (secondsAgo: number) => {
+      const startedAt = new Date(bench.clock.now().getTime() - secondsAgo * 1000).toISOString();
+      bench.provider.recall?.({ podId: POD, label: 'gl-1', usdPerHour: 1, startedAt });
+    };
+    told(121);
+    expect(await status()).toBe('failed');
+    told(60);
+    expect(await status()).toBe('provisioning');
+    bench.clock.advance(61);
+    expect(await status()).toBe('failed');
+  });
+
   it('the state before a start is not taken for a failure, for two minutes', async () => {
     await using bench = await openBench({
       [MANAGE]: { json: { success: true } },
