@@ -42,7 +42,8 @@ export interface RemoteFact {
   readonly conflict: boolean;
 }
 
-const isOdd = (relative: string): boolean => /[\n\r\\]/.test(relative);
+/** Names that sha256sum would escape. */
+export const isOdd = (relative: string): boolean => /[\n\r\\]/.test(relative);
 
 /**
  * A script that, in `folder`, reports sha256 and executable bit of those of `files` that are regular files, what stands in
@@ -53,11 +54,23 @@ export function factsScript(
   files: readonly string[],
   folders: readonly string[],
 ): string {
-  const plain = files.filter((file) => !isOdd(file));
-  const odd = files.flatMap((file, index) => (isOdd(file) ? [{ file, index }] : []));
   return [
     HASH_FUNCTION,
     `cd ${shellQuote(folder)} 2>/dev/null || exit 0`,
+    ...factsLines(files, folders),
+    'exit 0',
+    '',
+  ].join('\n');
+}
+
+/** The lines of `factsScript` that look; they run in the folder, after `HASH_FUNCTION`. */
+export function factsLines(
+  files: readonly string[],
+  folders: readonly string[],
+): readonly string[] {
+  const plain = files.filter((file) => !isOdd(file));
+  const odd = files.flatMap((file, index) => (isOdd(file) ? [{ file, index }] : []));
+  return [
     'h() { n=$#',
     'while [ "$n" -gt 0 ]; do n=$((n-1)); f=$1; shift',
     `if [ -d "$f" ]; then printf 'D %s\\n' "$f"`,
@@ -71,9 +84,7 @@ export function factsScript(
     ...batches('c', folders.filter((name) => !isOdd(name)).map(dotted)),
     ...batches('h', plain.map(dotted)),
     ...odd.map(({ file, index }) => batches('o', [`@${index}`, dotted(file)]).join('\n')),
-    'exit 0',
-    '',
-  ].join('\n');
+  ];
 }
 
 /** What `factsScript` printed, by relative name. `blocked` are folders that are links or not folders. */
