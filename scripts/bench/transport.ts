@@ -47,6 +47,7 @@ const WORKS: Readonly<Record<string, Work>> = {
   'same-second': sameSecond,
   moving,
 };
+const FAILURE_CHARS = 600;
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const RESULTS = path.join(ROOT, 'docs/benchmarks.json');
 const PAGE = path.join(ROOT, 'docs/benchmarks.md');
@@ -70,7 +71,7 @@ export async function benchTransport(args: readonly string[]): Promise<void> {
     // A lab for each: what one leaves behind (caches, memory, connections) helps or hinders no other.
     await using lab = await openLab(scale.neededMebibytes);
     const rows = await work(lab, scale).catch((failure: unknown) => {
-      process.stdout.write(`${name} FAILED: ${String(failure)}\n`);
+      process.stdout.write(`${name} FAILED: ${String(failure).slice(0, FAILURE_CHARS)}\n`);
       process.exitCode = 1;
       return [];
     });

@@ -177,6 +177,8 @@ function pingAlong(server: BuiltServer): {
       await systemClock.sleep(LOOK_SECONDS / 5, { signal });
     }
   })();
+  // Told by `end`, if anybody still asks.
+  pinging.catch(() => undefined);
   return {
     async end() {
       stop.abort();
