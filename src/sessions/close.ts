@@ -5,7 +5,7 @@ import { type EndedDeps, fileEnd, isOver } from './ended.ts';
 import { killProcesses } from './kill.ts';
 import { again } from './link.ts';
 import { beforeCloseScript } from './pod-script/talk.ts';
-import type { Pool } from './pool.ts';
+import type { Runs } from './runs.ts';
 
 const CLOSE_SECONDS = 20;
 export const SESSION_VARIABLE = 'GPU_LEASE_SESSION';
@@ -14,7 +14,7 @@ const GONE_WORDS = { gone: 'yes', left: 'no', unknown: 'unknown' } as const;
 
 /** Ends the shell and all that carries its name, looks again, and brings the transcript home. */
 export async function closeSession(
-  deps: EndedDeps & { readonly pool: Pool },
+  deps: EndedDeps & { readonly runs: Runs },
   record: SessionRecord,
   { force }: { readonly force: boolean },
   options: CallOptions,
@@ -22,7 +22,7 @@ export async function closeSession(
   const { sessionId, podId, folder } = record;
   if (isOver(record)) {
     // The shell is over, what it left in the background may not be.
-    const left = await killProcesses(deps.pool, podId, {
+    const left = await killProcesses(deps.runs, podId, {
       variable: SESSION_VARIABLE,
       token: sessionId,
       leader: 0,
@@ -40,7 +40,7 @@ export async function closeSession(
     throw new RemoteError('session_busy', 'A command is running in this session.', {
       hint: 'Wait with session_read, send key "ctrl-c", or close with force to end the command.',
     });
-  const outcome = await killProcesses(deps.pool, podId, {
+  const outcome = await killProcesses(deps.runs, podId, {
     variable: SESSION_VARIABLE,
     token: sessionId,
     leader: Number(answer),

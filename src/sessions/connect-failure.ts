@@ -7,11 +7,14 @@ export class ConnectFailure extends Error {
   readonly maybeMoved: boolean;
   /** The machine itself answered and refused every key for this login. */
   readonly denied: boolean;
-  constructor(failure: AppError, { maybeMoved = false, denied = false } = {}) {
+  /** It hung up before it said who it is, as servers do that have too many logins at once. */
+  readonly dropped: boolean;
+  constructor(failure: AppError, { maybeMoved = false, denied = false, dropped = false } = {}) {
     super(failure.message, { cause: failure });
     this.failure = failure;
     this.maybeMoved = maybeMoved;
     this.denied = denied;
+    this.dropped = dropped;
   }
 }
 

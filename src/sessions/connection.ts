@@ -1,3 +1,4 @@
+import type { Clock } from '../core/call.ts';
 import { type AppError, InputError, isAppError } from '../core/errors.ts';
 import type { SshEndpoint } from '../core/machine.ts';
 import { ConnectFailure } from './connect-failure.ts';
@@ -19,24 +20,33 @@ export interface Connection {
   /** Starts `command` on a channel of its own. */
   exec(command: string): Promise<Opened>;
   readonly open: boolean;
-  readonly channels: number;
+  /** Since the machine last said anything. */
+  quietSeconds(): number;
   onClose(listener: () => void): void;
   end(): void;
 }
 
 export interface ConnectDeps {
+  readonly clock: Clock;
   readonly hostKeys: HostKeys;
   /** Socket of the person's SSH agent, used where the endpoint names no key. */
   readonly agentSocket?: string | undefined;
   readonly keepaliveSeconds?: number | undefined;
 }
 
+/** The last: the link broke before the channel was there, and only then is a command named. */
+const NEVER_ASKED: readonly string[] = [
+  'Channel is not open',
+  'Not connected',
+  'No response from server',
+];
+
 /**
  * One SSH connection, with the machines on the way where there are any. Each host key is checked before anything is
  * offered. Throws `ConnectFailure`.
  */
 export async function connect(endpoint: SshEndpoint, deps: ConnectDeps): Promise<Connection> {
-  const { hostKeys, agentSocket, keepaliveSeconds } = deps;
+  const { hostKeys, agentSocket, keepaliveSeconds, clock } = deps;
   const { podId } = endpoint;
   const common = { podId, hostKeys, keepaliveSeconds };
   const loading = load(async () => credentialsOf(endpoint, agentSocket));
@@ -67,8 +77,11 @@ export async function connect(endpoint: SshEndpoint, deps: ConnectDeps): Promise
       throw why;
     },
   );
-  let channels = 0;
   let open = !stream.destroyed;
+  let heardAt = clock.now().getTime();
+  stream.on('data', () => {
+    heardAt = clock.now().getTime();
+  });
   client.once('close', () => {
     open = false;
     road.close();
@@ -78,9 +91,7 @@ export async function connect(endpoint: SshEndpoint, deps: ConnectDeps): Promise
     get open() {
       return open;
     },
-    get channels() {
-      return channels;
-    },
+    quietSeconds: () => (clock.now().getTime() - heardAt) / 1000,
     async exec(command) {
       return new Promise((resolve) => {
         try {
@@ -93,10 +104,6 @@ export async function connect(endpoint: SshEndpoint, deps: ConnectDeps): Promise
               });
               return;
             }
-            channels += 1;
-            channel.once('close', () => {
-              channels -= 1;
-            });
             resolve({ kind: 'opened', ...openChannel(channel) });
           });
         } catch {
@@ -126,8 +133,7 @@ async function load(work: () => Promise<Credentials>): Promise<Credentials> {
 
 function openFailureOf(failure: Error, dead: boolean): Opened {
   if (failure.message.includes('Channel open failure')) return { kind: 'full' };
-  if (failure.message === 'Channel is not open' || failure.message === 'Not connected')
-    return { kind: 'gone' };
+  if (NEVER_ASKED.includes(failure.message)) return { kind: 'gone' };
   if (failure.message === 'Unable to exec' && !dead) return { kind: 'refused' };
   return { kind: 'unknown', cause: failure };
 }

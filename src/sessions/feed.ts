@@ -2,8 +2,7 @@ import type { CallOptions } from '../core/call.ts';
 import type { PodId } from '../core/ids.ts';
 import { whenIdle } from './idle.ts';
 import { followScript } from './pod-script/talk.ts';
-import type { Pool } from './pool.ts';
-import { startRun } from './run.ts';
+import type { Runs } from './runs.ts';
 
 const KEPT_BYTES = 1024 * 1024;
 
@@ -24,16 +23,19 @@ export interface Feed {
   stop(): void;
 }
 
-/** Throws what `Pool.open` throws. With nobody listening, it takes no more than a little ahead. */
+/** Throws what `Runs.start` throws. With nobody listening, it takes no more than a little ahead. */
 export async function createFeed(
-  pool: Pool,
+  runs: Runs,
   podId: PodId,
   folder: string,
   start: number,
   idleSeconds: number,
   options: CallOptions,
 ): Promise<Feed> {
-  const run = await startRun(pool, podId, followScript(folder, start), options);
+  const run = await runs.start(podId, followScript(folder, start), {
+    ...options,
+    holder: 'sessions',
+  });
   run.channel.end();
   run.stderr.resume();
   const listeners = new Set<Listener>();

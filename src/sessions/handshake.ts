@@ -9,8 +9,9 @@ import type { Credentials } from './credentials.ts';
 import type { HostKeys, KeyOwner } from './host-keys.ts';
 
 export const CONNECT_SECONDS = 20;
-const KEEPALIVE_SECONDS = 10;
-const KEEPALIVE_MISSES = 3;
+export const KEEPALIVE_SECONDS = 10;
+/** The third period in a row without an answer ends a connection: 30 seconds at most. */
+const KEEPALIVE_MISSES = 2;
 /** Reasons of SSH for hanging up during a login: a protocol error (too many tries), no more methods. */
 const LOGIN_OVER: readonly number[] = [2, 14];
 
@@ -133,6 +134,7 @@ function failureOf(cause: Error | undefined, wish: Handshake, seen: Seen): Conne
     new RemoteError('ssh_unreachable', `${what} did not complete the SSH handshake.`, {
       cause: seen.verifyFailure ?? cause,
     }),
+    { dropped: !seen.isKnown && seen.verifyFailure === undefined && level !== 'client-timeout' },
   );
 }
 

@@ -1,8 +1,7 @@
 import { text } from 'node:stream/consumers';
 import type { PodId } from '../core/ids.ts';
 import { killScript } from './pod-script/exec.ts';
-import type { Pool } from './pool.ts';
-import { startRun } from './run.ts';
+import type { Runs } from './runs.ts';
 
 const KILL_SECONDS = 12;
 
@@ -13,13 +12,16 @@ export type KillOutcome = 'gone' | 'left' | 'unknown';
  * looks again. Never throws: `unknown` where the pod could not be asked.
  */
 export async function killProcesses(
-  pool: Pool,
+  runs: Runs,
   podId: PodId,
   { variable, token, leader }: { variable: string; token: string; leader: number },
 ): Promise<KillOutcome> {
   const signal = AbortSignal.timeout(KILL_SECONDS * 1000);
   try {
-    const run = await startRun(pool, podId, killScript(variable, token, leader), { signal });
+    const run = await runs.start(podId, killScript(variable, token, leader), {
+      signal,
+      withinSeconds: KILL_SECONDS,
+    });
     run.channel.end();
     run.stderr.resume();
     const timeout = (): void => {

@@ -7,7 +7,7 @@ import type { SessionRecord, SessionState } from '../core/session.ts';
 import { createFeed, type Feed, type Listener } from './feed.ts';
 import { IDLE_SECONDS } from './idle.ts';
 import { lookScript } from './pod-script/talk.ts';
-import type { Pool } from './pool.ts';
+import type { Runs } from './runs.ts';
 
 const LOOK_SECONDS = 20;
 
@@ -69,11 +69,11 @@ export interface Link {
 
 export function createLink({
   remote,
-  pool,
+  runs,
   idleSeconds = IDLE_SECONDS,
 }: {
   readonly remote: Remote;
-  readonly pool: Pool;
+  readonly runs: Runs;
   readonly idleSeconds?: number | undefined;
 }): Link {
   const feeds = new Map<string, Promise<Feed>>();
@@ -96,7 +96,7 @@ export function createLink({
     });
   const makeFeed = async (podId: PodId, folder: string, offset: number): Promise<Feed> =>
     again(async () =>
-      createFeed(pool, podId, folder, offset, idleSeconds, {
+      createFeed(runs, podId, folder, offset, idleSeconds, {
         signal: new AbortController().signal,
       }),
     );

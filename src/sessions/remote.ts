@@ -12,7 +12,8 @@ import { otherProgram } from './other-program.ts';
 import { EXEC_VARIABLE } from './pod-script/exec.ts';
 import type { Pool } from './pool.ts';
 import { createBoundedBuffer } from './preamble.ts';
-import { type Run, startRun } from './run.ts';
+import type { Run } from './run.ts';
+import type { Runs } from './runs.ts';
 
 const DEFAULT_MAX_BYTES = 1024 * 1024;
 const MAX_STDERR_BYTES = 256 * 1024;
@@ -25,9 +26,11 @@ type Why = 'timeout' | 'abort';
 /** `Remote` over the pooled connections. */
 export function createRemote({
   pool,
+  runs,
   machines,
 }: {
   readonly pool: Pool;
+  readonly runs: Runs;
   readonly machines: Machines;
 }): Remote {
   const workFolders = new Map<PodId, string>();
@@ -63,7 +66,7 @@ export function createRemote({
   async function endRun(podId: PodId, run: Run, why: Why): Promise<Error> {
     const grace = AbortSignal.timeout(START_GRACE_SECONDS * 1000);
     const leader = await Promise.race([run.pid, once(grace, 'abort').then(() => 0)]);
-    const outcome = await killProcesses(pool, podId, {
+    const outcome = await killProcesses(runs, podId, {
       variable: EXEC_VARIABLE,
       token: run.token,
       leader,
@@ -86,7 +89,10 @@ export function createRemote({
 
   const remote: Remote = {
     async exec(podId, script, options) {
-      const run = await startRun(pool, podId, script, options);
+      const run = await runs.start(podId, script, {
+        signal: options.signal,
+        withinSeconds: options.timeoutSeconds,
+      });
       const max = options.maxBytes ?? DEFAULT_MAX_BYTES;
       const stdout = createBoundedBuffer(max);
       const stderr = createBoundedBuffer(max);
@@ -115,7 +121,14 @@ export function createRemote({
       // Listening from the first moment: a source may fail while we still connect.
       const source = stdin === undefined ? undefined : finished(stdin, { writable: false });
       source?.catch(() => undefined);
-      const run = await startRun(pool, podId, script, options);
+      const { lane, windowBytes, signal, timeoutSeconds } = options;
+      const run = await runs.start(podId, script, {
+        lane,
+        windowBytes,
+        signal,
+        withinSeconds: timeoutSeconds,
+        holder: 'transfers',
+      });
       const stderr = createBoundedBuffer(MAX_STDERR_BYTES);
       run.stderr.on('data', (chunk: Buffer) => {
         stderr.add(chunk);

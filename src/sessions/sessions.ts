@@ -6,15 +6,15 @@ import { closeSession } from './close.ts';
 import { fileEnd, isOver } from './ended.ts';
 import { createLink } from './link.ts';
 import { openSession } from './open.ts';
-import type { Pool } from './pool.ts';
 import { readSession } from './read.ts';
+import type { Runs } from './runs.ts';
 import { checkWrite, type WriteDeps, writeSession } from './write.ts';
 import { createWriters } from './writer.ts';
 
 /** Shells on pods. All truth is on the pod and in the store: any number of servers may hold the same session. */
 export function createSessions(
   given: Omit<WriteDeps, 'link' | 'writers'> & {
-    readonly pool: Pool;
+    readonly runs: Runs;
     readonly idleSeconds?: number | undefined;
   },
 ): Sessions {

@@ -8,6 +8,7 @@ import type { Store } from '../core/store.ts';
 import { createHostKeys } from './host-keys.ts';
 import { createPool } from './pool.ts';
 import { createRemote } from './remote.ts';
+import { createRuns } from './runs.ts';
 import { createSessions } from './sessions.ts';
 
 export interface SshDeps {
@@ -32,14 +33,10 @@ export function createSsh(
   deps: SshDeps,
 ): { readonly remote: Remote; readonly sessions: Sessions } & AsyncDisposable {
   const disposer = new Disposer();
-  const pool = createPool({
-    machines: deps.machines,
-    hostKeys: createHostKeys(deps),
-    agentSocket: deps.agentSocket,
-    keepaliveSeconds: deps.keepaliveSeconds,
-  });
-  const remote = disposer.use(createRemote({ pool, machines: deps.machines }));
-  const sessions = disposer.use(createSessions({ ...deps, remote, pool }));
+  const pool = createPool({ ...deps, hostKeys: createHostKeys(deps) });
+  const runs = createRuns({ ...deps, pool });
+  const remote = disposer.use(createRemote({ pool, runs, machines: deps.machines }));
+  const sessions = disposer.use(createSessions({ ...deps, remote, runs }));
   return {
     remote,
     sessions,

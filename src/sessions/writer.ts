@@ -2,8 +2,9 @@ import type { CallOptions } from '../core/call.ts';
 import type { PodId } from '../core/ids.ts';
 import { IDLE_SECONDS, whenIdle } from './idle.ts';
 import { WRITER_SCRIPT } from './pod-script/deliver.ts';
-import { type Pool, untilAborted } from './pool.ts';
-import { type Run, startRun } from './run.ts';
+import type { Run } from './run.ts';
+import type { Runs } from './runs.ts';
+import { untilAborted } from './wait.ts';
 
 /** Longer requests cost more in the byte-wise reading of a shell than a channel of their own. */
 const MAX_REQUEST_BYTES = 6000;
@@ -27,10 +28,10 @@ interface Writer {
 }
 
 export function createWriters({
-  pool,
+  runs,
   idleSeconds = IDLE_SECONDS,
 }: {
-  readonly pool: Pool;
+  readonly runs: Runs;
   readonly idleSeconds?: number | undefined;
 }): Writers {
   const ready = new Map<PodId, Writer>();
@@ -38,7 +39,7 @@ export function createWriters({
 
   async function start(podId: PodId): Promise<void> {
     const { signal } = new AbortController();
-    const run = await startRun(pool, podId, WRITER_SCRIPT, { signal });
+    const run = await runs.start(podId, WRITER_SCRIPT, { signal, holder: 'sessions' });
     const writer = writerOn(run);
     void run.ended.then(() => {
       if (ready.get(podId) === writer) ready.delete(podId);

@@ -33,6 +33,24 @@ export function execCommand(script: string, token: string): ExecCommand {
   };
 }
 
+/** What a channel that is kept ready runs until it is told its script. Its end of input ends it. */
+export const READY_SCRIPT = `nl='
+'
+IFS= read -r l || exit 0
+eval "s=$l"
+eval "unset s l nl$nl$s"
+`;
+/** A shell reads the line byte by byte: what is longer starts faster on a channel of its own. */
+const MAX_READY_BYTES = 12_000;
+
+/** The line that a ready channel is told, or undefined where the script is too long for it. */
+export function readyLine(script: string): string | undefined {
+  if (script.length > MAX_READY_BYTES) return undefined;
+  // A line break can only stand inside single quotes: bare words hold none.
+  const line = `${shellQuote(script).replaceAll('\n', `'"$nl"'`)}\n`;
+  return Buffer.byteLength(line) > MAX_READY_BYTES ? undefined : line;
+}
+
 /** A word that reads the same in sh, bash, zsh, fish and csh: backslash and `!` are special even in some single quotes. */
 export function loginShellQuote(text: string): string {
   return text

@@ -1,0 +1,122 @@
+import { type PodId, randomToken } from '../core/ids.ts';
+import { KEEPALIVE_SECONDS } from './handshake.ts';
+import { IDLE_SECONDS, whenIdle } from './idle.ts';
+import { execCommand, READY_SCRIPT } from './pod-script/exec.ts';
+import type { Pool } from './pool.ts';
+import { type Run, runOn } from './run.ts';
+import { moment } from './wait.ts';
+
+/** As many as a caller that asks without a pause can use up while one more is made. */
+const MAX_READY = 4;
+const START_SECONDS = 20;
+const MAX_FAILURES = 2;
+
+/** Channels on which a shell waits for its script, so that a command costs one round trip and no login shell. */
+export interface Ready {
+  /** One that is alive as far as anybody knows: now the caller's own. */
+  take(podId: PodId): Run | undefined;
+  /** Makes new ones in the background, where that takes nothing from anybody. */
+  refill(podId: PodId): void;
+}
+
+interface Shelf {
+  waiting: Run[];
+  starting: number;
+  /** Grows when callers come faster than channels. */
+  wanted: number;
+  uses: number;
+  failures: number;
+}
+
+export function createReady({
+  pool,
+  keepaliveSeconds = KEEPALIVE_SECONDS,
+  idleSeconds = IDLE_SECONDS,
+}: {
+  readonly pool: Pool;
+  readonly keepaliveSeconds?: number | undefined;
+  readonly idleSeconds?: number | undefined;
+}): Ready {
+  const shelves = new Map<PodId, Shelf>();
+  /**
+   * A link that answers is heard at least this often. Over one that is silent for longer, what is sent may be lost without
+   * anybody knowing whether it ran: there a plain channel is asked for, which says first that it is there.
+   */
+  const freshSeconds = keepaliveSeconds * 1.5 + 1;
+
+  pool.whenCrowded((podId) => {
+    const shelf = shelves.get(podId);
+    return shelf === undefined ? 0 : giveBack(shelf);
+  });
+
+  function giveBack(shelf: Shelf): number {
+    const given = shelf.waiting.splice(0);
+    for (const { channel } of given) channel.end();
+    shelf.wanted = 1;
+    return given.length;
+  }
+
+  async function start(podId: PodId, shelf: Shelf): Promise<void> {
+    const token = randomToken(20);
+    const held = await pool.openSpare(podId, execCommand(READY_SCRIPT, token).command);
+    if (held === undefined) return;
+    const run = runOn(held, token);
+    const pid = await Promise.race([run.pid, moment(START_SECONDS).then(() => 0)]);
+    if (pid === 0) {
+      shelf.failures += 1;
+      run.channel.destroy();
+      return;
+    }
+    shelf.failures = 0;
+    shelf.waiting.push(run);
+    run.channel.once('close', () => {
+      shelf.waiting = shelf.waiting.filter((one) => one !== run);
+    });
+  }
+
+  const ready: Ready = {
+    take(podId) {
+      const shelf = shelves.get(podId);
+      if (shelf === undefined) return undefined;
+      shelf.uses += 1;
+      for (let run = shelf.waiting.shift(); run !== undefined; run = shelf.waiting.shift()) {
+        if (run.isUp() && run.channel.writable && run.quietSeconds() < freshSeconds) {
+          ready.refill(podId);
+          return run;
+        }
+        run.channel.end();
+      }
+      if (shelf.starting > 0) shelf.wanted = Math.min(MAX_READY, shelf.wanted + 1);
+      return undefined;
+    },
+    refill(podId) {
+      const shelf = shelves.get(podId) ?? newShelf(podId);
+      while (
+        shelf.failures < MAX_FAILURES &&
+        shelf.waiting.length + shelf.starting < shelf.wanted
+      ) {
+        shelf.starting += 1;
+        start(podId, shelf)
+          .catch(() => undefined)
+          .finally(() => {
+            shelf.starting -= 1;
+          });
+      }
+    },
+  };
+
+  function newShelf(podId: PodId): Shelf {
+    const shelf: Shelf = { waiting: [], starting: 0, wanted: 1, uses: 0, failures: 0 };
+    shelves.set(podId, shelf);
+    whenIdle(
+      idleSeconds,
+      () => shelf.uses,
+      () => {
+        shelves.delete(podId);
+        giveBack(shelf);
+      },
+    );
+    return shelf;
+  }
+  return ready;
+}

@@ -1,0 +1,70 @@
+import { InputError } from '../core/errors.ts';
+import { type PodId, randomToken } from '../core/ids.ts';
+import type { OpenOptions } from './host.ts';
+import { killProcesses } from './kill.ts';
+import { EXEC_VARIABLE, execCommand, MAX_SCRIPT_BYTES, readyLine } from './pod-script/exec.ts';
+import type { Pool } from './pool.ts';
+import { createReady } from './ready.ts';
+import { type Run, runOn } from './run.ts';
+import { raiseWindow } from './window.ts';
+
+export interface RunOptions extends Omit<OpenOptions, 'onLate'> {
+  readonly windowBytes?: number | undefined;
+}
+
+/** Starts scripts on pods, over a channel that waits for one where there is such. */
+export interface Runs {
+  /** Throws `invalid_input` (NUL), `too_large`, and what `Pool.open` throws. */
+  start(podId: PodId, script: string, options: RunOptions): Promise<Run>;
+}
+
+export function createRuns({
+  pool,
+  keepaliveSeconds,
+  idleSeconds,
+}: {
+  readonly pool: Pool;
+  readonly keepaliveSeconds?: number | undefined;
+  readonly idleSeconds?: number | undefined;
+}): Runs {
+  const ready = createReady({ pool, keepaliveSeconds, idleSeconds });
+
+  async function startPlain(podId: PodId, script: string, options: RunOptions): Promise<Run> {
+    const token = randomToken(20);
+    const { command, stdinPrefix } = execCommand(script, token);
+    const held = await pool.open(podId, command, {
+      ...options,
+      onLate: () => {
+        void killProcesses(runs, podId, { variable: EXEC_VARIABLE, token, leader: 0 });
+      },
+    });
+    if (stdinPrefix !== undefined) held.channel.write(stdinPrefix);
+    const run = runOn(held, token);
+    // Not before a command has shown that this login runs commands.
+    void run.pid.then((pid) => {
+      if (pid > 0) ready.refill(podId);
+    });
+    return run;
+  }
+
+  const runs: Runs = {
+    async start(podId, script, options) {
+      if (script.includes('\0'))
+        throw new InputError('invalid_input', 'A command cannot hold a NUL character.');
+      if (Buffer.byteLength(script) > MAX_SCRIPT_BYTES)
+        throw new InputError(
+          'too_large',
+          'The command is longer than a machine accepts in one piece.',
+        );
+      const { lane = 0, windowBytes, signal } = options;
+      const line = lane === 0 && !signal.aborted ? readyLine(script) : undefined;
+      const waiting = line === undefined ? undefined : ready.take(podId);
+      waiting?.channel.write(line);
+      waiting?.holdAs(options.holder ?? 'commands');
+      const run = waiting ?? (await startPlain(podId, script, options));
+      if (windowBytes !== undefined) raiseWindow(run.channel, windowBytes);
+      return run;
+    },
+  };
+  return runs;
+}
