@@ -1,4 +1,4 @@
-// Bundles the server and the embedded pod. Packages with native parts stay outside and load on first use.
+// Bundles the server, the thread that moves its files, and the embedded pod. Packages with native parts stay outside and load on first use.
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
@@ -26,7 +26,11 @@ if (process.argv.includes('--clean')) await rm(`${root}dist`, { recursive: true,
 const { outputFiles } = await build({
   write: false,
   absWorkingDir: root,
-  entryPoints: { main: 'src/main.ts', pod: 'src/pod/main.ts' },
+  entryPoints: {
+    main: 'src/main.ts',
+    pod: 'src/pod/main.ts',
+    'transfer-worker': 'src/transfer-worker.ts',
+  },
   outdir: 'dist',
   bundle: true,
   splitting: true,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { Config } from './config.ts';
+import { type Config, OWN_NAMES } from './config.ts';
 import { type Clock, systemClock } from './core/call.ts';
 import { Disposer } from './core/disposer.ts';
 import { InputError } from './core/errors.ts';
@@ -33,12 +33,16 @@ import { createProbe } from './sessions/probe.ts';
 import { createSsh } from './sessions/ssh.ts';
 import { createSqliteStore } from './store/sqlite.ts';
 import type { Services } from './tools/tool.ts';
+import { startThread } from './transfer/thread.ts';
+import { createTransfers } from './transfer/transfers.ts';
 
 /** Where the parts of the package lie. Known to the entry alone, since only it knows where it was bundled to. */
 export interface ProgramFiles {
   readonly podProgram: readonly string[];
   readonly mainProgram: string;
   readonly skillsFolder: string;
+  /** The program of the thread that moves files. Absent: they are moved by the main thread. */
+  readonly transferWorker?: string | undefined;
 }
 
 export interface App extends AsyncDisposable {
@@ -50,9 +54,6 @@ export interface App extends AsyncDisposable {
 /** Twice in the time that a pod is given before its deadline to say farewell. */
 const WATCH_EVERY_SECONDS = 10;
 const WATCH_FIRST_SECONDS = 1;
-
-/** Names whose values are keys of ours: they never go to a pod, whatever is asked. */
-const OWN_KEYS = /^(?:GPU_LEASE_|VAST_API_KEY$|RUNPOD_API_KEY$|LAMBDA_API_KEY$)/;
 
 /** The composition root: builds every part, opens nothing. Files, connections and pods are touched on first use. */
 export function createApp(
@@ -69,7 +70,8 @@ export function createApp(
   const { home, workspace, limits } = config;
   redactor.remember(path.join(home, 'secret-prints'));
 
-  const store = disposer.use(createSqliteStore({ file: path.join(home, 'state.db') }));
+  const stateFile = path.join(home, 'state.db');
+  const store = disposer.use(createSqliteStore({ file: stateFile }));
   const identity = createSshIdentity({ home, keyPath: config.sshKey });
   const providers = createProviders({
     home,
@@ -109,12 +111,17 @@ export function createApp(
   const ssh = disposer.use(
     createSsh({ machines, store, clock, home, redactor, agentSocket: config.sshAgent }),
   );
-  const remote: Remote = ssh.remote;
+  const remote: Remote = {
+    ...ssh.remote,
+    async disconnect(podId) {
+      await Promise.all([ssh.remote.disconnect(podId), transfers?.disconnect(podId)]);
+    },
+  };
   const { sessions } = ssh;
 
   const secrets: Secrets = {
     value(name) {
-      if (OWN_KEYS.test(name))
+      if (OWN_NAMES.test(name))
         throw new InputError(
           'secret_refused',
           `${name} is a key of this server. It never leaves it.`,
@@ -142,7 +149,25 @@ export function createApp(
     diagnose: diagnoseJob,
     disks,
   });
-  const transfer = createFiles({ remote, store, jobs, clock, home, workspace });
+  const plainFiles = createFiles({ remote, store, jobs, clock, home, workspace });
+  const { transferWorker } = files;
+  const transfers =
+    transferWorker === undefined
+      ? undefined
+      : disposer.use(
+          createTransfers({
+            start: () =>
+              startThread(
+                transferWorker,
+                { home, workspace, stateFile, agentSocket: config.sshAgent },
+                config.childEnvironment,
+              ),
+            machines,
+            jobs,
+            gates: async (podId, options) => plainFiles.gates(podId, options),
+          }),
+        );
+  const transfer = transfers ?? plainFiles;
   const redact = (text: string): string => redactor.redact(text);
   const leased = createPods({
     store,

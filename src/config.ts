@@ -54,9 +54,14 @@ export interface Config {
     readonly allowedHosts: readonly string[];
   };
   readonly colour: boolean;
+  /** The server's environment without keys and settings of ours: for what must find the person's programs and agents. */
+  readonly childEnvironment: Readonly<Record<string, string>>;
   /** A value of the server's environment, for `secretEnv`. */
   readonly environmentValue: (name: string) => string | undefined;
 }
+
+/** Our settings, and the keys of clouds: they go to no pod and to no helper of ours. */
+export const OWN_NAMES = /^(?:GPU_LEASE_|VAST_API_KEY$|RUNPOD_API_KEY$|LAMBDA_API_KEY$)/;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -128,6 +133,11 @@ export function readConfig(
       allowedHosts: values.GPU_LEASE_HTTP_ALLOWED_HOSTS.split(',').filter((host) => host !== ''),
     },
     colour: environment['NO_COLOR'] === undefined,
+    childEnvironment: Object.fromEntries(
+      Object.entries(copy).flatMap(([name, value]) =>
+        value === undefined || OWN_NAMES.test(name) ? [] : [[name, value]],
+      ),
+    ),
     environmentValue: (name: string) => copy[name],
   });
 }

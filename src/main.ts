@@ -12,6 +12,7 @@ const files = {
   podProgram: [process.execPath, pathOf('./pod.js')],
   mainProgram: pathOf('./main.js'),
   skillsFolder: pathOf('../skills'),
+  transferWorker: pathOf('./transfer-worker.js'),
 };
 
 process.exitCode = await run(process.argv.slice(2)).catch((thrown: unknown) => {

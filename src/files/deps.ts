@@ -5,8 +5,8 @@ import type { Store } from '../core/store.ts';
 
 export interface FilesDeps {
   readonly remote: Remote;
-  readonly store: Store;
-  readonly jobs: Jobs;
+  readonly store: Pick<Store, 'artifacts' | 'transaction'>;
+  readonly jobs: Pick<Jobs, 'get' | 'list' | 'refresh'>;
   readonly clock: Clock;
   /** Our own state on this machine. */
   readonly home: string;

@@ -7,7 +7,7 @@ import { isBelow } from './remote-target.ts';
 
 /** Throws `job_running` when an unfinished job works in, above or below `folder`. Looks afresh before it refuses. */
 export async function refuseRunningJob(
-  jobs: Jobs,
+  jobs: Pick<Jobs, 'list' | 'refresh'>,
   podId: PodId,
   folder: string,
   options: CallOptions,

@@ -15,6 +15,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   leases: ['core'],
   jobs: ['core'],
   files: ['core'],
+  transfer: ['core'],
   health: ['core'],
   tools: ['core'],
   mcp: ['core', 'tools'],
