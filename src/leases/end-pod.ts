@@ -10,7 +10,7 @@ import type { Remote } from '../core/remote.ts';
 import type { Sessions } from '../core/session.ts';
 import type { AccountBook } from './account-book.ts';
 import { limitOf, untilAborted, withinSeconds } from './deps.ts';
-import type { Ledger } from './ledger.ts';
+import { type Ledger, without } from './ledger.ts';
 import type { Looks } from './looks.ts';
 import { isVolumeUnused } from './new-volume.ts';
 import type { Observer, Reading } from './observer.ts';
@@ -78,11 +78,12 @@ export function createEnd(deps: EndDeps): EndPod {
   }
 
   /** Another agent may have started work while we said farewell; nobody has looked at its files. */
-  async function refuseLateJob({ podId }: Lease, checkedAt: string): Promise<void> {
+  async function refuseLateJob({ podId, leaseId }: Lease, checkedAt: string): Promise<void> {
     if (podId === undefined) return;
     const late = (await jobs.list(podId)).find(({ createdAt }) => createdAt > checkedAt);
-    if (late !== undefined)
-      throw new PolicyError('job_running', `Job ${late.jobId} was started in the meantime.`);
+    if (late === undefined) return;
+    await ledger.update(leaseId, (before) => without(before, 'closingAt'));
+    throw new PolicyError('job_running', `Job ${late.jobId} was started in the meantime.`);
   }
 
   async function end(
@@ -93,17 +94,20 @@ export function createEnd(deps: EndDeps): EndPod {
       // Under the same number another account may have a machine of somebody else.
       const strange = await accounts.strangeness(first).catch(() => undefined);
       if (strange !== undefined) return { kind: 'unknown', why: strange };
-      // Looked up first where the answer to its creation was lost: there may be a machine to end.
       const closing = (before: Lease) => ({
         closingAt: before.closingAt ?? clock.now().toISOString(),
       });
       // On record before the look that may give the pod up: should it turn up after that, it is not wanted.
-      if (first.podId === undefined)
-        await ledger.update(first.leaseId, (before) => ({ ...before, ...closing(before) }));
+      await ledger.update(first.leaseId, (before) => ({ ...before, ...closing(before) }));
+      // Looked up first where the answer to its creation was lost: there may be a machine to end.
       const found = await observer.look(first);
       let lease = await observer.settle(first, found);
       if (lease.state === 'closed') {
-        if (found.kind !== 'present') return goneOf();
+        if (found.kind !== 'present') {
+          // Whoever shows nothing may know it all the same.
+          if (first.state !== 'closed') await order(lease);
+          return goneOf();
+        }
         lease = await ledger.reopen(lease.leaseId, found.pod.podId);
       }
       // Said already before a lease is closing.

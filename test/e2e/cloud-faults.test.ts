@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/call.ts';
+import { poll } from '../../src/core/poll.ts';
 import type { FaultRule } from '../../src/core/sandbox.ts';
 import { type CloudBench, type CloudName, openCloudBench } from '../support/cloud-agent.ts';
 import { briefly, type Errand, type ErrandMoment, runErrand } from '../support/vast-agent.ts';
@@ -122,6 +124,69 @@ describe.concurrent.each([
     it.each(named(rows))('%s', async (_name, row) => {
       await using bench = await openCloudBench(provider);
       await hold(bench, provider, row);
+    });
+  },
+);
+
+/** Neither its id nor a list tells of it, and an order to end it does nothing. */
+const HIDDEN = ['terminate-ignored', 'null-once', 'reads-nothing'];
+
+async function rentOne(bench: CloudBench, provider: CloudName): Promise<string> {
+  const search = { providers: [provider], minReliability: 0, minVramGb: 8, diskGb: 16 };
+  const found = await bench.call('find_offer', search);
+  const [offer] = found.data['offers'] as readonly { offerId: string }[];
+  const quoted = await bench.call('create_pod', { offerId: offer?.offerId, ttlMinutes: 120 });
+  const { quoteId } = quoted.data['quote'] as { quoteId: string };
+  const made = await bench.call('create_pod', { quoteId, waitSeconds: 0 });
+  // Seen by its id, so that its absence later means something.
+  const { podId } = made.data['pod'] as { podId: string };
+  await bench.cloud.clock.advance(900);
+  await bench.call('get_pod', { podId });
+  return podId;
+}
+/** `undefined`: it never came true. Calls no tool. */
+async function withinSeconds(seconds: number, isTrue: () => boolean): Promise<true | undefined> {
+  const { signal } = new AbortController();
+  const wait = { clock: systemClock, signal, timeoutSeconds: seconds, everySeconds: 0.05 };
+  return poll(async () => Promise.resolve(isTrue() ? true : undefined), wait);
+}
+
+describe.concurrent.each(['runpod', 'lambda'] as const)(
+  '%s: a machine that was hidden for a while, and nobody calls a tool',
+  (provider) => {
+    it('is ended again when its end had been ordered [TD-06]', async ({ expect }) => {
+      await using bench = await openCloudBench(provider);
+      const podId = await rentOne(bench, provider);
+      for (const kind of HIDDEN) bench.cloud.faults.add({ kind });
+      const ended = await bench.call('destroy', { podId, waitSeconds: 45 });
+      expect(ended.data, briefly(bench.trail)).toMatchObject({ outcome: 'gone' });
+      // A cloud that lies on all its ways cannot be seen through: what counts is what happens when it stops.
+      expect(bench.billing(), briefly(bench.trail)).toHaveLength(1);
+      bench.cloud.faults.clear();
+      expect(await withinSeconds(30, () => bench.billing().length === 0)).toBe(true);
+      const calls = bench.trail.length;
+      expect(bench.trail[calls - 1]?.tool).toBe('destroy');
+      await expect
+        .poll(async () => (await bench.call('list_pods', {})).data['pods'], { timeout: 20_000 })
+        .toEqual([]);
+    });
+
+    it('is kept when nobody had ordered its end, and ended at its deadline [CO-05]', async ({
+      expect,
+    }) => {
+      await using bench = await openCloudBench(provider);
+      const podId = await rentOne(bench, provider);
+      for (const kind of HIDDEN) bench.cloud.faults.add({ kind });
+      await expect
+        .poll(async () => (await bench.call('get_pod', { podId })).data['pod'], { timeout: 20_000 })
+        .toMatchObject({ status: 'gone' });
+      bench.cloud.faults.clear();
+      await bench.cloud.clock.advance(300);
+      await bench.clock.sleep(120, { signal: new AbortController().signal });
+      expect(bench.billing()).toHaveLength(1);
+      await bench.cloud.clock.advance(7200);
+      expect(await withinSeconds(30, () => bench.billing().length === 0)).toBe(true);
+      expect(bench.trail.filter(({ tool }) => tool === 'destroy')).toEqual([]);
     });
   },
 );

@@ -54,6 +54,7 @@ const LATER_FAULTS = {
   'terminate-404': 'Terminate answers 404, and the instance lives on.',
   'terminate-lingers': 'The instance stays `terminating` for `value` seconds, else 300.',
   'restart-conflict': 'Restart answers 409: another action runs.',
+  'null-once': 'A living instance is answered 404 once.',
   'reads-nothing': 'A list leaves a living instance out.',
 } as const;
 

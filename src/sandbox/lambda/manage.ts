@@ -31,9 +31,12 @@ export function listInstances({ world, route }: Call): FakeAnswer {
 }
 
 /** `GET /instances/{id}`. */
-export function showInstance({ world, id }: Call): FakeAnswer {
+export function showInstance({ world, id, route }: Call): FakeAnswer {
   const instance = known(world, id);
-  return instance === undefined ? noSuchInstance() : data(instanceRow(world, instance));
+  if (instance === undefined) return noSuchInstance();
+  const isHidden =
+    isLiving(instance) && strikes(world, 'null-once', subjectOf(instance, route)) !== undefined;
+  return isHidden ? noSuchInstance() : data(instanceRow(world, instance));
 }
 
 /** `POST /instances/{id}`: a new name, nothing else. */

@@ -234,6 +234,20 @@ describe('a machine that no list showed for a while, and nobody calls a tool', (
     ]);
   });
 
+  it('is ended when it shows again after an order to end it found nothing [TD-06]', async () => {
+    const { bench, podId, machine, lease, round } = await rent();
+    bench.clock.advance(120);
+    machine.alive = false;
+    const ended = await bench.pods.destroy(podId, request, bench.options);
+    expect(ended).toMatchObject({ outcome: 'gone' });
+    // Whoever shows nothing is ordered to end it all the same.
+    expect(bench.cloud.calls.filter((call) => call === 'terminatePod')).toHaveLength(1);
+    machine.alive = true;
+    await round(61);
+    expect(bench.cloud.alive()).toEqual([]);
+    expect(await lease()).toMatchObject({ state: 'closed' });
+  });
+
   it('is kept, and counted, when nobody ordered its end: what is on it may be the only copy [TD-01] [OW-02]', async () => {
     const { bench, podId, machine, lease, round } = await rent({ ttlMinutes: 90 });
     bench.clock.advance(120);
