@@ -7,7 +7,7 @@ export type RunEnd =
 
 export interface OpenChannel {
   readonly channel: ClientChannel;
-  /** Never rejects. `lost`: the channel closed without an exit status, so nobody knows. */
+  /** Never rejects. `lost`: the link broke before the channel was closed, so nobody knows what else there was. */
   readonly ended: Promise<RunEnd>;
 }
 
@@ -26,9 +26,19 @@ async function endOf(channel: ClientChannel): Promise<RunEnd> {
       end = { kind: 'exited', exitCode: code ?? 128 + signalNumber(signal) };
     });
     channel.once('close', () => {
-      resolve(end);
+      resolve(closedByLink(channel) ? { kind: 'lost' } : end);
     });
   });
+}
+
+/**
+ * A server tells the exit status as soon as the command is gone, maybe before its last output. Where the link broke after
+ * that, the status is known and the output is cut: ssh2 closes such a channel for the server and sends no close of its own.
+ */
+function closedByLink(channel: ClientChannel): boolean {
+  const outgoing: unknown = 'outgoing' in channel ? channel.outgoing : undefined;
+  if (typeof outgoing !== 'object' || outgoing === null || !('state' in outgoing)) return false;
+  return outgoing.state === 'open' || outgoing.state === 'eof';
 }
 
 function signalNumber(name = ''): number {
