@@ -111,11 +111,15 @@ export function createJobs(deps: JobsDeps): Jobs {
           ? Math.max(4, request.maxBytes)
           : WINDOW_BYTES;
       const offset = request.offset ?? (tailLines === undefined ? 0 : -1);
-      const seen = await observer.look(
-        await get(jobId),
-        { stream: request.stream, offset, maxBytes: window },
-        options,
-      );
+      const look = async (): Promise<Seen> =>
+        observer.look(
+          await get(jobId),
+          { stream: request.stream, offset, maxBytes: window },
+          options,
+        );
+      let seen = await look();
+      // A link that was cut once is made anew; a look changes nothing, so it is safe to repeat.
+      if (seen.failure?.code === 'link_lost') seen = await look();
       let cut = seen.look?.state === 'absent' ? undefined : cutOf(seen);
       cut ??= await copies.read(seen.job, request, window);
       if (cut === undefined && seen.failure !== undefined) throw seen.failure;
