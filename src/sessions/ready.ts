@@ -7,8 +7,9 @@ import { type Run, runOn } from './run.ts';
 import { moment } from './wait.ts';
 
 /** As many as a caller that asks without a pause can use up while one more is made. */
-const MAX_READY = 4;
+const WARM_CHANNELS = 4;
 const START_SECONDS = 20;
+const REFILL_SECONDS = 0.03;
 const MAX_FAILURES = 2;
 
 /** Channels on which a shell waits for its script, so that a command costs one round trip and no login shell. */
@@ -32,8 +33,10 @@ export function createReady({
   pool,
   keepaliveSeconds = KEEPALIVE_SECONDS,
   idleSeconds = IDLE_SECONDS,
+  warmChannels = WARM_CHANNELS,
 }: {
   readonly pool: Pool;
+  readonly warmChannels?: number | undefined;
   readonly keepaliveSeconds?: number | undefined;
   readonly idleSeconds?: number | undefined;
 }): Ready {
@@ -52,7 +55,7 @@ export function createReady({
   function giveBack(shelf: Shelf): number {
     const given = shelf.waiting.splice(0);
     for (const { channel } of given) channel.end();
-    shelf.wanted = 1;
+    shelf.wanted = Math.min(1, warmChannels);
     return given.length;
   }
 
@@ -81,12 +84,15 @@ export function createReady({
       shelf.uses += 1;
       for (let run = shelf.waiting.shift(); run !== undefined; run = shelf.waiting.shift()) {
         if (run.isUp() && run.channel.writable && run.quietSeconds() < freshSeconds) {
-          ready.refill(podId);
+          // The command that was asked for first: making a channel costs the machine more than most commands.
+          void Promise.race([run.ended, moment(REFILL_SECONDS)]).then(() => {
+            ready.refill(podId);
+          });
           return run;
         }
         run.channel.end();
       }
-      if (shelf.starting > 0) shelf.wanted = Math.min(MAX_READY, shelf.wanted + 1);
+      if (shelf.starting > 0) shelf.wanted = Math.min(warmChannels, shelf.wanted + 1);
       return undefined;
     },
     refill(podId) {
@@ -106,7 +112,7 @@ export function createReady({
   };
 
   function newShelf(podId: PodId): Shelf {
-    const shelf: Shelf = { waiting: [], starting: 0, wanted: 1, uses: 0, failures: 0 };
+    const shelf: Shelf = { waiting: [], starting: 0, wanted: Math.min(1, warmChannels), uses: 0, failures: 0 };
     shelves.set(podId, shelf);
     whenIdle(
       idleSeconds,

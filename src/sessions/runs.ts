@@ -22,12 +22,14 @@ export function createRuns({
   pool,
   keepaliveSeconds,
   idleSeconds,
+  warmChannels,
 }: {
   readonly pool: Pool;
+  readonly warmChannels?: number | undefined;
   readonly keepaliveSeconds?: number | undefined;
   readonly idleSeconds?: number | undefined;
 }): Runs {
-  const ready = createReady({ pool, keepaliveSeconds, idleSeconds });
+  const ready = createReady({ pool, keepaliveSeconds, idleSeconds, warmChannels });
 
   async function startPlain(podId: PodId, script: string, options: RunOptions): Promise<Run> {
     const token = randomToken(20);

@@ -20,10 +20,12 @@ export interface SshDeps {
   readonly redactor: Redactor;
   /** SSH_AUTH_SOCK of the person, for machines without a key of ours. */
   readonly agentSocket?: string | undefined;
-  /** A connection that does not answer three times in a row, this far apart, is dead. Default 10. */
+  /** A connection that is silent for three periods of this length is dead. Default 10. */
   readonly keepaliveSeconds?: number | undefined;
   /** Channels that were kept open and went unused this long are given back. Default 120. */
   readonly idleSeconds?: number | undefined;
+  /** At most so many channels of a pod wait for a command, so that it costs one round trip. Default 4; 0: none. */
+  readonly warmChannels?: number | undefined;
   /** Kept of each transcript on a pod: the last so many bytes. Default 50 MiB. */
   readonly transcriptBytes?: number | undefined;
 }
