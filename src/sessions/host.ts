@@ -129,7 +129,9 @@ export function createHost({
     async open(command, options) {
       const { signal, withinSeconds = QUEUE_SECONDS, holder = 'commands', onLate } = options;
       const lane = laneOf(options.lane);
-      const late = AbortSignal.timeout(Math.max(LEAST_QUEUE_SECONDS, withinSeconds) * 1000);
+      const late = AbortSignal.timeout(
+        Math.round(Math.max(LEAST_QUEUE_SECONDS, withinSeconds) * 1000),
+      );
       const either = AbortSignal.any([signal, late]);
       let broken = 0;
       for (let first = false; ; first = true) {
