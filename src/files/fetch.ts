@@ -6,26 +6,18 @@ import type { FetchRequest, FetchResult } from '../core/files.ts';
 import { providerOf, randomToken } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
-import { quoteForeign } from '../core/untrusted.ts';
 import { bringHome } from './bring-home.ts';
 import type { FilesDeps } from './deps.ts';
-import { checkLanding, isHome } from './land.ts';
-import { withLocalFailures } from './local-failure.ts';
-import {
-  listPod,
-  lookFor,
-  type Manifest,
-  type ManifestFile,
-  makeManifest,
-  sourceOf,
-  type Wanted,
-} from './manifest.ts';
-import { refuseFullHere, takePartial } from './partial.ts';
+import type { Gathered } from './gather.ts';
+import { openHomeCache } from './home-cache.ts';
+import { checkLanding } from './land.ts';
+import { listPod, lookFor, type Wanted } from './manifest.ts';
 import { relativePattern, selects, startsOf } from './patterns.ts';
 import { openPod, type Pod } from './pod.ts';
 import { changedAt } from './pod-listing.ts';
-import { type Fetched, keepRecords, proveFiles, refuseOthersOnly } from './records.ts';
-import { holdsData, refusedOf } from './refused.ts';
+import { sourceOf } from './pod-source.ts';
+import { type Fetched, keepRecords, proveFiles } from './records.ts';
+import { holdsData, refusedOf, refuseNothing } from './refused.ts';
 import { podFolders } from './remote-folder.ts';
 import { DEFAULT_EXCLUDES } from './rules.ts';
 import { totalBytes } from './sync-plan.ts';
@@ -76,21 +68,31 @@ async function fetchOnce(
     };
   }
 
-  options.progress?.('Making the manifest on the pod.');
+  options.progress?.('Listing the files on the pod.');
   const fetchedAt = deps.clock.now().toISOString();
-  const manifest = await makeManifest(pod, wanted);
-  refuseNothing(manifest.files.length, manifest.missing, request.strict, manifest.odd);
-  const left = await leftOnPod(pod, wanted, manifest.files);
-  await checkLanding(destination, manifest.files);
-  const absent: ManifestFile[] = [];
-  for (const file of manifest.files)
-    if (!(await isHome(path.join(destination, file.path), file, options.signal))) absent.push(file);
-  await refuseOthersOnly(deps, request.podId, wanted.root, destination, absent, options);
-  const home =
-    absent.length === 0 ? manifest : await pull(deps, pod, wanted, manifest, absent, destination);
+  const seen = await lookFor(pod, wanted);
+  refuseNothing(seen.files.length, seen.missing, request.strict, seen.odd);
+  const left = await leftOnPod(pod, wanted, seen.files);
+  await checkLanding(destination, seen.files);
+  const place = { podId: request.podId, root: wanted.root, destination };
+  const cache = await openHomeCache({ home: deps.home, clock: deps.clock, ...place });
+  const home = await bringHome(deps, pod, wanted, seen, cache, place, request.strict);
 
   options.progress?.(`Opening ${home.files.length} files.`);
-  const files = await proveFiles(destination, home.files, request.verify, options.signal);
+  const limit = request.verify === 'load' ? 'loaded' : request.verify;
+  const files = await proveFiles(destination, home.files, limit, options.signal, (name) =>
+    home.untouched.has(name) ? cache.verdict(name, limit) : undefined,
+  );
+  const verdicts = new Map(
+    files.map(({ path: name, proof, problem }) => [
+      name,
+      { proof, ...(problem === undefined ? {} : { problem }) },
+    ]),
+  );
+  await cache.save(
+    home.files.map((file) => ({ ...file, verdict: verdicts.get(file.path) ?? { proof: 'hash' } })),
+    { ...options, limit, nowSeconds: home.nowSeconds },
+  );
   const whole = wholePatterns(request, wanted.patterns, home);
   await keepRecords(deps, request, wanted.root, files, { fetchedAt, whole });
   return {
@@ -103,22 +105,6 @@ async function fetchOnce(
     leftOnPod: left,
     ...refusedOf(home, wanted.patterns, MAX_LISTED),
   };
-}
-
-async function pull(
-  deps: FilesDeps,
-  pod: Pod,
-  wanted: Wanted,
-  manifest: Manifest,
-  absent: readonly ManifestFile[],
-  destination: string,
-): Promise<Manifest> {
-  return withLocalFailures(async () => {
-    await using partial = await takePartial(deps.workspace, destination, pod.podId);
-    await refuseFullHere(partial.folder, absent);
-    const folders = { destination, partialFolder: partial.folder };
-    return await bringHome(deps.clock, pod, wanted, manifest, absent, folders);
-  });
 }
 
 /** What is asked for, and where and since when to look for what was not. */
@@ -162,7 +148,7 @@ async function whatIsWanted(deps: FilesDeps, pod: Pod, request: FetchRequest): P
 function wholePatterns(
   { exclude, jobId }: FetchRequest,
   patterns: readonly string[],
-  { odd, refusedNames, missing, unsettled }: Manifest,
+  { odd, refusedNames, missing, unsettled }: Gathered,
 ): readonly string[] {
   if (jobId === undefined || exclude.length > 0 || refusedNames > 0) return [];
   const held = odd.filter((entry) => holdsData(entry, patterns)).map((entry) => entry.path);
@@ -170,31 +156,6 @@ function wholePatterns(
   return patterns.filter(
     (pattern) => !missing.includes(pattern) && !left.some((name) => selects(pattern)(name)),
   );
-}
-
-function refuseNothing(
-  found: number,
-  missing: readonly string[],
-  strict: boolean,
-  odd: readonly { readonly path: string }[],
-): void {
-  if (found === 0)
-    throw new InputError('path_missing', 'Nothing that was asked for is on the pod.', {
-      hint: 'Look with dryRun and paths ["."], or read the job logs: it may have saved elsewhere.',
-      ...(odd.length === 0
-        ? {}
-        : {
-            foreignText: quoteForeign(
-              `not regular files: ${odd.map((entry) => entry.path).join(', ')}`,
-              600,
-            ),
-          }),
-    });
-  if (strict && missing.length > 0)
-    throw new InputError(
-      'path_missing',
-      `Missing on the pod: ${missing.slice(0, 10).join(', ')}. Nothing was fetched.`,
-    );
 }
 
 async function leftOnPod(

@@ -1,13 +1,20 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync } from 'node:fs';
+import {
+  type BigIntStats,
+  constants,
+  createReadStream,
+  lstatSync,
+  readFileSync,
+  renameSync,
+} from 'node:fs';
 import { copyFile, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { InputError, RemoteError } from '../core/errors.ts';
 import { randomToken } from '../core/ids.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { SMALL_BYTES } from './local-hash.ts';
-import type { ManifestFile } from './manifest.ts';
+import { type Arrived, identityOf } from './partial-file.ts';
 import { refuseLinksBelow } from './workspace.ts';
 
 export async function hashLocalFile(
@@ -30,7 +37,7 @@ export async function hashLocalFile(
 /** Whether `file` is a regular file with this size and hash. */
 export async function isHome(
   file: string,
-  { bytes, sha256 }: Pick<ManifestFile, 'bytes' | 'sha256'>,
+  { bytes, sha256 }: { readonly bytes: number; readonly sha256: string },
   signal: AbortSignal,
 ): Promise<boolean> {
   const stats = await lstat(file).catch(() => undefined);
@@ -47,18 +54,22 @@ export async function checkLanding(
   files: readonly { readonly path: string }[],
 ): Promise<void> {
   const names = new Set(files.map((file) => file.path));
+  const checked = new Set<string>();
   for (const { path: name } of files) {
-    for (let at = name.indexOf('/'); at >= 0; at = name.indexOf('/', at + 1))
-      if (names.has(name.slice(0, at)))
-        throw new RemoteError(
-          'unsafe_archive',
-          'The pod lists one name both as a file and as a folder. Nothing was written.',
-        );
+    const folder = path.posix.dirname(name);
+    if (!checked.has(folder)) {
+      for (let at = name.indexOf('/'); at >= 0; at = name.indexOf('/', at + 1))
+        if (names.has(name.slice(0, at)))
+          throw new RemoteError(
+            'unsafe_archive',
+            'The pod lists one name both as a file and as a folder. Nothing was written.',
+          );
+      await refuseLinksBelow(destination, name);
+      checked.add(folder);
+    }
     if (name.split('/').some((part) => Buffer.byteLength(part) > 255))
       throw new RemoteError('unsafe_archive', 'The pod lists a name that no file can have.');
-    await refuseLinksBelow(destination, name);
-    const stats = await lstat(path.join(destination, name)).catch(() => undefined);
-    if (stats !== undefined && !stats.isFile())
+    if (lstatOf(path.join(destination, name))?.isFile() === false)
       throw new InputError(
         'invalid_input',
         'Below localPath something that is not a regular file stands where a file should land.',
@@ -67,44 +78,63 @@ export async function checkLanding(
   }
 }
 
-/** Flushes what was pulled, then renames each file into place. Every file must lie in `partialFolder` under its hash. */
+/** A file that arrived, and the name it gets. */
+export interface Landing {
+  readonly path: string;
+  readonly bytes: number;
+  readonly arrived: Arrived;
+}
+
+/** Flushes what was pulled, then renames each file into place. One that is wanted under several names is copied. */
 export async function landFiles(
   destination: string,
   partialFolder: string,
-  files: readonly ManifestFile[],
+  files: readonly Landing[],
 ): Promise<void> {
   const uses = new Map<string, number>();
-  for (const { sha256 } of files) uses.set(sha256, (uses.get(sha256) ?? 0) + 1);
+  for (const { arrived } of files) uses.set(arrived.partial, (uses.get(arrived.partial) ?? 0) + 1);
   await flush(partialFolder, [...uses.keys()]);
-  for (const { path: name, sha256 } of files) {
+  const folders = new Set<string>();
+  let count = 0;
+  for (const { path: name, arrived } of files) {
     const target = path.join(destination, name);
-    await refuseLinksBelow(destination, name);
-    const partial = path.join(partialFolder, sha256);
-    const left = (uses.get(sha256) ?? 1) - 1;
-    uses.set(sha256, left);
-    await mkdir(path.dirname(target), { recursive: true });
-    if (left === 0) await rename(partial, target);
+    const { partial } = arrived;
+    const left = (uses.get(partial) ?? 1) - 1;
+    uses.set(partial, left);
+    if (!folders.has(path.dirname(target))) {
+      await refuseLinksBelow(destination, name);
+      await mkdir(path.dirname(target), { recursive: true });
+      folders.add(path.dirname(target));
+    }
+    if (left === 0) renameSync(partial, target);
     else {
-      const copy = path.join(partialFolder, `${sha256}.${randomToken(8)}`);
-      await copyFile(partial, copy);
+      const copy = `${partial}.${randomToken(8)}`;
+      await copyFile(partial, copy, constants.COPYFILE_FICLONE);
       await rename(copy, target);
     }
+    count += 1;
+    if (count % YIELD_FILES === 0) await new Promise((resolve) => setImmediate(resolve));
   }
-  const folders = new Set(
-    files.map(({ path: name }) => path.dirname(path.join(destination, name))),
-  );
   await flush(destination, [...folders], 'r');
 }
 
-/** Reads what landed from where it landed: two names may be one here, and others may write. Throws `checksum_mismatch`. */
+/**
+ * Looks at what landed where it landed: two names may be one here, and others may write. The very file that was hashed,
+ * untouched since, needs no second reading; a copy is read. Throws `checksum_mismatch`.
+ */
 export async function checkLanded(
   destination: string,
-  files: readonly ManifestFile[],
+  files: readonly Landing[],
   signal: AbortSignal,
 ): Promise<void> {
-  const wrong: ManifestFile[] = [];
-  for (const file of files)
-    if (!(await isHome(path.join(destination, file.path), file, signal))) wrong.push(file);
+  const wrong: Landing[] = [];
+  for (const file of files) {
+    const target = path.join(destination, file.path);
+    const stats = lstatOf(target);
+    const isSame = stats?.isFile() === true && identityOf(stats) === file.arrived.identity;
+    const { sha256 } = file.arrived;
+    if (!isSame && !(await isHome(target, { bytes: file.bytes, sha256 }, signal))) wrong.push(file);
+  }
   if (wrong.length === 0) return;
   const folded = files.map(({ path: name }) => name.normalize('NFC').toLowerCase());
   const collide = new Set(folded).size < folded.length;
@@ -126,24 +156,28 @@ export async function checkLanded(
 }
 
 /** Moves what arrived with a wrong hash aside, for a person to look at. Returns the folder. */
-export async function quarantine(
-  beside: string,
-  partialFolder: string,
-  files: readonly ManifestFile[],
-): Promise<string> {
+export async function quarantine(beside: string, files: readonly Arrived[]): Promise<string> {
   const folder = `${beside}.quarantine-${randomToken(8)}`;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const { sha256 } of files)
-    await rename(path.join(partialFolder, sha256), path.join(folder, sha256)).catch(
-      () => undefined,
-    );
+  for (const { partial, sha256 } of files)
+    await rename(partial, path.join(folder, sha256)).catch(() => undefined);
   return folder;
+}
+
+function lstatOf(file: string): BigIntStats | undefined {
+  try {
+    return lstatSync(file, { bigint: true, throwIfNoEntry: false });
+  } catch {
+    // A folder on the way is a file, or may not be entered: whoever writes there is told.
+    return undefined;
+  }
 }
 
 export async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
+const YIELD_FILES = 500;
 const AT_ONCE = 8;
 const MANY = 200;
 

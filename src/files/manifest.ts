@@ -2,9 +2,11 @@ import { RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { missingAmong, type Selection, select, startsOf } from './patterns.ts';
 import { hashSeconds, type Pod } from './pod.ts';
+import { hashScript } from './pod-hash.ts';
 import { followLinks } from './pod-links.ts';
 import { type Listing, listScript, NO_FOLDER, NOT_ALL, parseListing } from './pod-listing.ts';
-import { factsScript, parseFacts } from './pod-names.ts';
+import { parseFacts } from './pod-names.ts';
+import { sourceOf } from './pod-source.ts';
 import { totalBytes } from './sync-plan.ts';
 
 export interface ManifestFile {
@@ -28,17 +30,16 @@ export interface Wanted {
   readonly exclude: readonly string[];
 }
 
+export type Sighting = Selection & Pick<Listing, 'refusedNames' | 'nowSeconds'>;
+
 /** What the patterns select right now, with sizes and without hashes. A root that does not exist holds nothing. */
-export async function lookFor(
-  pod: Pod,
-  wanted: Wanted,
-): Promise<Selection & Pick<Listing, 'refusedNames'>> {
+export async function lookFor(pod: Pod, wanted: Wanted): Promise<Sighting> {
   for (let round = 0; ; round += 1) {
     const listing = await listPod(pod, wanted.root, startsOf(wanted.patterns), []);
     if (listing.whole) {
       const entries = await followLinks(pod, wanted, listing.entries);
-      const { refusedNames } = listing;
-      return { ...select(entries, wanted.patterns, wanted.exclude), refusedNames };
+      const { refusedNames, nowSeconds } = listing;
+      return { ...select(entries, wanted.patterns, wanted.exclude), refusedNames, nowSeconds };
     }
     if (round === 2)
       throw new RemoteError('remote_failed', 'The pod could not list all of its files.', {
@@ -55,7 +56,8 @@ export async function listPod(
 ): Promise<Listing & { readonly whole: boolean; readonly problem: string }> {
   const result = await pod.run(listScript(root, starts, prune), { timeoutSeconds: 300 });
   const problem = quoteForeign(result.stderr.toString('utf8'), 600);
-  if (result.exitCode === NO_FOLDER) return { entries: [], refusedNames: 0, whole: true, problem };
+  if (result.exitCode === NO_FOLDER)
+    return { entries: [], refusedNames: 0, nowSeconds: 0, whole: true, problem };
   if (result.exitCode !== 0 && result.exitCode !== NOT_ALL)
     throw new RemoteError('remote_failed', 'The pod could not list its files.', {
       foreignText: problem,
@@ -70,18 +72,13 @@ export async function listPod(
 export async function makeManifest(pod: Pod, wanted: Wanted): Promise<Manifest> {
   for (let round = 0; ; round += 1) {
     const before = await lookFor(pod, wanted);
-    const names = [...new Set(before.files.map(sourceOf))];
-    const output = await pod.must(factsScript(wanted.root, names, []), {
-      timeoutSeconds: hashSeconds(totalBytes(before.files)),
-      what: 'hash the files',
-    });
-    const { facts } = parseFacts(output, names);
+    const hashes = await hashOnPod(pod, wanted.root, before.files);
     const after = new Map((await lookFor(pod, wanted)).files.map((file) => [file.path, file]));
     const files: ManifestFile[] = [];
     const unsure: string[] = [];
     for (const file of before.files) {
       const { path, bytes, stamp, source } = file;
-      const sha256 = facts.get(sourceOf(file))?.sha256;
+      const sha256 = hashes.get(sourceOf(file));
       const again = after.get(path);
       if (sha256 === undefined || again?.stamp !== stamp || again.bytes !== bytes)
         unsure.push(path);
@@ -89,21 +86,37 @@ export async function makeManifest(pod: Pod, wanted: Wanted): Promise<Manifest> 
     }
     if (unsure.length === 0 || (round === 1 && files.length > 0))
       return { ...before, files, unsettled: unsure, missing: missingOf(files, before, wanted) };
-    if (round === 1)
-      throw new RemoteError(
-        'checksum_mismatch',
-        `${unsure.length} files on the pod change or cannot be read while they are hashed.`,
-        {
-          hint: 'Wait until the job has ended, or exclude the named files.',
-          foreignText: quoteForeign(unsure.slice(0, 10).join('\n')),
-        },
-      );
+    if (round === 1) throw neverSettled(unsure);
   }
 }
 
-/** Where the bytes of a file are, relative to the root. */
-export function sourceOf({ path, source }: Pick<ManifestFile, 'path' | 'source'>): string {
-  return source ?? path;
+/** sha256 by source of those of the files that the pod can read now. */
+export async function hashOnPod(
+  pod: Pod,
+  root: string,
+  files: readonly { readonly path: string; readonly source?: string; readonly bytes: number }[],
+): Promise<ReadonlyMap<string, string>> {
+  if (files.length === 0) return new Map();
+  const unique = [...new Map(files.map((file) => [sourceOf(file), file])).values()];
+  const output = await pod.must(hashScript(root, unique), {
+    timeoutSeconds: hashSeconds(totalBytes(unique)),
+    what: 'hash the files',
+  });
+  const { facts } = parseFacts(output, unique.map(sourceOf));
+  return new Map(
+    [...facts].flatMap(([name, { sha256 }]) => (sha256 === undefined ? [] : [[name, sha256]])),
+  );
+}
+
+export function neverSettled(paths: readonly string[]): RemoteError {
+  return new RemoteError(
+    'checksum_mismatch',
+    `${paths.length} files on the pod change or cannot be read while they are hashed.`,
+    {
+      hint: 'Wait until the job has ended, or exclude the named files.',
+      foreignText: quoteForeign(paths.slice(0, 10).join('\n')),
+    },
+  );
 }
 
 /** What an unsettled file alone would answer is missing for now. */

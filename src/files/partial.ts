@@ -6,7 +6,7 @@ import { RemoteError } from '../core/errors.ts';
 import { type PodId, randomToken } from '../core/ids.ts';
 import { isAlive, processIdentity } from '../core/local-process.ts';
 import { removeFolder } from './land.ts';
-import type { ManifestFile } from './manifest.ts';
+import type { Wanted } from './pull-work.ts';
 
 export interface Partial extends AsyncDisposable {
   /** Ours alone until it is disposed; then what is left in it waits for the next fetch to the same place. */
@@ -52,15 +52,28 @@ export async function takePartial(
   };
 }
 
-/** Throws `disk_full` when what has not arrived yet does not fit beside `folder`. */
-export async function refuseFullHere(
+/** Where a file of the pod arrives: another version of it arrives elsewhere, so what is there goes on being right. */
+export function partialOf(
   folder: string,
-  files: readonly ManifestFile[],
-): Promise<void> {
+  root: string,
+  {
+    source,
+    bytes,
+    stamp,
+  }: { readonly source: string; readonly bytes: number; readonly stamp: string },
+): string {
+  const key = createHash('sha256').update(JSON.stringify([root, source, bytes, stamp]));
+  return path.join(folder, key.digest('hex').slice(0, 40));
+}
+
+/** Throws `disk_full` when what has not arrived yet does not fit beside `folder`. */
+export async function refuseFullHere(folder: string, files: readonly Wanted[]): Promise<void> {
+  const begun = new Set(await readdir(folder));
   let missing = 0;
-  for (const { sha256, bytes } of new Map(files.map((file) => [file.sha256, file])).values()) {
-    const there = (await stat(path.join(folder, sha256)).catch(() => undefined))?.size ?? 0;
-    missing += there <= bytes ? bytes - there : bytes;
+  for (const { partial, bytes } of files) {
+    const stats = begun.has(path.basename(partial)) ? await stat(partial) : undefined;
+    // What is a hole there may have to be written yet.
+    missing += Math.max(0, bytes - Math.min(bytes, (stats?.blocks ?? 0) * 512));
   }
   const space = await statfs(folder);
   if (space.bavail * space.bsize < missing)

@@ -21,6 +21,8 @@ export interface Listing {
   readonly entries: readonly RemoteEntry[];
   /** Names that no honest file has, or that this machine cannot hold. */
   readonly refusedNames: number;
+  /** When the listing was begun, by the clock of the pod. Unknown: before everything. */
+  readonly nowSeconds: number;
 }
 
 /** When the file came to be what it is, in seconds by the clock of the pod: no program sets this time. Unknown: now. */
@@ -28,6 +30,15 @@ export function changedAt(stamp: string): number {
   const seconds = Number(stamp.split('/')[1]);
   return Number.isNaN(seconds) ? Infinity : seconds;
 }
+
+/**
+ * Whether nothing can have changed since without another stamp: the last change was long enough before the listing, for
+ * clocks that tick in whole seconds as well.
+ */
+export function isSettled(stamp: string, nowSeconds: number): boolean {
+  return changedAt(stamp) + UNSURE_SECONDS < nowSeconds;
+}
+const UNSURE_SECONDS = 2;
 
 /** Exit codes of the script: no such folder; something below could not be listed. */
 export const NO_FOLDER = 44;
@@ -48,6 +59,7 @@ export function listScript(
   const cases = all.map((name) => `*/${name.endsWith('*') ? name : shellQuote(name)}`).join('|');
   return [
     `cd ${shellQuote(folder)} 2>/dev/null || exit ${NO_FOLDER}`,
+    `printf 'n %s 0\\0.\\0' "$(date +%s 2>/dev/null || echo 0)"`,
     `if find /dev/null -printf '' >/dev/null 2>&1; then`,
     'g() { if [ -e "$1" ] || [ -h "$1" ]; then',
     `find "$1" -ignore_readdir_race \\( -type d \\( ${pruned} \\) -prune \\) -o ${UNREADABLE} -o ! -type d -printf '%y ${FACTS}' || c=${NOT_ALL}; fi; }`,
@@ -81,6 +93,7 @@ const KINDS: Readonly<Record<string, RemoteEntry['kind']>> = {
 export function parseListing(output: Buffer): Listing {
   const entries = new Map<string, RemoteEntry>();
   let refusedNames = 0;
+  let nowSeconds = 0;
   let at = 0;
   const next = (): Buffer | undefined => {
     const end = output.indexOf(0, at);
@@ -93,6 +106,10 @@ export function parseListing(output: Buffer): Listing {
     const raw = next();
     if (raw === undefined) break;
     const facts = /^(\S) (\d{1,15}) (\S+)$/.exec(head.toString('latin1'));
+    if (facts?.[1] === 'n') {
+      nowSeconds = Number(facts[2]);
+      continue;
+    }
     const name = raw.toString('utf8').replace(/^\.\//, '');
     if (
       facts?.[2] === undefined ||
@@ -109,6 +126,7 @@ export function parseListing(output: Buffer): Listing {
   return {
     entries: [...entries.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1)),
     refusedNames,
+    nowSeconds,
   };
 }
 

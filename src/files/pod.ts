@@ -70,12 +70,12 @@ export function failed(what: string, exitCode: number, stderr: Buffer): RemoteEr
 
 /** Seconds that hashing `bytes` on the pod may take. */
 export function hashSeconds(bytes: number): number {
-  return Math.min(LONGEST_SECONDS, 120 + bytes / SLOWEST_BYTES_PER_SECOND);
+  return Math.ceil(Math.min(LONGEST_SECONDS, 120 + bytes / SLOWEST_BYTES_PER_SECOND));
 }
 
 /** Seconds that moving `bytes` over the line may take. */
 export function transferSeconds(bytes: number): number {
-  return Math.min(LONGEST_SECONDS, 300 + bytes / SLOWEST_LINE_BYTES_PER_SECOND);
+  return Math.ceil(Math.min(LONGEST_SECONDS, 300 + bytes / SLOWEST_LINE_BYTES_PER_SECOND));
 }
 
 export const NO_HASH_TOOL = 41;

@@ -1,213 +1,222 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { PassThrough, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
-import { RemoteError } from '../core/errors.ts';
-import { shellQuote } from '../core/shell-quote.ts';
+import { gzipSync } from 'node:zlib';
+import type { Clock } from '../core/call.ts';
+import { isAppError, RemoteError } from '../core/errors.ts';
 import { localFailure } from './local-failure.ts';
-import { type ManifestFile, sourceOf } from './manifest.ts';
-import { openPartial, type PartialFile, type Wanted } from './partial-file.ts';
-import { type Pod, transferSeconds } from './pod.ts';
-import { dotted } from './pod-names.ts';
+import { type Arrived, readJournal } from './partial-file.ts';
+import type { Pod } from './pod.ts';
+import { type LaneEnd, runLane, UnsafeStream } from './pull-lane.ts';
+import { lanesFor, shouldZip, windowFor } from './pull-pace.ts';
+import { createPullQueue, type PullQueue } from './pull-queue.ts';
+import { createPullStore } from './pull-store.ts';
+import { CUT_SHORT, NO_ROOT, type Piece, SMALL_BYTES, type Wanted } from './pull-work.ts';
+import type { Span } from './spans.ts';
 
-export interface Pulled {
-  /** Whole and hashed equal to the manifest, in the partial folder under its sha256. */
-  readonly good: readonly ManifestFile[];
-  /** Arrived, but with another hash. */
-  readonly bad: readonly ManifestFile[];
-  /** Did not arrive whole. */
-  readonly short: readonly ManifestFile[];
+export interface PullOptions {
+  readonly root: string;
+  readonly partialFolder: string;
+  /** Small files one by one: some changed while they were read together. */
+  readonly alone: boolean;
 }
 
-/** A stream said more, or something else, than the manifest allows. */
-class UnsafeStream extends Error {}
+const ATTEMPTS = 3;
+const RETRY_SECONDS = 5;
+const MEASURE_SECONDS = 0.5;
+/** Less than this is over before anything was measured. */
+const LOOK_BYTES = 256 << 10;
+const MEBI = 1 << 20;
+const SAMPLE_BYTES = 64 << 10;
+const TELL_BYTES = 64e6;
 
 /**
- * Pulls exactly the bytes of `files`, in order, as one stream cut by the sizes of the manifest: the pod sends no names, so
- * it can choose none. What was begun before goes on where it stopped. `files` must differ in their sha256. Throws
- * `unsafe_archive` for a byte too many.
+ * Pulls exactly the bytes of `files`, as streams cut by the sizes of the listing: the pod sends no names, so it can choose
+ * none. What was begun before goes on where it stopped, and so does a link that breaks. Answers what arrived whole; a
+ * file that got shorter meanwhile is not among it. Throws `unsafe_archive` for a byte too many, `disk_full`, `link_lost`.
  */
 export async function pullFiles(
+  clock: Clock,
   pod: Pod,
-  root: string,
-  files: readonly ManifestFile[],
-  options: { readonly partialFolder: string; readonly zip: boolean },
-): Promise<Pulled> {
+  files: readonly Wanted[],
+  options: PullOptions,
+): Promise<ReadonlyMap<Wanted, Arrived>> {
   await mkdir(options.partialFolder, { recursive: true, mode: 0o700 });
-  const wanted = await Promise.all(
-    files.map(async (file) => {
-      const partial = path.join(options.partialFolder, file.sha256);
-      const size = (await stat(partial).catch(() => undefined))?.size ?? 0;
-      return { ...file, partial, have: size <= file.bytes ? size : 0 };
-    }),
-  );
-  const bytes = wanted.reduce((sum, file) => sum + file.bytes - file.have, 0);
-  const good: ManifestFile[] = [];
-  const bad: ManifestFile[] = [];
-  const sink = createSink(wanted, good, bad, pod.call.progress);
-  const input = new PassThrough({ highWaterMark: 256 << 10 });
-  const flow = options.zip
-    ? pipeline(input, createGunzip({ chunkSize: 256 << 10 }), sink)
-    : pipeline(input, sink);
-  let unsafe: unknown;
-  const settled = flow.catch((thrown: unknown) => {
-    unsafe = thrown;
-    input.destroy();
-  });
-  const script = pullScript(root, wanted, options.zip);
+  const store = createPullStore();
   try {
-    await pod.remote.stream(pod.podId, script.command, {
-      ...pod.call,
-      timeoutSeconds: transferSeconds(bytes + files.length * 1024),
-      stdin: script.names,
-      stdout: input,
-    });
-  } catch (failure) {
-    input.destroy();
-    await settled;
-    if (unsafe instanceof UnsafeStream) throw hostile(unsafe);
-    throw localFailure(unsafe) ?? failure;
-  }
-  await settled;
-  if (unsafe instanceof UnsafeStream) throw hostile(unsafe);
-  const local = localFailure(unsafe);
-  if (local !== undefined) throw local;
-  const seen = new Set([...good, ...bad]);
-  return { good, bad, short: wanted.filter((file) => !seen.has(file)) };
-}
-
-/** The script reads its own calls from stdin: ten thousand names do not fit in one argument. */
-function pullScript(
-  root: string,
-  files: readonly Wanted[],
-  zip: boolean,
-): { readonly command: string; readonly names: PassThrough } {
-  const names = new PassThrough();
-  names.end(
-    [
-      'LC_ALL=C; export LC_ALL',
-      `cd ${shellQuote(root)} || exit 3`,
-      'p() { if [ -f "$3" ] && ! [ -h "$3" ]; then',
-      'if [ "$2" -eq 0 ]; then head -c "$1" -- "$3"; else tail -c "+$(($2 + 1))" -- "$3" | head -c "$1"; fi; fi; }',
-      'q() { cat -- "$@"; }',
-      ...calls(files),
-      'exit 0',
-      '',
-    ].join('\n'),
-  );
-  return { command: zip ? 'sh -s | gzip -1c' : 'exec sh -s', names };
-}
-
-const SMALL_BYTES = 64 << 10;
-const BATCH = 100;
-
-/** One `cat` for many small files; a large or half-pulled one is cut to its size. */
-function calls(files: readonly Wanted[]): readonly string[] {
-  const lines: string[] = [];
-  let small: string[] = [];
-  const flush = (): void => {
-    if (small.length > 0) lines.push(`q ${small.join(' ')}`);
-    small = [];
-  };
-  for (const file of files) {
-    const name = shellQuote(dotted(sourceOf(file)));
-    if (file.bytes === file.have) continue;
-    if (file.bytes <= SMALL_BYTES && file.have === 0) {
-      small.push(name);
-      if (small.length >= BATCH) flush();
-    } else {
-      flush();
-      lines.push(`p ${file.bytes - file.have} ${file.have} ${name}`);
+    const begun = await whatIsThere(files, options.partialFolder);
+    for (const { file, isWhole } of begun) if (isWhole) await store.adopt(file);
+    const queue = createPullQueue(
+      begun.filter(({ isWhole, file }) => !isWhole && file.bytes > 0),
+      options.alone,
+    );
+    for (const file of files) if (file.bytes === 0) await store.receive(wholeOf(file), 0, []);
+    const road = queue.leftBytes < LOOK_BYTES ? NO_ROAD : await lookAtRoad(clock, pod);
+    let failed = 0;
+    while (queue.leftBytes > 0) {
+      const { received, broken } = await runLanes(
+        clock,
+        pod,
+        queue,
+        store.receive,
+        road,
+        options.root,
+      );
+      if (broken === undefined) continue;
+      failed = received > 0 ? 1 : failed + 1;
+      if (failed >= ATTEMPTS) throw broken;
+      pod.call.progress?.('The link broke; going on from where it broke.');
+      await clock.sleep(RETRY_SECONDS, pod.call);
     }
+    return new Map(store.arrived);
+  } catch (thrown) {
+    throw localFailure(thrown) ?? thrown;
+  } finally {
+    await store.close();
   }
-  flush();
-  return lines;
 }
 
-function createSink(
-  files: readonly Wanted[],
-  good: ManifestFile[],
-  bad: ManifestFile[],
-  progress: ((message: string) => void) | undefined,
-): Writable {
-  let index = 0;
-  let open: PartialFile | undefined;
+/** Streams until nothing is left to ask for, or a link breaks. What did not come is in the queue again. */
+async function runLanes(
+  clock: Clock,
+  pod: Pod,
+  queue: PullQueue,
+  receive: (piece: Piece, offset: number, parts: readonly Buffer[]) => Promise<void>,
+  { rttSeconds, hasGzip }: Road,
+  root: string,
+): Promise<{ readonly received: number; readonly broken?: Error }> {
+  const windowBytes = windowFor(rttSeconds, queue.leftBytes);
+  const running = new Set<Promise<void>>();
+  const ends: { readonly lane: number; readonly end: LaneEnd }[] = [];
+  let lanes = 1;
+  let zipping = false;
   let received = 0;
   let told = 0;
-  let running: Promise<void> = Promise.resolve();
-  let isClosed = false;
+  let since = clock.now().getTime();
+  let mark = 0;
+  let before: number | undefined;
 
-  const finishFile = async (): Promise<void> => {
-    const file = files[index];
-    if (file === undefined || open === undefined) return;
-    const sha256 = await open.close();
-    open = undefined;
-    index += 1;
-    if (sha256 === file.sha256) good.push(file);
-    else bad.push(file);
+  const start = (lane: number, zip: boolean): void => {
+    const done = runLane(pod, {
+      root,
+      lane,
+      windowBytes,
+      zip,
+      leftBytes: queue.leftBytes,
+      // One stream takes long runs; several take short ones, so that they end together.
+      aheadBytes: () => (lanes === 1 ? 32 * MEBI : 2 * (windowBytes ?? 8 * MEBI)),
+      next: () =>
+        queue.next(
+          lanes === 1 ? 32 * MEBI : 8 * MEBI,
+          zipping ? (zip ? 'plain' : 'packed') : undefined,
+        ),
+      receive,
+      onBytes: measure,
+    }).then((end) => {
+      ends.push({ lane, end });
+      settle(queue, end);
+      running.delete(done);
+    });
+    running.add(done);
   };
-  /** Opens the next file that needs bytes; those already whole pass without any. */
-  const advance = async (): Promise<void> => {
-    for (;;) {
-      const file = files[index];
-      if (file === undefined || isClosed) return;
-      open ??= await openPartial(file);
-      if (open.left > 0) return;
-      await finishFile();
-    }
-  };
-  const take = async (chunk: Buffer): Promise<void> => {
-    let rest = chunk;
-    while (rest.length > 0) {
-      await advance();
-      if (isClosed) return;
-      if (open === undefined) throw new UnsafeStream('More bytes than were asked for.');
-      const part = rest.subarray(0, open.left);
-      await open.write(part);
-      rest = rest.subarray(part.length);
-    }
+  const measure = (chunk: Buffer): void => {
     received += chunk.length;
-    if (received - told >= 64e6) {
+    if (received - told >= TELL_BYTES) {
       told = received;
-      progress?.(`Received ${Math.round(received / 1e6)} MB.`);
+      pod.call.progress?.(`Received ${Math.round(received / 1e6)} MB.`);
     }
-    await advance();
+    const seconds = (clock.now().getTime() - since) / 1000;
+    if (seconds < Math.max(MEASURE_SECONDS, rttSeconds * 8) || zipping) return;
+    const bytesPerSecond = (received - mark) / seconds;
+    const { leftBytes } = queue;
+    since = clock.now().getTime();
+    mark = received;
+    if (hasGzip && shouldZip(bytesPerSecond, leftBytes, ratioOf(chunk))) {
+      zipping = true;
+      start(0, true);
+      return;
+    }
+    const more = lanesFor({ rttSeconds, windowBytes, lanes, bytesPerSecond, before, leftBytes });
+    if (more > lanes) before = bytesPerSecond;
+    for (; lanes < more; lanes += 1) start(lanes, false);
   };
-  return new Writable({
-    highWaterMark: 256 << 10,
-    write(chunk: Buffer, _encoding, done) {
-      running = take(chunk);
-      running.then(() => {
-        done();
-      }, done);
-    },
-    final(done) {
-      running = advance();
-      running.then(() => {
-        done();
-      }, done);
-    },
-    destroy(failure, done) {
-      isClosed = true;
-      // A write under way ends first: what it wrote is where the next pull goes on.
-      const closing = running.catch(() => undefined).then(async () => open?.abandon());
-      closing.then(
-        () => {
-          done(failure);
-        },
-        () => {
-          done(failure);
-        },
-      );
-    },
-  });
+
+  start(0, false);
+  while (running.size > 0) await Promise.race(running);
+  for (const { end } of ends)
+    if (!isBreak(end.failure) && end.failure !== undefined) throw wordsFor(end.failure);
+  const broken = ends.find(({ lane, end }) => lane === 0 && end.failure !== undefined)?.end.failure;
+  // Without the first the others were extra: what they did not bring is asked for again.
+  return { received, ...(broken instanceof Error ? { broken } : {}) };
 }
 
-function hostile(cause: Error): RemoteError {
+/** What did not come is asked for again, but for what a stream that ended by itself could not send. */
+function settle(queue: PullQueue, { unfinished, failure, exitCode }: LaneEnd): void {
+  const [first] = unfinished;
+  if (first === undefined) return;
+  if (isBreak(failure) || failure !== undefined) {
+    queue.giveBack(unfinished);
+    return;
+  }
+  const short = new Set<Wanted>();
+  if (exitCode === NO_ROOT) for (const { file } of unfinished) short.add(file);
+  else if (first.file.bytes > SMALL_BYTES || exitCode === CUT_SHORT) short.add(first.file);
+  else for (const { file } of unfinished) if (file.bytes <= SMALL_BYTES) short.add(file);
+  queue.drop(short);
+  queue.giveBack(unfinished.filter(({ file }) => !short.has(file)));
+}
+
+const isBreak = (failure: unknown): boolean =>
+  isAppError(failure) && ['link_lost', 'ssh_unreachable'].includes(failure.code);
+
+function wordsFor(failure: unknown): unknown {
+  if (!(failure instanceof UnsafeStream)) return failure;
   return new RemoteError(
     'unsafe_archive',
     'The pod sent more than the files that were asked for. Nothing was written.',
-    { cause },
+    { cause: failure },
   );
+}
+
+/** How much gzip leaves of what comes. Undefined: too little to tell. */
+function ratioOf(chunk: Buffer): number | undefined {
+  const sample = chunk.subarray(0, SAMPLE_BYTES);
+  return sample.length < 4096 ? undefined : gzipSync(sample, { level: 1 }).length / sample.length;
+}
+
+interface Road {
+  readonly rttSeconds: number;
+  readonly hasGzip: boolean;
+}
+const NO_ROAD: Road = { rttSeconds: 0, hasGzip: false };
+
+/** The round trip is an estimate, and rather too short: a command takes two, or one where a channel stands ready. */
+async function lookAtRoad(clock: Clock, pod: Pod): Promise<Road> {
+  const start = clock.now().getTime();
+  const script = 'command -v gzip >/dev/null 2>&1\n';
+  const { exitCode } = await pod.run(script, { timeoutSeconds: 60 });
+  return { rttSeconds: (clock.now().getTime() - start) / 2000, hasGzip: exitCode === 0 };
+}
+
+async function whatIsThere(
+  files: readonly Wanted[],
+  folder: string,
+): Promise<
+  readonly { readonly file: Wanted; readonly have: readonly Span[]; readonly isWhole: boolean }[]
+> {
+  const names = new Set(await readdir(folder));
+  const there = [];
+  for (const file of files) {
+    const known = names.has(path.basename(file.partial));
+    const isLarge = file.bytes > SMALL_BYTES;
+    const have = known && isLarge ? await readJournal(file.partial, file.bytes) : [];
+    const size = known ? (await stat(file.partial).catch(() => undefined))?.size : undefined;
+    const isWhole =
+      size === file.bytes && (!isLarge || (have[0]?.start === 0 && have[0].end === file.bytes));
+    there.push({ file, have: size === file.bytes ? have : [], isWhole });
+  }
+  return there;
+}
+
+function wholeOf(file: Wanted): Piece {
+  return { file, offset: 0, bytes: file.bytes };
 }

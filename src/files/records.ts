@@ -11,6 +11,7 @@ import {
 import type { PodId } from '../core/ids.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import type { FilesDeps } from './deps.ts';
+import type { Verdict } from './home-cache.ts';
 import { isHome } from './land.ts';
 import type { ManifestFile } from './manifest.ts';
 import { selects } from './patterns.ts';
@@ -18,26 +19,34 @@ import { prove } from './prove.ts';
 
 export type Fetched = FetchResult['manifest']['files'][number];
 
+const YIELD_FILES = 200;
+
 export function artifactIdOf(podId: PodId, remotePath: string): string {
   return `${podId}:${remotePath}`;
 }
 
-/** Opens each file as far as was asked and its type allows. A file that does not open keeps its bytes and says why. */
+/**
+ * Opens each file as far as was asked and its type allows. A file that does not open keeps its bytes and says why.
+ * `verdict`: what is known of a file that nobody touched since it was opened.
+ */
 export async function proveFiles(
   destination: string,
   files: readonly ManifestFile[],
-  verify: FetchRequest['verify'],
+  limit: Proof,
   signal: AbortSignal,
+  verdict: (path: string) => Verdict | undefined,
 ): Promise<readonly Fetched[]> {
-  const limit: Proof = verify === 'load' ? 'loaded' : verify;
   const proven: Fetched[] = [];
+  const opens = PROOF_LEVELS.indexOf(limit) > PROOF_LEVELS.indexOf('hash');
   for (const file of files) {
     signal.throwIfAborted();
     const localPath = path.join(destination, file.path);
-    const opens = PROOF_LEVELS.indexOf(limit) > PROOF_LEVELS.indexOf('hash');
-    const verdict = opens ? await prove(localPath, { limit, signal }) : { proof: 'hash' as const };
     const { path: name, bytes, sha256 } = file;
-    proven.push({ path: name, bytes, sha256, localPath, ...verdict });
+    const found = opens
+      ? (verdict(name) ?? (await prove(localPath, { limit, signal })))
+      : { proof: 'hash' as const };
+    proven.push({ path: name, bytes, sha256, localPath, ...found });
+    if (proven.length % YIELD_FILES === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   return proven;
 }
@@ -79,7 +88,7 @@ export async function refuseOthersOnly(
   podId: PodId,
   root: string,
   destination: string,
-  files: readonly ManifestFile[],
+  files: readonly { readonly path: string }[],
   { signal }: CallOptions,
 ): Promise<void> {
   const records = new Map<string, ArtifactRecord[]>();

@@ -1,4 +1,6 @@
+import { InputError } from '../core/errors.ts';
 import type { FetchResult } from '../core/files.ts';
+import { quoteForeign } from '../core/untrusted.ts';
 import { selects } from './patterns.ts';
 import type { RemoteEntry } from './pod-listing.ts';
 
@@ -48,4 +50,30 @@ export function refusedOf(
 
 export function namesRefused(count: number): string {
   return `${count} names there cannot be names here (not UTF-8, or not plain). Rename them on the pod, then fetch again.`;
+}
+
+/** Nothing found is no success; with `strict` neither is a part of it. */
+export function refuseNothing(
+  found: number,
+  missing: readonly string[],
+  strict: boolean,
+  odd: readonly { readonly path: string }[],
+): void {
+  if (found === 0)
+    throw new InputError('path_missing', 'Nothing that was asked for is on the pod.', {
+      hint: 'Look with dryRun and paths ["."], or read the job logs: it may have saved elsewhere.',
+      ...(odd.length === 0
+        ? {}
+        : {
+            foreignText: quoteForeign(
+              `not regular files: ${odd.map((entry) => entry.path).join(', ')}`,
+              600,
+            ),
+          }),
+    });
+  if (strict && missing.length > 0)
+    throw new InputError(
+      'path_missing',
+      `Missing on the pod: ${missing.slice(0, 10).join(', ')}. Nothing was fetched.`,
+    );
 }

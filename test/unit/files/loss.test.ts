@@ -7,11 +7,14 @@ import {
   mkdir,
   readdir,
   readFile,
+  rename,
   rm,
   symlink,
   writeFile,
 } from 'node:fs/promises';
 import path from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
 import { RemoteError } from '../../../src/core/errors.ts';
 import type { Remote } from '../../../src/core/remote.ts';
@@ -253,6 +256,7 @@ describe('landing', () => {
       code: 'invalid_input',
     });
     await rm(world.local('results'), { recursive: true });
+    await world.writePod({ 'out/a.txt': 'another' });
     const linking: Remote = {
       ...world.remote,
       stream: async (...parameters) => {
@@ -307,27 +311,35 @@ describe('landing', () => {
       stream: async () => Promise.reject(new RemoteError('remote_failed', 'No.')),
     };
     await expect(world.over(failing).fetch(fetchRequest(), call)).rejects.toThrow('No.');
-    const left = (await readdir(world.workspace)).filter((name) => name.includes('.partial-'));
-    expect(left).toEqual([]);
-    const seen: string[] = [];
-    const watching: Remote = {
+    const partials = async (): Promise<readonly string[]> =>
+      (await readdir(world.workspace)).filter((name) => name.includes('.partial-'));
+    expect(await partials()).toEqual([]);
+    const halfway: Remote = {
       ...world.remote,
-      stream: async (...parameters) => {
-        const [name] = (await readdir(world.workspace)).filter((item) =>
-          item.includes('.partial-'),
-        );
-        seen.push(name ?? '');
-        return world.remote.stream(...parameters);
+      stream: async (pod, script, options) => {
+        let passed = 0;
+        const half = new Transform({
+          transform(chunk: Buffer, _encoding, done) {
+            passed += chunk.length;
+            if (passed > 1_500_000) done(new RemoteError('remote_failed', 'Half.'));
+            else done(null, chunk);
+          },
+        });
+        const sink = options.stdout;
+        if (sink === undefined) throw new Error('no sink');
+        const whole = pipeline(half, sink, { end: false }).catch(() => undefined);
+        return world.remote.stream(pod, script, { ...options, stdout: half }).finally(async () => {
+          await whole;
+          sink.end();
+        });
       },
     };
-    await world.over(watching).fetch(fetchRequest(), call);
-    await rm(world.local('results'), { recursive: true });
-    const free = (seen[0] ?? '').replace(/-\d+-[0-9a-f]{8}-[^-]+$/, '');
+    await expect(world.over(halfway).fetch(fetchRequest(), call)).rejects.toThrow('Half.');
+    const [free = 'none'] = await partials();
     const child = spawn('true');
     await once(child, 'exit');
-    const dead = world.local(`${free}-${child.pid ?? 0}-01234567-abcdefgh`);
-    await mkdir(dead);
-    await writeFile(path.join(dead, sha(big)), big.subarray(0, 1 << 20));
+    const dead = `${free}-${child.pid ?? 0}-01234567-abcdefgh`;
+    await rename(world.local(free), world.local(dead));
     let pulled = 0;
     const measuring: Remote = {
       ...world.remote,
