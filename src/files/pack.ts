@@ -10,7 +10,7 @@ const CHUNK = 1 << 20;
 const JOIN_BYTES = 256 << 10;
 
 /**
- * The files as one GNU tar stream (long names as `L` records, raw UTF-8, which busybox reads too), with `sent` told the
+ * The files as members of a GNU tar stream without its end (long names as `L` records, raw UTF-8, which busybox reads too), with `sent` told the
  * sha256 of the bytes that really went out. A file that shrank is padded and one that grew is cut: its hash then differs
  * from the planned one.
  */
@@ -38,8 +38,24 @@ export async function* packFiles(
     parts.push(paddingOf(file.bytes));
     sent(file.path, hash.digest('hex'));
   }
-  yield Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
+  if (parts.length > 0) yield Buffer.concat(parts);
 }
+
+/** A member of our own; `name` is short. */
+export function packText(name: string, text: string): Buffer {
+  const content = Buffer.from(text);
+  const head = header({
+    name: Buffer.from(name),
+    mode: 0o600,
+    bytes: content.length,
+    seconds: 0,
+    type: '0',
+  });
+  return Buffer.concat([head, content, paddingOf(content.length)]);
+}
+
+/** Ends the stream. */
+export const END_OF_TAR = Buffer.alloc(2 * BLOCK);
 
 async function* contentOf(
   file: LocalFile,
@@ -67,14 +83,18 @@ async function* contentOf(
   }
 }
 
+/** The time of last change that the file has on the pod. */
+export function sentSeconds(file: LocalFile): number {
+  return Math.max(0, Number(file.stats.mtimeNs / 1_000_000_000n));
+}
+
 function headersOf(file: LocalFile): readonly Buffer[] {
   const name = Buffer.from(`./${file.path}`);
-  const seconds = Number(file.stats.mtimeNs / 1_000_000_000n);
   const own = header({
     name,
     mode: file.executable ? 0o755 : 0o644,
     bytes: file.bytes,
-    seconds: Math.max(0, seconds),
+    seconds: sentSeconds(file),
     type: '0',
   });
   if (name.length < 100) return [own];

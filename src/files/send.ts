@@ -1,41 +1,69 @@
-import { pipeline, Readable, Transform } from 'node:stream';
-import { createGzip } from 'node:zlib';
-import { RemoteError } from '../core/errors.ts';
-import { randomToken } from '../core/ids.ts';
+import { createHash } from 'node:crypto';
+import { Writable } from 'node:stream';
+import { InputError, isAppError, RemoteError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
-import { isCompressible } from './compressible.ts';
-import { packFiles } from './pack.ts';
-import { failed, hashSeconds, type Pod, transferSeconds } from './pod.ts';
-import { batches, dotted, factsScript, foldersOf, parseFacts } from './pod-names.ts';
+import { quoteForeign } from '../core/untrusted.ts';
+import { chooseCodec, hasZstd, openWire, sampleRatio, UNPACK, type Wire } from './codec.ts';
+import { END_OF_TAR, packFiles, packText } from './pack.ts';
+import { PLACE_EXIT, type Placing, placeScript, WRONG } from './place-script.ts';
+import { failed, HASH_FUNCTION, hashSeconds, type Pod, transferSeconds } from './pod.ts';
+import { factsScript, parseFacts } from './pod-names.ts';
+import { END_OF_TREE, fieldsOf, type Look } from './sync-look.ts';
 import { type PlannedFile, totalBytes } from './sync-plan.ts';
-
-export const STAGING_PREFIX = '.gpu-lease-sync-';
+import { parseTree, type TreeListing } from './tree-listing.ts';
 
 export interface Sent {
   readonly placed: readonly PlannedFile[];
   /** Were edited while they were being sent; not placed. */
   readonly changed: readonly PlannedFile[];
   readonly wireBytes: number;
+  readonly after: After;
+}
+/** What is in the target once everything is in place. */
+export interface After {
+  readonly listing: TreeListing;
+  /** A time of the pod's file system before which everything was placed, and after which any change shows. */
+  readonly fence: string | undefined;
+}
+export interface Parcel {
+  readonly files: readonly PlannedFile[];
+  readonly staging: string;
+  /** Something of an earlier attempt may be in the staging folder. */
+  readonly resume: boolean;
+  readonly look: Look;
+  readonly place: Pick<Placing, 'extras' | 'listed' | 'sweep'>;
+}
+/** What the line to a pod carried lately. */
+export interface Pace {
+  bytesPerSecond(): number | undefined;
+  note(bytes: number, seconds: number): void;
 }
 
+const PLACE_NAME = '.gpu-lease-place-';
+const EXIT = { folder: 42, unpack: 45, cut: 49 } as const;
+const MAX_LIST_BYTES = 96 << 20;
+/** Below this no packer is worth its start. */
+const SMALL_PARCEL_BYTES = 64 << 10;
+
 /**
- * One stream into a staging folder inside `target`, hashed there by the pod, then renamed into place. Until every file has
- * arrived as sent, nothing in place is touched; a cut link leaves only a staging folder.
+ * One stream into a staging folder inside the target, ending with the script that hashes everything there and then moves
+ * it into place. Until every file has arrived as sent, nothing in place is touched; a cut link leaves only the staging
+ * folder, and what is whole in it is not sent again.
  */
 export async function sendFiles(
   pod: Pod,
-  target: string,
-  files: readonly PlannedFile[],
-  options: { readonly hasGzip: boolean },
+  parcel: Parcel,
+  pace: Pace,
+  nowMs: () => number,
 ): Promise<Sent> {
-  const staging = `${target}/${STAGING_PREFIX}${randomToken(12)}`;
   try {
-    return await sendThrough(pod, target, staging, files, options.hasGzip);
+    return await sendThrough(pod, parcel, pace, nowMs);
   } catch (failure) {
-    // Best effort: what cannot be removed now is swept by the next sync.
-    if (!pod.call.signal.aborted)
+    const goesOn = isAppError(failure) && ['link_lost', 'ssh_unreachable'].includes(failure.code);
+    // Best effort: what cannot be removed now is swept by a later sync.
+    if (!goesOn && !pod.call.signal.aborted)
       await pod
-        .run(`rm -rf -- ${shellQuote(staging)}\n`, { timeoutSeconds: 60 })
+        .run(`rm -rf -- ${shellQuote(stagingPath(parcel))}\n`, { timeoutSeconds: 60 })
         .catch(() => undefined);
     throw failure;
   }
@@ -43,28 +71,75 @@ export async function sendFiles(
 
 async function sendThrough(
   pod: Pod,
-  target: string,
-  staging: string,
-  files: readonly PlannedFile[],
-  hasGzip: boolean,
+  parcel: Parcel,
+  pace: Pace,
+  nowMs: () => number,
 ): Promise<Sent> {
-  const bytes = totalBytes(files);
-  const zip = hasGzip && isCompressible(files);
+  const { files, look } = parcel;
   const sent = new Map<string, string>();
-  const wire = countedStream(
-    packFiles(files, (path, sha256) => sent.set(path, sha256), pod.call.signal),
-    zip,
-  );
+  if (parcel.resume)
+    for (const file of await alreadyThere(pod, parcel)) sent.set(file.path, file.sha256);
+  const left = files.filter(({ path }) => !sent.has(path));
+  const codec =
+    totalBytes(left) < SMALL_PARCEL_BYTES
+      ? 'none'
+      : chooseCodec({
+          ratio: sampleRatio(left),
+          bytesPerSecond: pace.bytesPerSecond(),
+          zstd: look.programs.has('zstd') && (await hasZstd()),
+          gzip: look.programs.has('gzip'),
+        });
+  let placed: readonly PlannedFile[] = [];
+  const parts = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    yield* packFiles(left, (path, sha256) => sent.set(path, sha256), pod.call.signal);
+    placed = files.filter(({ path, sha256 }) => sent.get(path) === sha256);
+    const script = placeScript({
+      ...parcel.place,
+      target: look.real,
+      staging: parcel.staging,
+      files: placed,
+    });
+    const name = `./${PLACE_NAME}${createHash('sha256').update(script).digest('hex')}`;
+    yield packText(name, script);
+    yield END_OF_TAR;
+  };
+  const wire = openWire(parts(), codec);
+  const startedMs = nowMs();
+  const answer = await streamTo(pod, parcel, wire, UNPACK[codec]);
+  pace.note(wire.bytes(), (nowMs() - startedMs) / 1000);
+  const after = readPlaced(answer, placed);
+  return {
+    placed,
+    changed: files.filter(({ path, sha256 }) => sent.get(path) !== sha256),
+    wireBytes: wire.bytes(),
+    after,
+  };
+}
+
+interface Answer {
+  readonly exitCode: number;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}
+
+async function streamTo(pod: Pod, parcel: Parcel, wire: Wire, unpack: string): Promise<Answer> {
+  const bytes = totalBytes(parcel.files);
+  const printed = collect();
   const script = [
-    'umask 022',
-    `mkdir -p -- ${shellQuote(target)} && mkdir -- ${shellQuote(staging)} && cd ${shellQuote(staging)} || exit 42`,
-    zip ? 'gzip -dc | tar -xof -' : 'tar -xof -',
+    HASH_FUNCTION,
+    'LC_ALL=C; export LC_ALL; umask 022',
+    `mkdir -p -- ${shellQuote(stagingPath(parcel))} && cd ${shellQuote(stagingPath(parcel))} || exit ${EXIT.folder}`,
+    `rm -f ./${PLACE_NAME}*`,
+    `${unpack}tar -xof - || exit ${EXIT.unpack}`,
+    `for f in ./${PLACE_NAME}*; do x=$(H - <"$f"); [ "./${PLACE_NAME}\${x%% *}" = "$f" ] && exec sh "$f"; done`,
+    `exit ${EXIT.cut}`,
   ].join('\n');
   const { exitCode, stderr } = await pod.remote
     .stream(pod.podId, script, {
       ...pod.call,
-      timeoutSeconds: transferSeconds(bytes + files.length * 1024),
+      timeoutSeconds: transferSeconds(bytes + parcel.files.length * 1024) + hashSeconds(bytes),
       stdin: wire.stream,
+      stdout: printed.sink,
     })
     // A transport that failed early leaves the source, and the file it has open, to us.
     .finally(() => wire.stream.destroy());
@@ -74,101 +149,70 @@ async function sendThrough(
       cause: broken,
       hint: 'Call again when the files no longer change.',
     });
-  const arrived = await hashRemote(pod, staging, files);
-  const wrong = files.filter(({ path }) => arrived.get(path) !== (sent.get(path) ?? ''));
-  if (wrong.length > 0) {
-    if (exitCode !== 0) throw failed('unpack the files', exitCode, stderr);
+  return { exitCode, stderr, stdout: printed.bytes() };
+}
+
+/** What the script of `placeScript` printed. Throws what it means when it did not end well. */
+export function readPlaced(answer: Answer, files: readonly PlannedFile[]): After {
+  const { exitCode, stderr, stdout } = answer;
+  const fields = fieldsOf(stdout);
+  const [verdict, fence = ''] = fields.next(2);
+  if (exitCode === PLACE_EXIT.blocked)
+    throw new InputError(
+      'invalid_input',
+      'On the pod a link or a file turned up where this sync needs a folder. Nothing was replaced.',
+      { hint: 'Remove or rename it on the pod, or choose another remotePath.' },
+    );
+  if (exitCode !== 0 && exitCode !== EXIT.cut)
+    throw failed(
+      exitCode === EXIT.unpack ? 'unpack the files' : 'put the files in place',
+      exitCode,
+      stderr,
+    );
+  if (verdict === WRONG || exitCode === EXIT.cut) {
+    const full = failed('unpack the files', exitCode, stderr);
+    if (full.code === 'disk_full') throw full;
+    const seen = new Set(stdout.toString('utf8').match(/[0-9a-f]{64}/g));
+    const wrong = files.filter(({ sha256 }) => !seen.has(sha256));
     throw new RemoteError(
       'checksum_mismatch',
       `${wrong.length} of ${files.length} files arrived altered, first ${JSON.stringify(wrong[0]?.path)}. Nothing was replaced.`,
+      { foreignText: quoteForeign(stderr.toString('utf8'), 600) },
     );
   }
-  const placed = files.filter(({ path, sha256 }) => sent.get(path) === sha256);
-  await pod.must(placeScript(target, staging, placed), {
-    timeoutSeconds: 600,
-    what: 'put the files in place',
-  });
-  const inPlace = await hashRemote(pod, target, placed);
-  const lost = placed.filter(({ path, sha256 }) => inPlace.get(path) !== sha256);
-  if (lost.length > 0)
-    throw new RemoteError(
-      'checksum_mismatch',
-      `${lost.length} files are not what was sent, first ${JSON.stringify(lost[0]?.path)}. Something else writes there.`,
-    );
-  return {
-    placed,
-    changed: files.filter(({ path, sha256 }) => sent.get(path) !== sha256),
-    wireBytes: wire.bytes(),
-  };
+  const listed = verdict === 'fence' ? fields.until(END_OF_TREE) : undefined;
+  if (listed === undefined)
+    throw new RemoteError('link_lost', 'The pod did not say that the files are in place.');
+  return { listing: parseTree(listed), fence: fence === '' ? undefined : fence };
 }
 
-async function hashRemote(
-  pod: Pod,
-  folder: string,
-  files: readonly PlannedFile[],
-): Promise<ReadonlyMap<string, string | undefined>> {
-  const names = files.map(({ path }) => path);
-  const output = await pod.must(factsScript(folder, names, []), {
-    timeoutSeconds: hashSeconds(totalBytes(files)),
-    what: 'hash the files',
+/** Of an attempt that was cut off: what the pod holds whole. */
+async function alreadyThere(pod: Pod, parcel: Parcel): Promise<readonly PlannedFile[]> {
+  const names = parcel.files.map(({ path }) => path);
+  const output = await pod.must(factsScript(stagingPath(parcel), names, []), {
+    timeoutSeconds: hashSeconds(totalBytes(parcel.files)),
+    what: 'hash the files that have arrived',
   });
   const { facts } = parseFacts(output, names);
-  return new Map([...facts].map(([name, fact]) => [name, fact.sha256]));
+  return parcel.files.filter(({ path, sha256, executable }) => {
+    const fact = facts.get(path);
+    return fact?.sha256 === sha256 && fact.executable === executable;
+  });
 }
 
-/** One `mv` for each folder: each file is replaced by one rename. */
-function placeScript(target: string, staging: string, files: readonly PlannedFile[]): string {
-  const names = files.map(({ path }) => path);
-  const groups = new Map<string, string[]>();
-  for (const name of names) {
-    const folder = name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : '.';
-    const group = groups.get(folder);
-    if (group === undefined) groups.set(folder, [dotted(name)]);
-    else group.push(dotted(name));
-  }
-  const up = `../`;
-  return [
-    `cd ${shellQuote(staging)} || exit 3`,
-    'umask 022',
-    'k() { mkdir -p -- "$@" || exit 31; }',
-    'm() { mv -f -- "$@" "$d" || exit 32; }',
-    ...batches(
-      'k',
-      foldersOf(names).map((folder) => up + folder),
-    ),
-    ...[...groups].flatMap(([folder, group]) => [
-      `d=${shellQuote(folder === '.' ? up : `${up}${folder}/`)}`,
-      ...batches('m', group),
-    ]),
-    `cd ${shellQuote(target)} && rm -rf -- ${shellQuote(staging)}`,
-    '',
-  ].join('\n');
+export function stagingPath({ look, staging }: Parcel): string {
+  return `${look.real}/${staging}`;
 }
 
-/** The bytes as they go over the wire, counted; a failure of the source is kept, since a transport may hide it. */
-function countedStream(
-  source: AsyncIterable<Buffer>,
-  zip: boolean,
-): { readonly stream: Readable; bytes(): number; failure(): unknown } {
-  let bytes = 0;
-  let failure: unknown;
-  const watched = async function* (): AsyncGenerator<Buffer, void, undefined> {
-    try {
-      yield* source;
-    } catch (thrown) {
-      failure = thrown;
-      throw thrown;
-    }
-  };
-  const count = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      done(null, chunk);
+function collect(): { readonly sink: Writable; bytes(): Buffer } {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      size += chunk.length;
+      if (size <= MAX_LIST_BYTES) chunks.push(chunk);
+      done();
     },
   });
-  const raw = Readable.from(watched(), { objectMode: false });
-  const finish = (): void => undefined;
-  if (zip) pipeline(raw, createGzip({ level: 1, chunkSize: 256 << 10 }), count, finish);
-  else pipeline(raw, count, finish);
-  return { stream: count, bytes: () => bytes, failure: () => failure };
+  return { sink, bytes: () => Buffer.concat(chunks) };
 }

@@ -1,64 +1,61 @@
 import path from 'node:path';
 import { InputError, isAppError, RemoteError } from '../core/errors.ts';
-import { shellQuote } from '../core/shell-quote.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import type { FilesDeps } from './deps.ts';
 import { openHashCache } from './local-hash.ts';
+import { placeScript } from './place-script.ts';
 import { hashSeconds, type Pod } from './pod.ts';
 import { listScript, parseListing } from './pod-listing.ts';
-import { batches, dotted, factsScript, foldersOf, parseFacts } from './pod-names.ts';
-import { lookAtFolder, podFolders, type RemoteFolder } from './remote-folder.ts';
-import { resolveRemoteTarget } from './remote-target.ts';
+import { factsScript, foldersOf, parseFacts } from './pod-names.ts';
+import { lookAtFolder } from './remote-folder.ts';
+import { type PodFolders, resolveRemoteTarget } from './remote-target.ts';
 import { DEFAULT_EXCLUDES } from './rules.ts';
-import { STAGING_PREFIX, sendFiles } from './send.ts';
-import { amountOf, type PlannedFile, planSync, totalBytes } from './sync-plan.ts';
+import { type After, type Pace, type Parcel, readPlaced, type Sent, sendFiles } from './send.ts';
+import type { Staging, Stagings } from './staging.ts';
+import type { Look } from './sync-look.ts';
+import { afterSend, factsOf, unknownOf, withFacts } from './sync-memory.ts';
+import { amountOf, type PlannedFile, planSync, type SyncPlan, totalBytes } from './sync-plan.ts';
+import type { SyncState } from './sync-state.ts';
 import { localFile } from './walk.ts';
 
 const ATTEMPTS = 3;
 const RETRY_SECONDS = 5;
 const HEADROOM = 1.2;
 
-export async function findTarget(
+/** The folder that one file goes into, and its name there. */
+export async function findFilePlace(
   pod: Pod,
   remotePath: string,
-  localFilePath: string | undefined,
-): Promise<{ readonly folder: RemoteFolder; readonly name: string }> {
-  const folders = await podFolders(pod);
-  if (localFilePath === undefined) {
-    const folder = await lookAtFolder(pod, resolveRemoteTarget(remotePath, folders), folders);
-    if (folder.kind === 'file')
-      throw new InputError('invalid_input', 'remotePath is a file on the pod; a folder is sent.');
-    return { folder, name: '' };
-  }
+  localFilePath: string,
+  folders: PodFolders,
+): Promise<{ readonly target: string; readonly name: string }> {
   const name = path.basename(localFilePath);
   const plainName = remotePath.slice(remotePath.lastIndexOf('/') + 1);
-  if (!['', '.', '..', '~'].includes(plainName)) {
-    const target = resolveRemoteTarget(remotePath, folders);
-    const found = await lookAtFolder(pod, target, folders, '');
-    if (found.kind === 'folder')
-      return { folder: await lookAtFolder(pod, target, folders, name), name };
-    const parent = path.posix.dirname(target);
-    if (parent === '/') throw new InputError('invalid_input', 'remotePath is in the root folder.');
-    return { folder: await lookAtFolder(pod, parent, folders, plainName), name: plainName };
-  }
-  const folder = await lookAtFolder(pod, resolveRemoteTarget(remotePath, folders), folders);
-  return { folder, name };
+  const target = resolveRemoteTarget(remotePath, folders);
+  if (['', '.', '..', '~'].includes(plainName)) return { target, name };
+  const found = await lookAtFolder(pod, target, folders, '');
+  if (found.kind === 'folder') return { target, name };
+  const parent = path.posix.dirname(target);
+  if (parent === '/') throw new InputError('invalid_input', 'remotePath is in the root folder.');
+  return { target: parent, name: plainName };
 }
 
+/** Asks the pod for the hashes that nobody knows yet, and throws when something stands in the way. */
 export async function compare(
   pod: Pod,
-  folder: RemoteFolder,
+  look: Look,
+  before: SyncState,
   files: readonly PlannedFile[],
-): Promise<ReturnType<typeof planSync>> {
-  if (folder.kind !== 'folder') return planSync(files, new Map());
-  const names = files.map((file) => file.path);
-  const output = await pod.must(factsScript(folder.real, names, foldersOf(names)), {
-    timeoutSeconds: hashSeconds(totalBytes(files)),
-    what: 'hash the files that are there',
-  });
-  const { facts, blocked } = parseFacts(output, names);
-  const plan = planSync(files, facts);
-  const inTheWay = [...blocked, ...plan.conflicts];
+): Promise<{ readonly plan: SyncPlan; readonly state: SyncState }> {
+  if (look.kind !== 'folder') return { plan: planSync(files, new Map()), state: before };
+  const unknown = unknownOf(before.entries, files, look.facts);
+  const hashed = unknown.length === 0 ? look.facts : await hashThere(pod, look.real, unknown);
+  const state = { ...before, entries: withFacts(before.entries, hashed, look.nowSeconds) };
+  const plan = planSync(
+    files,
+    new Map([...factsOf(state.entries, files), ...look.facts, ...hashed]),
+  );
+  const inTheWay = [...look.blocked, ...plan.conflicts];
   if (inTheWay.length > 0)
     throw new InputError(
       'invalid_input',
@@ -68,7 +65,20 @@ export async function compare(
         foreignText: quoteForeign(inTheWay.slice(0, 5).join('\n')),
       },
     );
-  return plan;
+  return { plan, state };
+}
+
+async function hashThere(
+  pod: Pod,
+  folder: string,
+  files: readonly PlannedFile[],
+): Promise<ReturnType<typeof parseFacts>['facts']> {
+  const names = files.map((file) => file.path);
+  const output = await pod.must(factsScript(folder, names, []), {
+    timeoutSeconds: hashSeconds(totalBytes(files)),
+    what: 'hash the files that are there',
+  });
+  return parseFacts(output, names).facts;
 }
 
 export async function listRemote(
@@ -82,29 +92,56 @@ export async function listRemote(
   return parseListing(output).entries;
 }
 
-export function refuseFull(folder: RemoteFolder, files: readonly PlannedFile[]): void {
+export function refuseFull(look: Look, files: readonly PlannedFile[]): void {
   const bytes = totalBytes(files) * HEADROOM;
   const inodes = files.length * HEADROOM;
-  const fullBytes = folder.freeBytes !== undefined && folder.freeBytes < bytes;
-  const fullInodes = folder.freeInodes !== undefined && folder.freeInodes < inodes;
+  const fullBytes = look.freeBytes !== undefined && look.freeBytes < bytes;
+  const fullInodes = look.freeInodes !== undefined && look.freeInodes < inodes;
   if (files.length > 0 && (fullBytes || fullInodes))
     throw new RemoteError(
       'disk_full',
       fullBytes
-        ? `${Math.ceil(bytes / 1e6)} MB are needed on the pod and ${Math.floor((folder.freeBytes ?? 0) / 1e6)} MB are free. Nothing was sent.`
+        ? `${Math.ceil(bytes / 1e6)} MB are needed on the pod and ${Math.floor((look.freeBytes ?? 0) / 1e6)} MB are free. Nothing was sent.`
         : `The pod has too few inodes left for ${files.length} files. Nothing was sent.`,
     );
 }
 
-export async function sendAll(
-  deps: FilesDeps,
-  pod: Pod,
-  folder: RemoteFolder,
+export interface Errand {
+  readonly deps: FilesDeps;
+  readonly pod: Pod;
+  readonly look: Look;
+  readonly root: string;
+  readonly stagings: Stagings;
+  readonly pace: Pace;
+  /** All that the local tree holds, for the list at the end. */
+  readonly files: readonly PlannedFile[];
+  readonly extras: readonly string[];
+}
+
+/** Sends, places, removes and sweeps; what is remembered afterwards. */
+export async function carryOut(
+  errand: Errand,
   planned: readonly PlannedFile[],
-  root: string,
-): Promise<{ readonly files: readonly PlannedFile[]; readonly wireBytes: number }> {
+  before: SyncState,
+): Promise<{
+  readonly files: readonly PlannedFile[];
+  readonly wireBytes: number;
+  readonly state: SyncState;
+}> {
+  const { deps, pod, look, root, extras } = errand;
+  const names = errand.files.map((file) => file.path);
+  const listed = { files: names, folders: foldersOf(names) };
+  const abandoned = await errand.stagings.abandoned(look.stagings);
+  if (planned.length === 0) {
+    if (extras.length + abandoned.length === 0) return { files: [], wireBytes: 0, state: before };
+    const after = await tidy(pod, look, { extras, listed, sweep: abandoned });
+    return { files: [], wireBytes: 0, state: afterSend(before, [], after) };
+  }
+  await using staging = await errand.stagings.open(pod.podId, look.real);
+  const sweep = abandoned.filter((name) => name !== staging.name);
   const done: PlannedFile[] = [];
   let wireBytes = 0;
+  let state = before;
   let left = planned;
   for (let round = 0; left.length > 0; round += 1) {
     if (round === 2)
@@ -114,9 +151,10 @@ export async function sendAll(
         { hint: 'Call again when it no longer changes, or exclude it.' },
       );
     pod.call.progress?.(`Sending ${amountOf(left)}.`);
-    const sent = await sendWithRetry(deps, pod, folder, left);
+    const sent = await sendWithRetry(errand, staging, left, { extras, listed, sweep });
     done.push(...sent.placed);
     wireBytes += sent.wireBytes;
+    state = afterSend(state, sent.placed, sent.after);
     const cache = await openHashCache({ home: deps.home, root, clock: deps.clock });
     left = await Promise.all(
       sent.changed.map(async (file) => {
@@ -125,35 +163,33 @@ export async function sendAll(
       }),
     );
   }
-  return { files: done, wireBytes };
+  return { files: done, wireBytes, state };
 }
 
 /** A broken link is tried again after five seconds: nothing was replaced, so repeating is safe. */
 async function sendWithRetry(
-  deps: FilesDeps,
-  pod: Pod,
-  folder: RemoteFolder,
+  { deps, pod, look, pace }: Errand,
+  staging: Staging,
   files: readonly PlannedFile[],
-): ReturnType<typeof sendFiles> {
+  place: Parcel['place'],
+): Promise<Sent> {
+  let resume = look.stagings.includes(staging.name);
   for (let attempt = 1; ; attempt += 1)
     try {
-      return await sendFiles(pod, folder.real, files, folder);
+      const parcel = { files, staging: staging.name, resume, look, place };
+      return await sendFiles(pod, parcel, pace, () => deps.clock.now().getTime());
     } catch (failure) {
       const broken = isAppError(failure) && ['link_lost', 'ssh_unreachable'].includes(failure.code);
       if (!broken || attempt === ATTEMPTS) throw failure;
+      resume = true;
       pod.call.progress?.('The link broke; sending again.');
       await deps.clock.sleep(RETRY_SECONDS, pod.call);
     }
 }
 
 /** Removes what `delete` may, and staging folders that a killed sync left. */
-export async function finish(pod: Pod, folder: string, extras: readonly string[]): Promise<void> {
-  const script = [
-    `cd ${shellQuote(folder)} || exit 3`,
-    `rm -rf -- ./${STAGING_PREFIX}*`,
-    'r() { rm -f -- "$@" || exit 33; }',
-    ...batches('r', extras.map(dotted)),
-    '',
-  ].join('\n');
-  await pod.must(script, { timeoutSeconds: 600, what: 'clean the folder' });
+async function tidy(pod: Pod, look: Look, place: Parcel['place']): Promise<After> {
+  const script = placeScript({ ...place, target: look.real, staging: undefined, files: [] });
+  const answer = await pod.run(script, { timeoutSeconds: 600 });
+  return readPlaced(answer, []);
 }

@@ -2,38 +2,69 @@ import { stat } from 'node:fs/promises';
 import type { CallOptions } from '../core/call.ts';
 import { InputError } from '../core/errors.ts';
 import type { SyncRequest, SyncResult } from '../core/files.ts';
+import type { PodId } from '../core/ids.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
 import type { FilesDeps } from './deps.ts';
 import { refuseRunningJob } from './job-guard.ts';
-import { openPod } from './pod.ts';
+import { createPace } from './pace.ts';
+import { openPod, type Pod } from './pod.ts';
+import { foldersOf } from './pod-names.ts';
+import { podFolders } from './remote-folder.ts';
+import { type PodFolders, resolveRemoteTarget } from './remote-target.ts';
 import { createRules } from './rules.ts';
+import type { Pace } from './send.ts';
+import { createStagings, type Stagings } from './staging.ts';
 import { hashLocal, nothingToSend, oneFile, walkFolder } from './sync-local.ts';
+import { type Look, lookAt } from './sync-look.ts';
+import { afterLook } from './sync-memory.ts';
 import { type PlannedFile, planDelete, refuseTooLarge, totalBytes } from './sync-plan.ts';
-import { compare, findTarget, finish, listRemote, refuseFull, sendAll } from './sync-remote.ts';
+import { carryOut, compare, findFilePlace, listRemote, refuseFull } from './sync-remote.ts';
+import { createStates, type StateFile, type SyncState } from './sync-state.ts';
+import type { Walked } from './walk.ts';
 import { resolveExisting } from './workspace.ts';
 
 const MAX_SKIPPED = 200;
+
+interface Desk {
+  readonly deps: FilesDeps;
+  readonly states: (podId: PodId, target: string) => StateFile;
+  readonly stagings: Stagings;
+  readonly pace: (podId: PodId) => Pace;
+  /** Home and work folder of each pod as it named them last. */
+  readonly folders: Map<PodId, PodFolders>;
+}
 
 /** Local tree to pod: only what differs, in one stream, nothing replaced until it has arrived whole. */
 export function createSync(
   deps: FilesDeps,
 ): (request: SyncRequest, options: CallOptions) => Promise<SyncResult> {
   const lock = new KeyedLock();
+  const desk: Desk = {
+    deps,
+    states: createStates(deps.home),
+    stagings: createStagings(deps.home),
+    pace: createPace(),
+    folders: new Map(),
+  };
   return async (request, options) =>
-    lock.run(request.podId, async () => syncOnce(deps, request, options));
+    lock.run(request.podId, async () => syncOnce(desk, request, options));
 }
 
 async function syncOnce(
-  deps: FilesDeps,
+  desk: Desk,
   request: SyncRequest,
   options: CallOptions,
 ): Promise<SyncResult> {
+  const { deps } = desk;
   const startedMs = deps.clock.now().getTime();
   const pod = openPod(deps.remote, request.podId, options);
   const local = await resolveExisting(deps.workspace, request.localPath);
   const isFolder = (await stat(local)).isDirectory();
-  const place = await findTarget(pod, request.remotePath, isFolder ? undefined : local);
-  if (!request.dryRun) await refuseRunningJob(deps.jobs, request.podId, place.folder.real, options);
+  const folders = desk.folders.get(request.podId) ?? (await podFolders(pod));
+  desk.folders.set(request.podId, folders);
+  const place = isFolder
+    ? { target: resolveRemoteTarget(request.remotePath, folders), name: '' }
+    : await findFilePlace(pod, request.remotePath, local, folders);
 
   options.progress?.('Reading the local files.');
   const rules = createRules(request);
@@ -48,14 +79,25 @@ async function syncOnce(
       `include matches no file: ${unused.slice(0, 5).join(', ')}.`,
     );
   if (!request.dryRun) refuseTooLarge(walked.files);
-  const { files, warnings } = await hashLocal(deps, local, walked, request, options);
 
-  options.progress?.(`Comparing ${files.length} files with the pod.`);
-  const plan = await compare(pod, place.folder, files);
+  options.progress?.(`Comparing ${walked.files.length} files with the pod.`);
+  const memory = desk.states(request.podId, place.target);
+  const remembered = await memory.load();
+  const looking = lookFor(pod, walked, remembered, { ...place, folders });
+  // Hashing here and looking there at once. A refusal here must not leave the other running.
+  const [{ files, warnings }, look] = await Promise.all([
+    hashLocal(deps, local, walked, request, options),
+    looking,
+  ]).finally(async () => looking.then(nothing, nothing));
+  desk.folders.set(request.podId, look.folders);
+  if (isFolder && look.kind === 'file')
+    throw new InputError('invalid_input', 'remotePath is a file on the pod; a folder is sent.');
+  if (!request.dryRun) await refuseRunningJob(deps.jobs, request.podId, look.real, options);
+  const { plan, state } = await compare(pod, look, afterLook(remembered, look), files);
   const extras =
-    request.delete && isFolder && place.folder.kind === 'folder'
+    request.delete && isFolder && look.kind === 'folder'
       ? planDelete(
-          await listRemote(pod, place.folder.real),
+          await listRemote(pod, look.real),
           new Set(files.map((file) => file.path)),
           rules,
           walked.skipped,
@@ -63,7 +105,7 @@ async function syncOnce(
       : [];
   const answer = (sent: readonly PlannedFile[], wireBytes: number): SyncResult => ({
     podId: request.podId,
-    remotePath: isFolder ? place.folder.real : `${place.folder.real}/${place.name}`,
+    remotePath: isFolder ? look.real : `${look.real}/${place.name}`,
     sent: { files: sent.length, bytes: totalBytes(sent) },
     unchanged: { files: plan.unchanged.length, bytes: totalBytes(plan.unchanged) },
     deleted: [...extras],
@@ -75,10 +117,56 @@ async function syncOnce(
     dryRun: request.dryRun,
     ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
   });
+  if (state !== remembered && !isSame(state, remembered)) await memory.save(state);
   if (request.dryRun) return answer(plan.send, 0);
 
-  refuseFull(place.folder, plan.send);
-  const sent = await sendAll(deps, pod, place.folder, plan.send, local);
-  await finish(pod, place.folder.real, extras);
-  return answer(sent.files, sent.wireBytes);
+  refuseFull(look, plan.send);
+  const done = await carryOut(
+    {
+      deps,
+      pod,
+      look,
+      root: local,
+      stagings: desk.stagings,
+      pace: desk.pace(request.podId),
+      files,
+      extras,
+    },
+    plan.send,
+    state,
+  );
+  if (done.state !== state) await memory.save(done.state);
+  return answer(done.files, done.wireBytes);
+}
+
+const nothing = (): void => undefined;
+
+/** What this needs to know of the pod, in one question. */
+async function lookFor(
+  pod: Pod,
+  walked: Walked,
+  remembered: SyncState | undefined,
+  place: { readonly target: string; readonly name: string; readonly folders: PodFolders },
+): Promise<Look> {
+  const names = walked.files.map(({ path }) => path);
+  const unsure = walked.files.filter(({ path, bytes }) => {
+    const entry = remembered?.entries.get(path);
+    return entry?.isFile === true && entry.bytes === bytes && !entry.sure;
+  });
+  return lookAt(
+    pod,
+    {
+      target: place.target,
+      work: place.folders.work,
+      files: names,
+      folders: foldersOf(names),
+      hash: unsure,
+      digest: remembered?.digest ?? '',
+    },
+    place.name === '' ? undefined : place.name,
+  );
+}
+
+function isSame(state: SyncState, other: SyncState | undefined): boolean {
+  return other !== undefined && state.entries === other.entries && state.digest === other.digest;
 }

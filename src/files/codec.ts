@@ -1,0 +1,151 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { pipeline, Readable, Transform, type Writable } from 'node:stream';
+import { createGzip, gzipSync } from 'node:zlib';
+import type { LocalFile } from './walk.ts';
+
+export type Codec = 'none' | 'gzip' | 'zstd';
+
+const SAMPLES = 24;
+const SAMPLE_BYTES = 16 << 10;
+/** A line that carries this is faster than compressing half-hearted. */
+const FAST_BYTES_PER_SECOND = 60e6;
+/** gzip costs a core for so much. */
+const GZIP_BYTES_PER_SECOND = 40e6;
+
+/**
+ * What pays: nothing where the data does not shrink, or shrinks little and the line is fast; zstd where both ends have
+ * it; gzip where the line is slower than gzip is. `bytesPerSecond`: what the line carried lately, if that is known.
+ */
+export function chooseCodec(options: {
+  readonly ratio: number;
+  readonly bytesPerSecond: number | undefined;
+  readonly zstd: boolean;
+  readonly gzip: boolean;
+}): Codec {
+  const { ratio, bytesPerSecond = FAST_BYTES_PER_SECOND, zstd, gzip } = options;
+  if (ratio > 0.9) return 'none';
+  const isSlow = bytesPerSecond < FAST_BYTES_PER_SECOND;
+  if (zstd && (ratio < 0.6 || isSlow)) return 'zstd';
+  if (gzip && (ratio < 0.3 || bytesPerSecond < GZIP_BYTES_PER_SECOND)) return 'gzip';
+  return 'none';
+}
+
+/** How much of its size data like this keeps, by a sample of the files; 1 when nothing can be read. */
+export function sampleRatio(files: readonly LocalFile[]): number {
+  const total = files.reduce((sum, { bytes }) => sum + bytes + 512, 0);
+  const step = total / SAMPLES;
+  const buffer = Buffer.alloc(SAMPLE_BYTES);
+  let seen = 0;
+  let next = step / 2;
+  let raw = 0;
+  let packed = 0;
+  for (const file of files) {
+    const start = seen;
+    seen += file.bytes + 512;
+    if (next >= seen) continue;
+    // Headers and padding of small files shrink to nothing.
+    const overhead = 512 + ((512 - (file.bytes % 512)) % 512);
+    const at = Math.max(0, Math.min(file.bytes - SAMPLE_BYTES, Math.floor(next - start)));
+    while (next < seen) next += step;
+    const bytes = readAt(file.absolute, buffer, at);
+    const shrunk = bytes === 0 ? 0 : gzipSync(buffer.subarray(0, bytes), { level: 1 }).length;
+    const share = file.bytes === 0 ? 0 : Math.min(1, bytes / file.bytes);
+    raw += bytes + overhead * share;
+    packed += Math.min(shrunk, bytes) + 40 * share;
+  }
+  return raw === 0 ? 1 : packed / raw;
+}
+
+function readAt(file: string, buffer: Buffer, position: number): number {
+  try {
+    const descriptor = openSync(file, 'r');
+    try {
+      return readSync(descriptor, buffer, 0, buffer.length, position);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    return 0;
+  }
+}
+
+let zstdHere: Promise<boolean> | undefined;
+
+/** Whether this machine has the program. */
+export async function hasZstd(): Promise<boolean> {
+  zstdHere ??= new Promise((resolve) => {
+    const child = spawn('zstd', ['--version'], { stdio: 'ignore' });
+    child.once('error', () => {
+      resolve(false);
+    });
+    child.once('close', (code) => {
+      resolve(code === 0);
+    });
+  });
+  return zstdHere;
+}
+
+/** The words before `tar` on the pod. */
+export const UNPACK: Readonly<Record<Codec, string>> = {
+  none: '',
+  gzip: 'gzip -dc | ',
+  zstd: 'zstd -dcq | ',
+};
+
+export interface Wire {
+  readonly stream: Readable;
+  bytes(): number;
+  /** Of the source or the packer; a transport may hide it. */
+  failure(): unknown;
+}
+
+/** The bytes as they go over the wire, counted. */
+export function openWire(source: AsyncIterable<Buffer>, codec: Codec): Wire {
+  let bytes = 0;
+  let failure: unknown;
+  const watched = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      yield* source;
+    } catch (thrown) {
+      failure = thrown;
+      throw thrown;
+    }
+  };
+  const count = new Transform({
+    highWaterMark: 1 << 20,
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      done(null, chunk);
+    },
+  });
+  const raw = Readable.from(watched(), { objectMode: false });
+  const finish = (): void => undefined;
+  if (codec === 'gzip')
+    pipeline(raw, createGzip({ level: 1, chunkSize: 256 << 10 }), count, finish);
+  else if (codec === 'zstd') throughZstd(raw, count);
+  else pipeline(raw, count, finish);
+  return { stream: count, bytes: () => bytes, failure: () => failure };
+}
+
+function throughZstd(source: Readable, sink: Writable): void {
+  const child = spawn('zstd', ['-1', '-cq'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const fail = (): void => {
+    child.kill('SIGKILL');
+    sink.destroy(new Error('The packer ended early.'));
+    source.destroy();
+  };
+  child.once('error', fail);
+  pipeline(source, child.stdin, (thrown) => {
+    if (thrown !== null && thrown !== undefined) fail();
+  });
+  child.stdout.pipe(sink, { end: false });
+  // Half a stream must not look like a whole one.
+  child.once('close', (code) => {
+    if (code === 0) sink.end();
+    else fail();
+  });
+  sink.once('close', () => {
+    child.kill('SIGKILL');
+  });
+}

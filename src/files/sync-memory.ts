@@ -1,0 +1,119 @@
+import { sentSeconds } from './pack.ts';
+import type { RemoteFact } from './pod-names.ts';
+import type { After } from './send.ts';
+import type { Look } from './sync-look.ts';
+import type { PlannedFile } from './sync-plan.ts';
+import type { Remembered, SyncState } from './sync-state.ts';
+import type { Listed } from './tree-listing.ts';
+import { secondsOf } from './tree-listing.ts';
+
+/** A change this shortly before a file was hashed may be followed by one with the same time. */
+const UNSURE_SECONDS = 2;
+
+type Entries = ReadonlyMap<string, Remembered>;
+
+/** What is known of every name after a look: what was remembered counts where the stamp is still the same. */
+export function afterLook(before: SyncState | undefined, look: Look): SyncState {
+  const known = before?.real === look.real ? before : undefined;
+  if (look.listing === undefined && known !== undefined)
+    return { ...known, entries: withFacts(known.entries, look.facts, look.nowSeconds) };
+  const entries = new Map<string, Remembered>();
+  for (const [name, listed] of look.listing?.entries ?? []) {
+    const old = known?.entries.get(name);
+    entries.set(
+      name,
+      old?.stamp === listed.stamp ? { ...old, ...listed } : { ...listed, sure: false },
+    );
+  }
+  return {
+    real: look.real,
+    digest: look.listing?.digest ?? '',
+    entries: withFacts(entries, look.facts, look.nowSeconds),
+  };
+}
+
+/** Hashes that the pod just told. `nowSeconds`: its clock before it hashed. */
+export function withFacts(
+  entries: Entries,
+  facts: ReadonlyMap<string, RemoteFact>,
+  nowSeconds: number,
+): Entries {
+  if (facts.size === 0) return entries;
+  const next = new Map(entries);
+  for (const [name, { sha256 }] of facts) {
+    const entry = next.get(name);
+    if (entry === undefined || sha256 === undefined) continue;
+    next.set(name, {
+      ...entry,
+      sha256,
+      sure: entry.changedSeconds < nowSeconds - UNSURE_SECONDS,
+    });
+  }
+  return next;
+}
+
+/** After files were moved into place: theirs are the hashes that were checked, as long as nothing touched them since. */
+export function afterSend(
+  before: SyncState,
+  placed: readonly PlannedFile[],
+  { listing, fence }: After,
+): SyncState {
+  const sent = new Map(placed.map((file) => [file.path, file]));
+  const fenceSeconds = fence === undefined ? undefined : secondsOf(fence);
+  const entries = new Map<string, Remembered>();
+  for (const [name, listed] of listing.entries) {
+    const old = before.entries.get(name);
+    const file = sent.get(name);
+    if (file !== undefined) entries.set(name, rememberPlaced(listed, file, fenceSeconds));
+    else
+      entries.set(
+        name,
+        old?.stamp === listed.stamp ? { ...old, ...listed } : { ...listed, sure: false },
+      );
+  }
+  return { real: before.real, digest: listing.digest, entries };
+}
+
+/** Its time of last change is the one it was sent with: whoever writes to it changes that. */
+function rememberPlaced(
+  listed: Listed,
+  file: PlannedFile,
+  fenceSeconds: number | undefined,
+): Remembered {
+  const untouched =
+    listed.isFile && listed.bytes === file.bytes && listed.modified === String(sentSeconds(file));
+  if (!untouched || fenceSeconds === undefined || listed.changedSeconds > fenceSeconds)
+    return { ...listed, sure: false };
+  return { ...listed, sha256: file.sha256, sure: true };
+}
+
+/** What is remembered as facts to plan by. */
+export function factsOf(
+  entries: Entries,
+  files: readonly PlannedFile[],
+): ReadonlyMap<string, RemoteFact> {
+  const facts = new Map<string, RemoteFact>();
+  for (const { path } of files) {
+    const entry = entries.get(path);
+    if (entry === undefined) continue;
+    const { sha256, executable, isFolder } = entry;
+    if (isFolder) facts.set(path, { executable: false, conflict: true });
+    else if (entry.isFile)
+      facts.set(path, { ...(sha256 === undefined ? {} : { sha256 }), executable, conflict: false });
+  }
+  return facts;
+}
+
+/** Files that may be equal on the pod, but nobody knows without hashing them there. */
+export function unknownOf(
+  entries: Entries,
+  files: readonly PlannedFile[],
+  hashed: ReadonlyMap<string, RemoteFact>,
+): readonly PlannedFile[] {
+  return files.filter(({ path, bytes }) => {
+    const entry = entries.get(path);
+    if (hashed.has(path)) return false;
+    if (entry === undefined) return false;
+    return entry.isFile && entry.bytes === bytes && (entry.sha256 === undefined || !entry.sure);
+  });
+}

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { PodId } from '../core/ids.ts';
+import { randomToken } from '../core/ids.ts';
+import type { Listed } from './tree-listing.ts';
+
+/** What is remembered of one name on a pod. */
+export interface Remembered extends Listed {
+  /** The pod itself hashed the file while it had this stamp. */
+  readonly sha256?: string | undefined;
+  /** No later change can leave the stamp as it is. Else the file is hashed again. */
+  readonly sure: boolean;
+}
+export interface SyncState {
+  /** The target folder with all links resolved. */
+  readonly real: string;
+  /** Of the listing that `entries` came from. */
+  readonly digest: string;
+  readonly entries: ReadonlyMap<string, Remembered>;
+}
+export interface StateFile {
+  load(): Promise<SyncState | undefined>;
+  /** Only a memory: one that cannot be written costs time, not correctness. */
+  save(state: SyncState): Promise<void>;
+}
+
+const VERSION = 'sync-state 1';
+
+/** Remembers, for each pod and target, what the pod hashed. In memory too, as long as no other process wrote the file. */
+export function createStates(home: string): (podId: PodId, target: string) => StateFile {
+  const folder = path.join(home, 'sync-state');
+  const kept = new Map<string, { readonly key: string; readonly state: SyncState }>();
+  return (podId, target) => {
+    const name = createHash('sha256').update(`${podId}\0${target}`).digest('hex').slice(0, 32);
+    const file = path.join(folder, name);
+    return {
+      async load() {
+        const key = await keyOf(file);
+        if (key === undefined) return undefined;
+        const known = kept.get(file);
+        if (known?.key === key) return known.state;
+        const text = await readFile(file, 'utf8').catch(() => '');
+        return parseState(text);
+      },
+      async save(state) {
+        try {
+          await mkdir(folder, { recursive: true, mode: 0o700 });
+          const draft = `${file}.${randomToken(8)}`;
+          await writeFile(draft, formatState(state), { mode: 0o600 });
+          const key = await keyOf(draft);
+          await rename(draft, file);
+          kept.delete(file);
+          if (key !== undefined) kept.set(file, { key, state });
+          for (const [oldest] of kept) if (kept.size > MOST_KEPT) kept.delete(oldest);
+        } catch {
+          kept.delete(file);
+        }
+      },
+    };
+  };
+}
+
+const MOST_KEPT = 8;
+
+/** A rename changes the change time alone. */
+async function keyOf(file: string): Promise<string | undefined> {
+  const stats = await stat(file, { bigint: true }).catch(() => undefined);
+  return stats && `${stats.ino}:${stats.size}:${stats.mtimeNs}`;
+}
+
+export function formatState({ real, digest, entries }: SyncState): string {
+  const lines = [VERSION, real, digest];
+  for (const [name, entry] of entries) {
+    const kind = entry.isFile ? 'f' : entry.isFolder ? 'd' : 'o';
+    const flags = `${kind}${entry.executable ? 'x' : '-'}${entry.sure ? 's' : '-'}`;
+    lines.push(
+      `${flags}\t${entry.sha256 ?? ''}\t${entry.bytes}\t${entry.modified}\t${entry.changedSeconds}\t${entry.stamp}\t${name}`,
+    );
+  }
+  return `${lines.join('\0')}\0`;
+}
+
+export function parseState(text: string): SyncState | undefined {
+  const [version, real, digest, ...lines] = text.split('\0');
+  if (version !== VERSION || real === undefined || digest === undefined || lines.pop() !== '')
+    return undefined;
+  const entries = new Map<string, Remembered>();
+  for (const line of lines) {
+    const [flags = '', sha256 = '', bytes, modified = '', changed, stamp = ''] = line.split(
+      '\t',
+      6,
+    );
+    const name = line.slice(
+      flags.length +
+        sha256.length +
+        (bytes ?? '').length +
+        modified.length +
+        (changed ?? '').length +
+        stamp.length +
+        6,
+    );
+    entries.set(name, {
+      isFile: flags.startsWith('f'),
+      isFolder: flags.startsWith('d'),
+      executable: flags[1] === 'x',
+      sure: flags[2] === 's',
+      ...(sha256 === '' ? {} : { sha256 }),
+      bytes: Number(bytes),
+      modified,
+      changedSeconds: Number(changed),
+      stamp,
+    });
+  }
+  return { real, digest, entries };
+}
