@@ -1,4 +1,4 @@
-// Writes the generated parts of the docs: the two tables in README.md, docs/tools.md and the faults in docs/sandbox.md. --check only compares. Either way
+// Writes the generated parts of the docs: the two tables in README.md, docs/tools.md, the faults in docs/sandbox.md and the tables in docs/benchmarks.md. --check only compares. Either way
 // it says which skills have facts that were not checked for long.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,6 +8,7 @@ import { RUNPOD_FAULTS } from '../src/sandbox/runpod/fault-kinds.ts';
 import { VAST_FAULTS } from '../src/sandbox/vast/fault-kinds.ts';
 import { SETTINGS } from '../src/settings.ts';
 import { TOOLS } from '../src/tools/index.ts';
+import { benchmarksPage, PAGE_FILE } from './bench/transport/report.ts';
 import { freshnessOf } from './docs/freshness.ts';
 import {
   faultsTable,
@@ -34,6 +35,7 @@ const wanted = new Map([
   ],
   ['docs/tools.md', toolsPage(TOOLS)],
   ['docs/providers/platforms.md', platformsPage(PLATFORMS)],
+  [PAGE_FILE, benchmarksPage(root)],
   [
     'docs/sandbox.md',
     replaceBetween(

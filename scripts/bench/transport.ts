@@ -1,19 +1,19 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { replaceBetween } from '../docs/markdown.ts';
 import { delta, fetch, send } from './transport/bulk.ts';
 import { type Lab, openLab } from './transport/lab.ts';
 import { commands, firstCommand, sessionWrite } from './transport/latency.ts';
 import { moving, typing } from './transport/load.ts';
 import {
+  benchmarksPage,
   lineOf,
   merge,
-  notesSchema,
+  PAGE_FILE,
+  RESULTS_FILE,
   type Results,
-  resultsSchema,
-  transportTable,
+  resultsOf,
 } from './transport/report.ts';
 import { type Row, reached } from './transport/rows.ts';
 import { FULL, QUICK, type Scale } from './transport/scale.ts';
@@ -47,14 +47,14 @@ const WORKS: Readonly<Record<string, Work>> = {
   'same-second': sameSecond,
   moving,
 };
+const PROFILE = '--profile=';
 const FAILURE_CHARS = 600;
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const RESULTS = path.join(ROOT, 'docs/benchmarks.json');
-const PAGE = path.join(ROOT, 'docs/benchmarks.md');
-export const NOTES = path.join(import.meta.dirname, 'transport/notes.json');
+const RESULTS = path.join(ROOT, RESULTS_FILE);
+const PAGE = path.join(ROOT, PAGE_FILE);
 
 /**
- * `npm run bench -- transport [ROW...] [--quick] [--dry]`: our transport beside ssh, scp and rsync against one real sshd. The results of the
+ * `npm run bench -- transport [ROW...] [--quick] [--dry] [--profile=FOLDER]`: our transport beside ssh, scp and rsync against one real sshd. The results of the
  * full profile go into docs/benchmarks.json and docs/benchmarks.md; rows that were not taken keep what they were.
  */
 export async function benchTransport(args: readonly string[]): Promise<void> {
@@ -65,19 +65,22 @@ export async function benchTransport(args: readonly string[]): Promise<void> {
     ([name]) => wanted.length === 0 || wanted.some((start) => name.startsWith(start)),
   );
   if (works.length === 0) throw new Error(`There are: ${Object.keys(WORKS).join(', ')}`);
+  const profile = args.find((each) => each.startsWith(PROFILE))?.slice(PROFILE.length);
   const taken: Row[] = [];
   const commit = commitWords();
   for (const [name, work] of works) {
     // A lab for each: what one leaves behind (caches, memory, connections) helps or hinders no other.
-    await using lab = await openLab(scale.neededMebibytes);
+    await using lab = await openLab(scale.neededMebibytes, profile);
     const rows = await work(lab, scale).catch((failure: unknown) => {
-      process.stdout.write(`${name} FAILED: ${String(failure).slice(0, FAILURE_CHARS)}\n`);
+      process.stdout.write(
+        `${name} FAILED: ${String(failure).slice(0, FAILURE_CHARS)}\n${lab.complaints()}\n`,
+      );
       process.exitCode = 1;
       return [];
     });
     for (const row of rows) process.stdout.write(`${lineOf(row)}\n`);
     taken.push(...rows);
-    if (!isQuick && !args.includes('--dry')) keep(rows, scale, commit);
+    if (!isQuick && !args.includes('--dry')) keep(name, rows, scale, commit);
   }
   const aimed = taken.filter(({ target }) => target !== undefined);
   const count = aimed.filter((row) => reached(row) === true).length;
@@ -85,27 +88,18 @@ export async function benchTransport(args: readonly string[]): Promise<void> {
 }
 
 /** After every row, so that a run which is ended in the middle has not been for nothing. */
-function keep(rows: readonly Row[], scale: Scale, commit: string): void {
+function keep(part: string, rows: readonly Row[], scale: Scale, commit: string): void {
   const takenAt = new Date().toISOString();
-  const before = existsSync(RESULTS) ? parsed(RESULTS) : undefined;
+  const before = resultsOf(ROOT);
   const latest: Results = {
     machine: machine(),
     command: 'npm run bench -- transport',
-    rows: rows.map((row) => ({ ...row, takenAt, commit, scale: scale.name })),
+    rows: rows.map((row) => ({ ...row, part, takenAt, commit, scale: scale.name })),
   };
   const results = merge(before, latest, Object.keys(WORKS));
   writeFileSync(RESULTS, `${JSON.stringify(results, null, 1)}\n`);
-  writeFileSync(PAGE, benchmarksPage(readFileSync(PAGE, 'utf8')));
+  writeFileSync(PAGE, benchmarksPage(ROOT));
 }
-
-/** The page with its table made anew from the results that are kept. */
-export function benchmarksPage(page: string): string {
-  const notes = notesSchema.parse(JSON.parse(readFileSync(NOTES, 'utf8')));
-  return replaceBetween(page, 'transport', transportTable(parsed(RESULTS), notes));
-}
-
-const parsed = (file: string): Results =>
-  resultsSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
 
 const outputOf = (program: string, args: readonly string[]): string => {
   const { stdout, stderr } = spawnSync(program, args, { cwd: ROOT, encoding: 'utf8' });

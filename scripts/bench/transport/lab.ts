@@ -20,7 +20,9 @@ import {
 import { startSshd, type TestSshd } from '../../../test/support/sshd.ts';
 import { MIB } from './data.ts';
 
+const PROFILER = path.resolve(import.meta.dirname, '../../../test/support/profile-process.mjs');
 const GCM = 'aes128-gcm@openssh.com';
+const LOG_CHARS = 2000;
 const POLL_MS = 20;
 const MASTER_DEADLINE_MS = 15_000;
 
@@ -69,6 +71,8 @@ export interface Lab extends AsyncDisposable {
   server(): Promise<BuiltServer>;
   /** A server of its own with more variables. */
   newServer(env?: Readonly<Record<string, string>>): Promise<BuiltServer>;
+  /** The end of what our servers wrote to their logs. */
+  complaints(): string;
   /** Our connections in this process. `options` are more dependencies of theirs. */
   remote(link: Link, options?: Partial<Parameters<typeof createSsh>[0]>): Remote;
 }
@@ -102,9 +106,11 @@ function makeRoot(neededMebibytes: number): { readonly root: string; remove(): v
 const program = (name: string, args: readonly string[]): boolean =>
   spawnSync(name, args).status === 0;
 
-export async function openLab(neededMebibytes: number): Promise<Lab> {
+/** `profile`: folder for a CPU profile of each thread of the shared server, written when it ends. */
+export async function openLab(neededMebibytes: number, profile?: string): Promise<Lab> {
   const outside = process.env['TMPDIR'];
-  const { root, remove } = makeRoot(neededMebibytes);
+  const disk = makeRoot(neededMebibytes);
+  const { root } = disk;
   // Everything below makes its temporary folders there.
   process.env['TMPDIR'] = root;
   const sshd = await startSshd({ defaultLimits: true });
@@ -170,8 +176,13 @@ export async function openLab(neededMebibytes: number): Promise<Lab> {
       for (const link of links.values()) await saveProfile(server, await link);
       return server;
     },
+    complaints: () => servers.map(({ stderr }) => stderr.slice(-LOG_CHARS)).join(''),
     async server() {
-      shared ??= lab.newServer();
+      shared ??= lab.newServer(
+        profile === undefined
+          ? undefined
+          : { NODE_OPTIONS: `--import ${PROFILER}`, PROFILE_FOLDER: profile },
+      );
       return shared;
     },
     remote({ port, podId }, options = {}) {
@@ -192,7 +203,7 @@ export async function openLab(neededMebibytes: number): Promise<Lab> {
       for (const close of closers.toReversed()) await close();
       await box[Symbol.asyncDispose]();
       await sshd[Symbol.asyncDispose]();
-      remove();
+      disk.remove();
       if (outside === undefined) delete process.env['TMPDIR'];
       else process.env['TMPDIR'] = outside;
     },

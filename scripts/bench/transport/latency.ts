@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { Client } from 'ssh2';
+import { Client, type ClientChannel } from 'ssh2';
 import { systemClock } from '../../../src/core/call.ts';
 import { textAt } from '../../../test/support/built-server.ts';
 import { type Lab, type Link, type LinkName, linkWords, run } from './lab.ts';
@@ -181,7 +181,7 @@ async function echoChannel(
     algorithms: { cipher: ['aes128-gcm@openssh.com'] },
   });
   await once(client, 'ready');
-  const channel = await new Promise<import('ssh2').ClientChannel>((resolve, reject) => {
+  const channel = await new Promise<ClientChannel>((resolve, reject) => {
     client.exec('exec cat', (failure, opened) => {
       if (failure === undefined) resolve(opened);
       else reject(failure);

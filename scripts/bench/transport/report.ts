@@ -1,5 +1,8 @@
 /* What a run came to: on the console, as JSON, and as the table of docs/benchmarks.md. */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { z } from 'zod';
+import { replaceBetween } from '../../docs/markdown.ts';
 import { cut, type Row, reached, type Series } from './rows.ts';
 
 const seriesSchema = z.object({
@@ -25,7 +28,7 @@ const rowSchema = z.object({
   seriesUnit: z.enum(['ms', 's', '']),
   how: z.string().exactOptional(),
 });
-export const resultsSchema = z.object({
+const resultsSchema = z.object({
   machine: z.object({
     cpu: z.string(),
     cores: z.int(),
@@ -38,13 +41,23 @@ export const resultsSchema = z.object({
   command: z.string(),
   /** Each row as it was last taken. */
   rows: z.array(
-    z.object({ ...rowSchema.shape, takenAt: z.string(), commit: z.string(), scale: z.string() }),
+    z.object({
+      ...rowSchema.shape,
+      part: z.string(),
+      takenAt: z.string(),
+      commit: z.string(),
+      scale: z.string(),
+    }),
   ),
 });
 export type Results = z.output<typeof resultsSchema>;
 /** Why a row is as it is, by hand, by the row's id. */
-export const notesSchema = z.record(z.string(), z.string());
+const notesSchema = z.record(z.string(), z.string());
 type Notes = z.output<typeof notesSchema>;
+
+export const RESULTS_FILE = 'docs/benchmarks.json';
+export const PAGE_FILE = 'docs/benchmarks.md';
+const NOTES = path.join(import.meta.dirname, 'notes.json');
 
 const number = (value: number): string => String(cut(value));
 
@@ -79,19 +92,20 @@ export const lineOf = (row: Row): string =>
     row.how === undefined ? '' : `[${row.how}]`,
   ].join('  ');
 
-/** The rows of `latest` in the order of `order`, and those of before that were not taken anew. */
+/** The rows of `latest`, and those of other parts that were not taken anew, in the order of `parts`. */
 export function merge(
   before: Results | undefined,
   latest: Results,
-  order: readonly string[],
+  parts: readonly string[],
 ): Results {
-  const rows = new Map([...(before?.rows ?? []), ...latest.rows].map((row) => [row.id, row]));
-  const place = (id: string): number => (order.includes(id) ? order.indexOf(id) : order.length);
-  return { ...latest, rows: [...rows.values()].toSorted((a, b) => place(a.id) - place(b.id)) };
+  const anew = new Set(latest.rows.map(({ part }) => part));
+  const old = before?.rows.filter(({ part }) => !anew.has(part) && parts.includes(part)) ?? [];
+  const place = ({ part }: { readonly part: string }): number => parts.indexOf(part);
+  return { ...latest, rows: [...old, ...latest.rows].toSorted((a, b) => place(a) - place(b)) };
 }
 
 /** The part of docs/benchmarks.md between its markers. */
-export function transportTable({ machine, command, rows }: Results, notes: Notes): string {
+function transportTable({ machine, command, rows }: Results, notes: Notes): string {
   const aimed = rows.filter(({ target }) => target !== undefined);
   const isReached = aimed.filter((row) => reached(row) === true).length;
   const days = [...new Set(rows.map(({ takenAt }) => takenAt.slice(0, 10)))].toSorted();
@@ -142,4 +156,21 @@ export function transportTable({ machine, command, rows }: Results, notes: Notes
     }),
     '',
   ].join('\n');
+}
+
+/** What was kept of runs before, if there was one. */
+export function resultsOf(root: string): Results | undefined {
+  const file = path.join(root, RESULTS_FILE);
+  if (!existsSync(file)) return undefined;
+  return resultsSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+}
+
+/** docs/benchmarks.md with its tables made anew from the results that are kept and the notes on them. */
+export function benchmarksPage(root: string): string {
+  const page = readFileSync(path.join(root, PAGE_FILE), 'utf8');
+  const results = resultsOf(root);
+  const notes = notesSchema.parse(JSON.parse(readFileSync(NOTES, 'utf8')));
+  return results === undefined
+    ? page
+    : replaceBetween(page, 'transport', transportTable(results, notes));
 }
