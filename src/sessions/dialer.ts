@@ -7,8 +7,8 @@ import { type ConnectDeps, type Connection, connect } from './connection.ts';
 import { moment } from './wait.ts';
 
 /** A server with too many logins at once hangs up before it speaks. */
-const DROPPED_TRIES = 4;
-const DROPPED_SECONDS = 0.25;
+const DROPPED_TRIES = 5;
+const DROPPED_SECONDS = 0.3;
 /** Machines that count refused logins shut an address out after some five in a row. */
 const FREE_REFUSALS = 3;
 const REFUSED_STEP_SECONDS = 5;

@@ -12,6 +12,8 @@ export type Listener = (chunk: Buffer | undefined, offset: number) => void;
 /** New bytes of one transcript, pushed by the pod as they are written. */
 export interface Feed {
   readonly alive: boolean;
+  /** Whether somebody listens now. */
+  readonly isHeard: boolean;
   /** Every byte before this was seen. */
   readonly end: number;
   /** Whether a listener that starts at `offset` would get every byte. */
@@ -72,6 +74,9 @@ export async function createFeed(
   return {
     get alive() {
       return alive;
+    },
+    get isHeard() {
+      return listeners.size > 0;
     },
     get end() {
       return end;

@@ -10,6 +10,8 @@ import { lookScript } from './pod-script/talk.ts';
 import type { Runs } from './runs.ts';
 
 const LOOK_SECONDS = 20;
+/** Less than one connection's worth. */
+const KEPT_FEEDS = 6;
 
 /** One look at a session on its pod. */
 export interface Look {
@@ -79,6 +81,29 @@ export function createLink({
   const feeds = new Map<string, Promise<Feed>>();
   const followed = new Map<string, Feed>();
 
+  /** Followed while nobody listens, the oldest first. */
+  const unheard = new Map<string, PodId>();
+  /** Each takes a channel of the machine: only so many are kept for the next call. */
+  const keepSome = ({ sessionId, podId }: SessionRecord): void => {
+    unheard.delete(sessionId);
+    unheard.set(sessionId, podId);
+    const ofPod = [...unheard].filter(([, pod]) => pod === podId);
+    for (const [oldest] of ofPod.slice(0, Math.max(0, ofPod.length - KEPT_FEEDS))) {
+      unheard.delete(oldest);
+      end(oldest);
+    }
+  };
+  const end = (sessionId: string): void => {
+    void feeds.get(sessionId)?.then(
+      (feed) => {
+        feed.stop();
+      },
+      () => undefined,
+    );
+    feeds.delete(sessionId);
+    followed.delete(sessionId);
+  };
+
   const making = new KeyedLock();
   const feedOf = async (
     { sessionId, podId, folder }: SessionRecord,
@@ -129,21 +154,21 @@ export function createLink({
       };
     },
     async listen(record, offset, listener) {
-      return (await feedOf(record, offset)).listen(offset, listener);
+      const feed = await feedOf(record, offset);
+      unheard.delete(record.sessionId);
+      const stop = feed.listen(offset, listener);
+      return () => {
+        stop();
+        if (feed.alive && !feed.isHeard) keepSome(record);
+      };
     },
     seenTo(sessionId) {
       const feed = followed.get(sessionId);
       return feed?.alive === true ? feed.end : undefined;
     },
     stop(sessionId) {
-      void feeds.get(sessionId)?.then(
-        (feed) => {
-          feed.stop();
-        },
-        () => undefined,
-      );
-      feeds.delete(sessionId);
-      followed.delete(sessionId);
+      unheard.delete(sessionId);
+      end(sessionId);
     },
     stopAll() {
       for (const sessionId of [...feeds.keys()]) this.stop(sessionId);

@@ -5,8 +5,10 @@ import type { SessionOpened, SessionRecord } from '../core/session.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { type EndedDeps, fileEnd, isOver } from './ended.ts';
+import { again } from './link.ts';
 import { TRANSCRIPT_BYTES } from './pod-script/keep.ts';
 import { launchScript, MAX_SESSIONS_PER_POD } from './pod-script/launch.ts';
+import { statesScript } from './pod-script/talk.ts';
 
 const LAUNCH_SECONDS = 45;
 const HOME_SECONDS = 30;
@@ -59,8 +61,13 @@ async function reusable(
   cwd: string | undefined,
   options: CallOptions,
 ): Promise<SessionOpened | undefined> {
-  const records = await deps.store.sessions.list();
-  for (const record of records.filter((one) => one.podId === podId && !isOver(one)).reverse()) {
+  const records = (await deps.store.sessions.list())
+    .filter((one) => one.podId === podId && !isOver(one))
+    .reverse();
+  const states = records.length > 1 ? await statesOf(deps, podId, records, options) : undefined;
+  for (const [index, record] of records.entries()) {
+    const before = states?.[index];
+    if (before !== undefined && !mayBeReused(before, cwd)) continue;
     const look = await deps.link.look(record, 0, 0, options);
     if (look.state === 'closed' || look.state === 'lost') {
       await fileEnd(deps, record, look, options);
@@ -79,6 +86,28 @@ async function reusable(
       };
   }
   return undefined;
+}
+
+/** All in one round trip; the few that come into question are looked at again, each for itself. */
+async function statesOf(
+  { remote }: EndedDeps,
+  podId: PodId,
+  records: readonly SessionRecord[],
+  options: CallOptions,
+): Promise<readonly string[]> {
+  const { stdout } = await again(async () =>
+    remote.exec(podId, statesScript(records.map(({ folder }) => folder)), {
+      ...options,
+      timeoutSeconds: HOME_SECONDS,
+    }),
+  );
+  return stdout.toString('utf8').split('\n');
+}
+
+function mayBeReused(line: string, cwd: string | undefined): boolean {
+  const [state = '', ...at] = line.split(' ');
+  if (state === 'busy') return false;
+  return state !== 'idle' || cwd === undefined || ['', cwd].includes(at.join(' '));
 }
 
 async function launch(

@@ -112,7 +112,13 @@ export function createReady({
   };
 
   function newShelf(podId: PodId): Shelf {
-    const shelf: Shelf = { waiting: [], starting: 0, wanted: Math.min(1, warmChannels), uses: 0, failures: 0 };
+    const shelf: Shelf = {
+      waiting: [],
+      starting: 0,
+      wanted: Math.min(1, warmChannels),
+      uses: 0,
+      failures: 0,
+    };
     shelves.set(podId, shelf);
     whenIdle(
       idleSeconds,

@@ -37,7 +37,10 @@ export function createSessions(
 
   const sessions: Sessions = {
     async open(podId, request, options) {
-      return opening.run(podId, async () => openSession(deps, podId, request, options));
+      const open = async (): ReturnType<Sessions['open']> =>
+        openSession(deps, podId, request, options);
+      // Of two callers who both take what is there, one finds it and the other what the first has made.
+      return request.reuse ? opening.run(podId, open) : open();
     },
 
     async write(sessionId, request, options) {

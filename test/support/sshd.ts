@@ -60,6 +60,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
   await writeFile(
     config,
     [
+      // Of two lines that say the same the first one counts.
+      ...(options.config ?? []),
       `Port ${port}`,
       'ListenAddress 127.0.0.1',
       `HostKey ${folder}/host`,
@@ -76,7 +78,6 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
       'LogLevel VERBOSE',
       'Subsystem sftp internal-sftp',
       `SetEnv ${setEnv}`,
-      ...(options.config ?? []),
       '',
     ].join('\n'),
   );

@@ -3,7 +3,8 @@ import { MARK, nonceOf } from '../framing.ts';
 import { keepScript } from './keep.ts';
 import { shellStartup, terminalScript } from './shell.ts';
 
-export const MAX_SESSIONS_PER_POD = 20;
+/** A shell costs the machine some five processes. */
+export const MAX_SESSIONS_PER_POD = 400;
 
 /** A terminal made with nothing but python3's standard library, for machines without util-linux. */
 const PYTHON_TERMINAL = `import os,pty,select,sys

@@ -47,6 +47,16 @@ exit 0
 `;
 }
 
+/** For each folder, in this order: the state of its session, and where its shell is. */
+export function statesScript(folders: readonly string[]): string {
+  return `for d in ${folders.map(shellQuote).join(' ')}; do
+${STATE}at=
+case $st in idle|busy) at=$(readlink "/proc/$pid/cwd" 2>/dev/null);; esac
+echo $st "$at"
+done
+`;
+}
+
 /** New bytes as they come. Ends when nobody reads any more, or at once where the transcript is gone. */
 export function followScript(folder: string, offset: number): string {
   return `${header(folder)}
