@@ -80,6 +80,8 @@ export interface ProviderFacts {
   readonly deadlineFile?: string | undefined;
   /** Its pods are whole machines that bring a system of their own: no image is chosen for a workload. */
   readonly hasOwnImage?: boolean | undefined;
+  /** An offer names a kind of machine in a place: one that is not sold now may be sold again under the same id. */
+  readonly offersReturn?: boolean | undefined;
   /** Without image, template and workload it takes a template of its own that is known to work there. */
   readonly choosesImage?: boolean | undefined;
 }

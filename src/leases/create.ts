@@ -1,16 +1,17 @@
 import type { CallOptions } from '../core/call.ts';
 import { PolicyError, ProviderError } from '../core/errors.ts';
 import type { Hosts } from '../core/host.ts';
-import type { Attempt, Quote } from '../core/lease.ts';
+import type { Attempt, Quote, Terms } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
 import type { Ask, CreateOutcome, Pods } from '../core/pods.ts';
+import { offersOnceFree } from './capacity.ts';
 import { limitOf, untilAborted } from './deps.ts';
 import { handleOf } from './ledger.ts';
 import { checkLimits } from './limits.ts';
 import type { Ordered } from './order.ts';
 import { checkPreconditions } from './preconditions.ts';
 import { questionOf } from './question.ts';
-import { freshOffers, keepQuote, quoteFor, validQuote } from './quotes.ts';
+import { keepQuote, quoteFor, validQuote } from './quotes.ts';
 import { type Approval, leaseFor, readableLeases } from './rent.ts';
 import { type RentNextDeps, rentNext } from './rent-next.ts';
 import type { Replacer } from './replace.ts';
@@ -32,6 +33,8 @@ interface Approved {
   readonly approvedBy: Approval;
   /** As they are sold now, in the order of the quote. */
   readonly offers: readonly Offer[];
+  /** How long it took until one of them was sold. */
+  readonly waitedSeconds: number;
 }
 
 export function createCreation(deps: CreateDeps): Pods['create'] {
@@ -42,15 +45,27 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
     request: Parameters<Pods['create']>[0],
     { ask, ...options }: CallOptions & { readonly ask: Ask },
   ): Promise<Approved | Extract<CreateOutcome, { status: 'needs_confirmation' }>> {
+    let waitedSeconds = 0;
+    const sellable = async (terms: Terms): Promise<readonly Offer[]> => {
+      const before = clock.now().getTime();
+      const wait = { ...options, clock };
+      const sold = await offersOnceFree(providers, terms, request.waitSeconds, wait);
+      waitedSeconds = (clock.now().getTime() - before) / 1000;
+      return sold;
+    };
     if (request.quoteId !== undefined) {
       const quote = await validQuote(store.quotes, request.quoteId, clock);
+      if (quote.change !== undefined)
+        throw new PolicyError('quote_invalid', 'This quote is for a change of a pod.', {
+          hint: 'Call update_pod with its podId and this quoteId.',
+        });
       checkTerms(quote.terms, secrets);
-      const sold = await freshOffers(providers, quote.terms, options);
+      const sold = await sellable(quote.terms);
       const { offers } = await checkPreconditions(sold, quote.terms, checks, options);
-      return { quote, approvedBy: 'quote', offers };
+      return { quote, approvedBy: 'quote', offers, waitedSeconds };
     }
     checkTerms(request.terms, secrets);
-    const sold = await freshOffers(providers, request.terms, options);
+    const sold = await sellable(request.terms);
     const plan = await checkPreconditions(sold, request.terms, checks, options);
     const { offers } = plan;
     const quote = quoteFor(plan.terms, offers, clock, plan.notes);
@@ -62,11 +77,11 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
         limits,
         clock.now(),
       );
-    if (quote.usdPerHour === 0) return { quote, approvedBy: 'free', offers };
+    if (quote.usdPerHour === 0) return { quote, approvedBy: 'free', offers, waitedSeconds };
     const isSmall = quote.maxUsd <= (limits.autoApproveUsd ?? -1);
-    if (isSmall && !plan.mustAsk) return { quote, approvedBy: 'auto', offers };
+    if (isSmall && !plan.mustAsk) return { quote, approvedBy: 'auto', offers, waitedSeconds };
     const answer = await ask({ message: questionOf(quote), field: 'approve' });
-    if (answer === 'accepted') return { quote, approvedBy: 'form', offers };
+    if (answer === 'accepted') return { quote, approvedBy: 'form', offers, waitedSeconds };
     await keepQuote(store, quote, clock);
     return answer === 'declined'
       ? { status: 'needs_confirmation', quote, declined: true }
@@ -76,8 +91,8 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
   return async (request, options) => {
     const approved = await approve(request, options);
     if ('status' in approved) return approved;
-    const { quote, approvedBy, offers } = approved;
-    const end = clock.now().getTime() + request.waitSeconds * 1000;
+    const { quote, approvedBy, offers, waitedSeconds } = approved;
+    const end = clock.now().getTime() + (request.waitSeconds - waitedSeconds) * 1000;
     const secondsLeft = (): number => Math.max(0, (end - clock.now().getTime()) / 1000);
     options.signal.throwIfAborted();
     options.progress?.('Renting');
