@@ -1,10 +1,67 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { FaultRule } from '../../src/core/sandbox.ts';
+import type { FaultRule, SandboxBooks, SandboxOptions } from '../../src/core/sandbox.ts';
+import type { FaultBook } from '../../src/sandbox/faults.ts';
 import { BuiltServer, listAt, sandbox, textAt } from './built-server.ts';
-import { startVastSandbox, type VastSandbox } from './vast-sandbox.ts';
+import { startLambdaSandbox } from './lambda-sandbox.ts';
+import { startRunpodSandbox } from './runpod-sandbox.ts';
+import { startVastSandbox } from './vast-sandbox.ts';
+
+export const CLOUDS = ['vast', 'runpod', 'lambda'] as const;
+export type KilledCloud = (typeof CLOUDS)[number];
+
+interface FakeCloud extends AsyncDisposable {
+  readonly url: string;
+  readonly faults: FaultBook;
+  books(): SandboxBooks['clouds'][number];
+}
+interface CloudTraits {
+  readonly start: (options: SandboxOptions) => Promise<FakeCloud>;
+  /** What a server needs to use it, by the road that leads there from this origin. */
+  readonly variables: (cloud: FakeCloud, origin: string) => Readonly<Record<string, string>>;
+  /** What is asked of find_offer. */
+  readonly search: Readonly<Record<string, unknown>>;
+  readonly isOrder: (line: string, body: string) => boolean;
+  /** Faults of the first candidate, so that another follows. */
+  readonly badHost: readonly FaultRule[];
+}
+const LOOSE = { minReliability: 0, minVramGb: 8, diskGb: 16 };
+const TRAITS: Readonly<Record<KilledCloud, CloudTraits>> = {
+  vast: {
+    start: async (options) => startVastSandbox(options),
+    variables: (cloud, origin) => ({ VAST_API_KEY: keyOf(cloud), VAST_URL: origin }),
+    search: { vastQuery: 'verified=any direct_port_count>=1', minReliability: 0 },
+    isOrder: (line) => line.startsWith('PUT /api/v0/asks/'),
+    badHost: [{ kind: 'oci-error', times: 1 }],
+  },
+  runpod: {
+    start: async (options) => startRunpodSandbox(options),
+    variables: (cloud, origin) => ({
+      RUNPOD_API_KEY: keyOf(cloud),
+      RUNPOD_GRAPHQL_URL: `${origin}/graphql`,
+      RUNPOD_REST_API_URL: `${origin}/v1`,
+      RUNPOD_REST_V2_API_URL: `${origin}/v2`,
+    }),
+    search: LOOSE,
+    isOrder: (line, body) =>
+      body.includes('podFindAndDeployOnDemand') || /^POST \/v[12]\/pods$/.test(line),
+    badHost: [{ kind: 'exits', afterSeconds: 0, times: 1 }],
+  },
+  lambda: {
+    start: async (options) => startLambdaSandbox(options),
+    variables: (cloud, origin) => ({ LAMBDA_API_KEY: keyOf(cloud), LAMBDA_API_URL: origin }),
+    search: LOOSE,
+    isOrder: (line) => line === 'POST /api/v1/instance-operations/launch',
+    badHost: [{ kind: 'launch-fails-with-instance', times: 1 }],
+  },
+};
+const keyOf = (cloud: FakeCloud): string =>
+  'apiKey' in cloud && typeof cloud.apiKey === 'string' ? cloud.apiKey : '';
 
 /** When the server dies. Requests to the cloud are counted from the call of create_pod. */
 export type Moment =
@@ -21,10 +78,11 @@ export type Moment =
   | { readonly kind: 'frozen'; readonly seconds: number };
 
 export interface KillPlan {
+  readonly cloud: KilledCloud;
   readonly seed: number;
   readonly moment: Moment;
-  /** Faults of the first of three candidates. */
-  readonly firstHost?: readonly FaultRule[];
+  /** The first of three candidates is bad. */
+  readonly isFirstBad?: boolean;
   /** Real ones, or ports that refuse. */
   readonly machines?: 'pods' | 'none';
 }
@@ -39,6 +97,8 @@ export interface KillResult {
   readonly secondsToKnown?: number;
   /** Still charged when the agent had ended all that it was told of. */
   readonly left: readonly string[];
+  /** All that the cloud made for the one creation, failed ones too. */
+  readonly machines: number;
   /** Calls of the agent. */
   readonly calls: number;
 }
@@ -50,41 +110,43 @@ const TAKE_OVER_SECONDS = 35;
 
 /** Creates a pod, kills the server in the middle of it, and lets another server and an agent clear up. */
 export async function killDuringCreate(plan: KillPlan): Promise<KillResult> {
-  await using cloud = await startVastSandbox({
+  const traits = TRAITS[plan.cloud];
+  await using cloud = await traits.start({
     speed: 60,
     seed: plan.seed,
     offers: 40,
     machines: plan.machines ?? 'pods',
   });
-  const billing = (): readonly string[] =>
-    cloud
-      .books()
-      .instances.filter((one) => one.billing)
-      .map(({ id }) => `vast:${id}`);
+  const rented = () => cloud.books().instances.filter(({ kind }) => kind !== 'volume');
+  // One that boots is charged soon, where it is not charged yet.
+  const charged = (): readonly string[] =>
+    rented()
+      .filter(
+        ({ endedAtSeconds, state }) => endedAtSeconds === undefined && state !== 'terminating',
+      )
+      .map(({ id }) => `${plan.cloud}:${id}`);
   let doubles = 0;
   const watch = setInterval(() => {
-    if (billing().length > 1) doubles += 1;
+    if (charged().length > 1) doubles += 1;
   }, 20);
   try {
     await using box = await sandbox();
-    await using link = await killingLink(cloud, plan.moment);
+    await using link = await killingLink(cloud, plan.moment, traits.isOrder);
     const start = {
       ...box,
       env: {
-        VAST_API_KEY: cloud.apiKey,
-        VAST_URL: link.url,
+        ...traits.variables(cloud, link.url),
         GPU_LEASE_AUTO_APPROVE_USD: '100000',
       },
     };
     await using first = await BuiltServer.start(start);
     const found = await first.call('find_offer', {
-      providers: ['vast'],
-      vastQuery: 'verified=any direct_port_count>=1',
-      minReliability: 0,
+      ...traits.search,
+      providers: [plan.cloud],
     });
     const offerIds = listAt(found, 'offers').map((offer) => textAt(offer, 'offerId'));
-    for (const rule of plan.firstHost ?? [])
-      cloud.faults.add({ ...rule, offerId: offerIds[0]?.replace('vast:', '') ?? '' });
+    if (offerIds.length < 3) throw new Error('There are too few offers.');
+    for (const rule of plan.isFirstBad === true ? traits.badHost : []) cloud.faults.add(rule);
     link.arm(first);
     const lost = first
       .tool('create_pod', { offerIds: offerIds.slice(0, 3), waitSeconds: 45 })
@@ -121,12 +183,12 @@ export async function killDuringCreate(plan: KillPlan): Promise<KillResult> {
       plan.moment.kind === 'late' ? restarted + plan.moment.seconds * 1000 + 1500 : restarted;
     for (;;) {
       const known = await told();
-      const charged = billing();
-      orphans = charged.filter((podId) => !known.includes(podId));
-      if (charged.length > 0) chargedAt ??= Date.now();
+      const now = Date.now();
+      const living = charged();
+      orphans = living.filter((podId) => !known.includes(podId));
+      if (living.length > 0) chargedAt ??= now;
       if (chargedAt !== undefined && orphans.length === 0 && secondsToKnown === undefined)
         secondsToKnown = (Date.now() - Math.max(restarted, link.lateAt() ?? 0)) / 1000;
-      const now = Date.now();
       if ((orphans.length === 0 && now >= lateUntil) || now >= limit) break;
       await pause(200);
     }
@@ -146,16 +208,17 @@ export async function killDuringCreate(plan: KillPlan): Promise<KillResult> {
       await lost;
       await clear();
     }
-    if (plan.firstHost !== undefined) {
+    if (plan.isFirstBad === true) {
       const end = Date.now() + TAKE_OVER_SECONDS * 1000;
-      while (Date.now() < end && billing().length === 0) await pause(200);
+      while (Date.now() < end && charged().length === 0) await pause(200);
       await clear();
     }
     return {
       during,
       orphans,
       doubles,
-      left: billing(),
+      left: charged(),
+      machines: rented().length,
       calls,
       ...(secondsToKnown === undefined ? {} : { secondsToKnown }),
     };
@@ -177,7 +240,11 @@ interface KillingLink extends AsyncDisposable {
 }
 
 /** The road from the server to the cloud, on which it dies. */
-async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingLink> {
+async function killingLink(
+  cloud: FakeCloud,
+  moment: Moment,
+  isOrderOf: CloudTraits['isOrder'],
+): Promise<KillingLink> {
   let victim: BuiltServer | undefined;
   let isDone = false;
   let count = 0;
@@ -194,6 +261,7 @@ async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingL
       method: request.method ?? 'GET',
       headers: {
         authorization: request.headers.authorization ?? '',
+        accept: request.headers.accept ?? '*/*',
         'content-type': 'application/json',
       },
       ...(body.length === 0 ? {} : { body }),
@@ -203,11 +271,11 @@ async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingL
     for await (const part of request) parts.push(part as Buffer);
     const body = Buffer.concat(parts);
     const line = `${request.method ?? ''} ${(request.url ?? '').split('?')[0]}`;
-    const isOrder = line.startsWith('PUT /api/v0/asks/');
+    const isOrder = isOrderOf(line, body.toString());
     const killer = isDone ? undefined : victim;
     if (killer !== undefined) {
       count += 1;
-      last = `${count}: ${line}`;
+      last = `${count}: ${isOrder ? 'the order' : line}`;
       if (moment.kind === 'before' && count >= moment.request) {
         isDone = true;
         await killer.kill9();
@@ -234,6 +302,13 @@ async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingL
       }
     }
     const answer = await forward(request, body);
+    const type = answer.headers.get('content-type') ?? 'application/json';
+    // A log that never ends is passed on as it comes.
+    if (type.includes('event-stream') && answer.body !== null) {
+      response.writeHead(answer.status, { 'content-type': type });
+      await pipeline(Readable.fromWeb(answer.body as ReadableStream), response);
+      return;
+    }
     const text = Buffer.from(await answer.arrayBuffer());
     if (killer !== undefined && moment.kind === 'after' && count >= moment.request) {
       isDone = true;
@@ -247,9 +322,7 @@ async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingL
       await killer.kill9();
       return;
     }
-    response.writeHead(answer.status, {
-      'content-type': answer.headers.get('content-type') ?? 'application/json',
-    });
+    response.writeHead(answer.status, { 'content-type': type });
     response.end(text);
   };
   const server = createServer((request, response) => {
@@ -275,7 +348,7 @@ async function killingLink(cloud: VastSandbox, moment: Moment): Promise<KillingL
 }
 
 /** As many moments as asked for, the same for the same seed: times, requests before and after, late orders, broken links. */
-export function killPlans(runs: number, seed: number): readonly KillPlan[] {
+export function killPlans(cloud: KilledCloud, runs: number, seed: number): readonly KillPlan[] {
   const random = randomFrom(seed);
   const below = (limit: number): number => Math.floor(random() * limit);
   return Array.from({ length: runs }, (_, index): KillPlan => {
@@ -289,11 +362,7 @@ export function killPlans(runs: number, seed: number): readonly KillPlan[] {
     ];
     const moment = moments[index % moments.length] ?? { kind: 'time', milliseconds: 500 };
     const isBad = index % moments.length === 5 || below(4) === 0;
-    return {
-      seed: 1 + below(1000),
-      moment,
-      ...(isBad ? { firstHost: [{ kind: 'oci-error' }] } : {}),
-    };
+    return { cloud, seed: 1 + below(1000), moment, ...(isBad ? { isFirstBad: true } : {}) };
   });
 }
 
