@@ -42,7 +42,7 @@ const HINTS = {
   job_running: 'Wait for the job with job_wait or end it with job_cancel, then call again.',
   budget_exceeded:
     'Choose a cheaper offer or a shorter ttlMinutes, or ask the user for a higher limit.',
-  quote_invalid: 'Call create_pod without quoteId for a fresh quote and show it to the user.',
+  quote_invalid: 'Call again without quoteId for a fresh quote and show it to the user.',
   not_owned: 'This machine belongs to the user. Nothing of ours stops or destroys it.',
   cancelled: 'The caller cancelled this call.',
   internal: 'This is a defect in the server. Report it.',

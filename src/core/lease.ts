@@ -28,6 +28,17 @@ export const termsSchema = z.object({
 });
 export type Terms = Readonly<z.output<typeof termsSchema>>;
 
+/** A change of a pod that costs more than was agreed. */
+const changeSchema = z.object({
+  podId: podIdSchema,
+  action: z.enum(['start', 'stop', 'restart']).exactOptional(),
+  ttlMinutes: z.number().positive().exactOptional(),
+  budgetUsd: z.number().positive().exactOptional(),
+  name: z.string().exactOptional(),
+  adopt: z.boolean().exactOptional(),
+  bidUsdPerHour: z.number().positive().exactOptional(),
+});
+
 /** Lives 5 minutes, is used once, binds offers, price, disk, deadline and budget. */
 export const quoteSchema = z.object({
   quoteId: quoteIdSchema,
@@ -45,6 +56,8 @@ export const quoteSchema = z.object({
   usedAt: z.string().exactOptional(),
   /** How it was allowed: by a person's form, by showing the quote, under the automatic limit, or because it is free. */
   approvedBy: z.enum(['form', 'quote', 'auto', 'free']).exactOptional(),
+  /** Not a pod to rent: a change of this one that costs money. */
+  change: changeSchema.exactOptional(),
 });
 export type Quote = Readonly<z.output<typeof quoteSchema>>;
 

@@ -105,6 +105,8 @@ export type Answer = 'accepted' | 'declined' | 'unavailable';
 export type Ask = (question: {
   readonly message: string;
   readonly field: string;
+  /** What it can cost in all, where it is about money. */
+  readonly maxUsd?: number;
 }) => Promise<Answer>;
 
 export type CreateOutcome =
@@ -170,9 +172,13 @@ export interface Pods {
       readonly name?: string | undefined;
       readonly adopt?: boolean | undefined;
       readonly bidUsdPerHour?: number | undefined;
+      /** The quote of an earlier answer: what it says is done, and nothing else of this call. */
+      readonly quoteId?: QuoteId | undefined;
     },
     options: CallOptions & { readonly ask: Ask },
   ): Promise<{
+    /** What needs the consent of a person, who could not be asked: nothing of it was done. */
+    readonly quote?: Quote | undefined;
     readonly pod: Pod;
     readonly stillCharged: string;
     /** The deadline before the call, when the call gave another one. */

@@ -43,7 +43,7 @@ export const reportSchema = z.object({
     z.object({ sessionId: z.string(), state: z.string(), transcript: z.string().exactOptional() }),
   ),
   /** Every way that led to the pod, oldest first, with the port list it was read from (foreign text). */
-  connections: z.array(z.object({ at: z.string().exactOptional(), way: z.string() })).exactOptional(),
+  connections: z.array(z.string()).exactOptional(),
   errors: z.array(z.string()),
   notTracked: z.array(z.string()),
   destroyed: z.object({ how: z.string(), readAt: z.string() }).exactOptional(),

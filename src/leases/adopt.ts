@@ -7,8 +7,9 @@ import type { ProviderPod, Providers } from '../core/provider.ts';
 import type { Store } from '../core/store.ts';
 import type { AccountBook } from './account-book.ts';
 import { checkLimits, type Limits } from './limits.ts';
-import { minutesAfter, usd } from './money.ts';
+import { minutesAfter, usd, usdFor } from './money.ts';
 import { readableLeases } from './rent.ts';
+import { ConsentNeeded } from './spend-more.ts';
 
 export interface AdoptDeps {
   readonly store: Store;
@@ -20,7 +21,7 @@ export interface AdoptDeps {
 
 /**
  * Takes over a machine that the user made, after a person agreed to this very pod (OW-04). From then on it has a deadline.
- * Throws `not_owned` without consent, `not_found`, `budget_exceeded`.
+ * Throws `ConsentNeeded` where nobody can be asked, `not_owned` when the person declined, `not_found`, `budget_exceeded`.
  */
 export async function adoptPod(
   podId: PodId,
@@ -37,20 +38,17 @@ export async function adoptPod(
   if (pod === undefined) throw new InputError('not_found', 'There is no such pod.');
   const onExpiry = provider.power === undefined ? 'destroy' : 'stop';
   const deadlineAt = minutesAfter(clock.now(), ttlMinutes);
-  const message = `Let gpu-lease manage pod ${podId} (${usd(pod.usdPerHour)} an hour)? At ${deadlineAt} it would ${onExpiry} it, and destroy would work on it.`;
-  if ((await ask({ message, field: 'adopt' })) !== 'accepted')
-    throw new PolicyError(
-      'not_owned',
-      'Nobody agreed to take over this pod. Nothing was changed.',
-      {
-        hint: 'A person must agree in a client that can show a form.',
-      },
-    );
+  const draft = leaseOf(pod, { ttlMinutes, onExpiry, deadlineAt, now: clock.now() });
+  const maxUsd = usdFor(ttlMinutes, pod.usdPerHour);
+  const what = `Let gpu-lease manage pod ${podId} (${usd(pod.usdPerHour)} an hour)? At ${deadlineAt} it would ${onExpiry} it, and destroy would work on it.`;
+  const answer = await ask({ message: what, field: 'adopt', maxUsd });
+  if (answer === 'unavailable') throw new ConsentNeeded({ lease: draft, what, maxUsd });
+  if (answer === 'declined')
+    throw new PolicyError('not_owned', 'The user declined. Nothing was changed.', {
+      hint: 'Ask the user before calling again.',
+    });
   const account = await accounts.of(provider.name);
-  const lease = {
-    ...leaseOf(pod, { ttlMinutes, onExpiry, deadlineAt, now: clock.now() }),
-    ...(account === undefined ? {} : { account }),
-  };
+  const lease = { ...draft, ...(account === undefined ? {} : { account }) };
   await store.transaction(async (tx) => {
     const leases = await readableLeases(tx);
     if (leases.some((other) => other.podId === podId && other.state !== 'closed'))

@@ -1,5 +1,6 @@
 import { ConfigError, InputError, PolicyError, RemoteError } from '../core/errors.ts';
 import type { Lease, Terms } from '../core/lease.ts';
+import { handleOf } from './ledger.ts';
 import { checkLimits } from './limits.ts';
 import { accrued, bindingMinutes, minutesAfter, reservedUsd, spentUsd, usd } from './money.ts';
 import { priceOf } from './quotes.ts';
@@ -63,13 +64,10 @@ export async function changeBid(
   const now = clock.now();
   const whole = spentUsd(wanted, now) + reservedUsd(wanted, now);
   checkLimits(wanted, await othersOf(lease, store), limits, now);
-  if (whole > (limits.autoApproveUsd ?? -1))
-    await approve(
-      lease,
-      `bid ${usd(bidUsdPerHour)} an hour until ${wanted.deadlineAt}, at most ${usd(whole)} in all`,
-      ask,
-      'save the results, then call create_pod with the higher bid: its quote can be shown to the user and agreed to',
-    );
+  if (whole > (limits.autoApproveUsd ?? -1)) {
+    const what = `bid ${usd(bidUsdPerHour)} an hour until ${wanted.deadlineAt}, at most ${usd(whole)} in all`;
+    await approve({ lease: wanted, what, maxUsd: whole }, `Pod ${handleOf(lease)}: ${what}?`, ask);
+  }
   const after = await store.transaction(async (tx) => {
     const before = (await tx.leases.get(lease.leaseId)) ?? lease;
     if (before.state !== 'open')

@@ -1,6 +1,6 @@
 import { InputError, PolicyError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
-import { without } from './ledger.ts';
+import { handleOf, without } from './ledger.ts';
 import { checkLimits } from './limits.ts';
 import { bindingMinutes, minutesAfter, reservedUsd, spentUsd, usd } from './money.ts';
 import { approve, othersOf } from './spend-more.ts';
@@ -49,7 +49,8 @@ export async function prolong(
     (wanted.usdPerHour > 0 && (budgetUsd ?? 0) > (lease.budgetUsd ?? Infinity));
   if (costsMore && whole > (limits.autoApproveUsd ?? -1)) {
     checkLimits(wanted, await othersOf(lease, store), limits, now);
-    await approve(lease, `keep it until ${wanted.deadlineAt}, at most ${usd(whole)} in all`, ask);
+    const what = `keep it until ${wanted.deadlineAt}, at most ${usd(whole)} in all`;
+    await approve({ lease: wanted, what, maxUsd: whole }, `Pod ${handleOf(lease)}: ${what}?`, ask);
   }
   const after = await store.transaction(async (tx) => {
     const before = (await tx.leases.get(lease.leaseId)) ?? lease;

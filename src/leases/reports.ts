@@ -136,9 +136,9 @@ function connectionsOf(
   ways: readonly LogEntry[],
 ): NonNullable<Report['connections']> {
   if (ways.length > 0 || endpoint === undefined)
-    return ways.slice(-MOST_WAYS).map(({ at, text }) => ({ at, way: text }));
+    return ways.slice(-MOST_WAYS).map(({ at, text }) => `${at}: ${text}`);
   const { user, host, port, route } = endpoint;
-  return [{ way: `${user}@${quoteForeign(host, 100)}:${port}, route ${route}` }];
+  return [`${user}@${quoteForeign(host, 100)}:${port}, route ${route}`];
 }
 
 function jobRowOf(job: Job): Report['jobs'][number] {

@@ -2,7 +2,6 @@ import { PolicyError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Ask } from '../core/pods.ts';
 import type { Collections } from '../core/store.ts';
-import { handleOf } from './ledger.ts';
 import { readableLeases } from './rent.ts';
 
 /** All other leases. Throws `state_unreadable`. */
@@ -10,23 +9,32 @@ export async function othersOf(lease: Lease, store: Collections): Promise<readon
   return (await readableLeases(store)).filter(({ leaseId }) => leaseId !== lease.leaseId);
 }
 
-/**
- * Money beyond what was agreed needs a person: there is no quote for it. `otherWay` is one that works where nobody can be asked.
- * Throws `budget_exceeded`.
- */
-export async function approve(
-  lease: Lease,
-  what: string,
-  ask: Ask,
-  otherWay?: string,
-): Promise<void> {
-  const answer = await ask({ message: `Pod ${handleOf(lease)}: ${what}?`, field: 'approve' });
+/** What a person is asked to agree to. */
+export interface Consent {
+  /** The lease as it would be. */
+  readonly lease: Lease;
+  /** In our own words: "keep it until …, at most $3 in all". */
+  readonly what: string;
+  /** What it can cost in all, what is spent already included. */
+  readonly maxUsd: number;
+}
+
+/** Nobody could be asked. Whoever catches it shows the price as a quote. */
+export class ConsentNeeded extends PolicyError {
+  readonly consent: Consent;
+  constructor(consent: Consent) {
+    super('budget_exceeded', `This needs the consent of a person: ${consent.what}.`);
+    this.consent = consent;
+  }
+}
+
+/** Money beyond what was agreed needs a person. Throws `ConsentNeeded`, or `budget_exceeded` when the person declined. */
+export async function approve(consent: Consent, question: string, ask: Ask): Promise<void> {
+  const { maxUsd } = consent;
+  const answer = await ask({ message: question, field: 'approve', maxUsd });
   if (answer === 'accepted') return;
-  throw answer === 'declined'
-    ? new PolicyError('budget_exceeded', 'The user declined. Nothing was changed.', {
-        hint: 'Ask the user before calling again.',
-      })
-    : new PolicyError('budget_exceeded', `This needs the consent of a person: ${what}.`, {
-        hint: `This client cannot ask. The user can raise GPU_LEASE_AUTO_APPROVE_USD and restart${otherWay === undefined ? '' : `; or ${otherWay}`}.`,
-      });
+  if (answer === 'unavailable') throw new ConsentNeeded(consent);
+  throw new PolicyError('budget_exceeded', 'The user declined. Nothing was changed.', {
+    hint: 'Ask the user before calling again.',
+  });
 }

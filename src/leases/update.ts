@@ -10,16 +10,18 @@ import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
 import type { AccountBook } from './account-book.ts';
 import { changeBid } from './bid.ts';
+import { quoteChange, takeChange } from './change-quote.ts';
 import { type Ledger, without } from './ledger.ts';
 import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
-import { accrued } from './money.ts';
+import { accrued, usd } from './money.ts';
 import type { PodTimer } from './pod-timer.ts';
 import { prolong } from './prolong.ts';
 import { checkTtl } from './quotes.ts';
 import { stopped } from './reconcile.ts';
+import { ConsentNeeded } from './spend-more.ts';
 import { checkPodName } from './terms.ts';
-import { hasLiveJob } from './view.ts';
+import { hasLiveJob, unmanagedPodOf } from './view.ts';
 
 export interface UpdateDeps {
   readonly store: Store;
@@ -43,9 +45,14 @@ const DEFAULT_TTL_MINUTES = 360;
 
 export function createUpdate(deps: UpdateDeps): Pods['update'] {
   const { ledger, providers, clock } = deps;
-  return async (podId, change, options) => {
+  async function apply(
+    podId: PodId,
+    change: Omit<Change, 'quoteId'>,
+    options: UpdateOptions,
+  ): ReturnType<Pods['update']> {
     const { action, ttlMinutes, budgetUsd, name, bidUsdPerHour, adopt } = change;
     checkTtl(ttlMinutes);
+    checkPodName(name);
     let lease = await ledger.find(podId);
     const isMine = lease !== undefined && lease.state !== 'closed';
     if (adopt === true && !isMine)
@@ -59,19 +66,43 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
         'This pod was ordered to end and has not been seen gone yet.',
       );
     const deadlineBefore = adopt === true && !isMine ? undefined : lease.deadlineAt;
-    if (name !== undefined) lease = await rename(lease, name, ledger);
     if ((ttlMinutes !== undefined && adopt !== true) || budgetUsd !== undefined)
       lease = await prolong(lease, change, options, deps);
     if (bidUsdPerHour !== undefined) lease = await changeBid(lease, bidUsdPerHour, options, deps);
     if (action !== undefined) lease = await power(lease, action, options, deps);
+    if (name !== undefined) lease = await rename(lease, name, ledger);
     await ledger.note('updated', lease, describe(change, clock));
     const isMoved = deadlineBefore !== undefined && deadlineBefore !== lease.deadlineAt;
     return { ...(await deps.view(lease)), ...(isMoved ? { deadlineBefore } : {}) };
+  }
+
+  /** The pod as it is, which a quote changes nothing of. */
+  async function unchanged(podId: PodId, options: UpdateOptions): ReturnType<Pods['update']> {
+    const lease = await ledger.find(podId);
+    if (lease !== undefined && lease.state !== 'closed') return deps.view(lease);
+    const provider = providerOf(podId);
+    const pod = await providers.get(provider)?.getPod(podId, options);
+    if (pod === undefined) throw new InputError('not_found', 'There is no such pod.');
+    return {
+      pod: unmanagedPodOf(pod, provider, clock.now()),
+      stillCharged: `${usd(pod.usdPerHour)} an hour by its cloud, as before.`,
+    };
+  }
+
+  return async (podId, { quoteId, ...asked }, options) => {
+    const agreed = quoteId === undefined ? undefined : await takeChange(podId, quoteId, deps);
+    const { change, ask } = agreed ?? { change: asked, ask: options.ask };
+    try {
+      return await apply(podId, change, { ...options, ask });
+    } catch (failure) {
+      if (!(failure instanceof ConsentNeeded)) throw failure;
+      const quote = await quoteChange(podId, change, failure.consent, deps);
+      return { ...(await unchanged(podId, options)), quote };
+    }
   };
 }
 
 async function rename(lease: Lease, name: string, ledger: Ledger): Promise<Lease> {
-  checkPodName(name);
   return ledger.update(lease.leaseId, (before) => ({ ...before, name }));
 }
 

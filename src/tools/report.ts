@@ -52,13 +52,7 @@ export const report = defineTool({
         list(result.sessions.map(({ sessionId, state }) => `session ${sessionId}: ${state}`)),
       result.connections !== undefined &&
         result.connections.length > 0 &&
-        `Ways in:\n${list(
-          result.connections.map(
-            ({ at, way }) => `${at === undefined ? '' : `${at}: `}${oneLine(way, 900)}`,
-          ),
-          10,
-          1000,
-        )}`,
+        `Ways in:\n${list(result.connections, 10, 1000)}`,
       result.errors.length > 0 && `Errors:\n${list(result.errors)}`,
       result.notTracked.length > 0 && `Not tracked: ${result.notTracked.join(', ')}`,
       result.waiver !== undefined && `Waiver: ${oneLine(result.waiver)}`,

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
+import { quoteIdSchema } from '../core/ids.ts';
+import { type Quote, quoteSchema } from '../core/lease.ts';
 import { type Pod, podSchema } from '../core/pods.ts';
 import { podIdParam, text } from './params.ts';
 import { podNext } from './pod-next.ts';
 import { briefPod, renderPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { type Next, oneLine, renderResult } from './words.ts';
+import { inSentence, list, type Next, oneLine, renderResult } from './words.ts';
 
 /** A pod that ends earlier than before may end under somebody's work: that is said aloud. */
 function deadlineWords(before: string | undefined, after: string | undefined): string {
@@ -13,6 +15,23 @@ function deadlineWords(before: string | undefined, after: string | undefined): s
   return before !== undefined && Date.parse(after) < Date.parse(before)
     ? ` Its deadline is now EARLIER: ${after}, was ${before}.`
     : ` Deadline ${after}.`;
+}
+
+/** Nobody could be asked by a form: the agent asks, and calls again. */
+function confirmWords(
+  { podId }: Pod,
+  { quoteId, notes = [], expiresAt }: Quote,
+): { readonly summary: string; readonly next: Next } {
+  return {
+    summary: `Not done yet: this costs money. Show the user this and ask: ${notes.map(inSentence).join('; ')}. The quote lives until ${expiresAt}.`,
+    next: [
+      {
+        tool: 'update_pod',
+        why: 'Only after the user agreed.',
+        arguments: { podId, quoteId },
+      },
+    ],
+  };
 }
 
 type Action = 'start' | 'stop' | 'restart' | undefined;
@@ -46,10 +65,12 @@ export const updatePod = defineTool({
     name: text(100).exactOptional(),
     bidUsdPerHour: z.number().positive().exactOptional(),
     adopt: z.boolean().exactOptional().describe('Take over an unmanaged machine; asks the user.'),
+    quoteId: quoteIdSchema.exactOptional(),
   }),
   output: z.object({
     pod: podSchema.describe('As in get_pod.'),
     stillCharged: z.string(),
+    quote: quoteSchema.describe('As in create_pod.').exactOptional(),
     ...resultShape,
   }),
   async handle({ podId, ...request }, { pods, signal, progress, ask }) {
@@ -58,14 +79,18 @@ export const updatePod = defineTool({
         'invalid_input',
         'Nothing to change: give action, ttlMinutes, budgetUsd, name, bidUsdPerHour or adopt.',
       );
-    const { pod, stillCharged, deadlineBefore } = await pods.update(podId, request, {
+    const { pod, stillCharged, deadlineBefore, quote } = await pods.update(podId, request, {
       signal,
       progress,
       ask,
     });
+    if (quote !== undefined)
+      return { pod: briefPod(pod), stillCharged, quote, ...confirmWords(pod, quote) };
     const done = Object.entries(request)
       .filter(([, value]) => value !== false)
-      .map(([name, value]) => (name === 'action' ? String(value) : name))
+      .map(([name, value]) =>
+        name === 'action' ? String(value) : name === 'quoteId' ? 'what was agreed' : name,
+      )
       .join(', ');
     const deadline = deadlineWords(deadlineBefore, pod.deadlineAt);
     return {
@@ -78,6 +103,8 @@ export const updatePod = defineTool({
   render(result) {
     return renderResult(
       result,
+      result.quote !== undefined &&
+        `Quote ${result.quote.quoteId}, valid until ${result.quote.expiresAt}, once: ${list(result.quote.notes ?? [])}`,
       `Still charged: ${oneLine(result.stillCharged)}`,
       renderPod(result.pod),
     );

@@ -47,12 +47,26 @@ describe('a bid', () => {
     const { bench, bid } = await rented();
     bench.world.answer = 'declined';
     await expect(bid(0.5)).rejects.toMatchObject({ code: 'budget_exceeded' });
+    bench.world.answer = 'unavailable';
+    const { quote } = await bid(0.5);
+    expect(quote?.notes?.[0]).toContain('bid $0.50 an hour');
     const limited = await rented({ limits: { maxUsdPerHour: 0.4 } });
     await expect(limited.bid(0.5)).rejects.toMatchObject({ code: 'budget_exceeded' });
     for (const one of [bench, limited.bench]) {
       expect(one.cloud.calls).not.toContain('changeBid');
       expect((await lease(one))?.usdPerHour).toBeCloseTo(0.31, 9);
     }
+  });
+
+  it('that was shown as a quote is made once it is agreed to, and no higher one', async () => {
+    const { bench, bid } = await rented();
+    bench.world.answer = 'unavailable';
+    const { quote, pod } = await bid(0.5);
+    expect(quote).toMatchObject({ usdPerHour: 0.51, change: { bidUsdPerHour: 0.5 } });
+    const quoteId = quote?.quoteId;
+    await bench.pods.update(pod.podId, { quoteId, bidUsdPerHour: 9 }, bench.options);
+    expect((await lease(bench))?.terms.bidUsdPerHour).toBe(0.5);
+    expect(bench.cloud.calls).toContain('changeBid');
   });
 
   it('keeps the budget: the deadline comes nearer', async () => {

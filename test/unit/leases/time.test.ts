@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RemoteError } from '../../../src/core/errors.ts';
 import type { Gate } from '../../../src/core/files.ts';
 import type { Job } from '../../../src/core/job.ts';
-import { createLeaseBench } from '../../support/lease-bench.ts';
+import { createLeaseBench, someTerms } from '../../support/lease-bench.ts';
 
 const OPEN_GATE: Gate = { gate: 'artifact_not_fetched', path: 'model.pt', why: 'not home' };
 
@@ -158,19 +158,69 @@ describe('update', () => {
     expect(Date.parse(pod.deadlineAt ?? '')).toBeGreaterThan(Date.parse('2026-01-01T10:00:00Z'));
   });
 
-  it.each(['declined', 'unavailable'] as const)(
-    'changes nothing when consent is %s',
-    async (answer) => {
-      const { bench, podId, pod } = await rented({}, { ttlMinutes: 60 });
-      bench.world.answer = answer;
-      await expect(
-        bench.pods.update(podId, { ttlMinutes: 6000 }, bench.options),
-      ).rejects.toMatchObject({ code: 'budget_exceeded' });
-      const { pod: after } = await bench.pods.get(podId, { waitSeconds: 0 }, bench.options);
-      expect(after.deadlineAt).toBe(pod.deadlineAt);
-      expect(bench.cloud.calls).not.toContain('setDeadline');
-    },
-  );
+  it('changes nothing when consent is declined', async () => {
+    const { bench, podId, pod } = await rented({}, { ttlMinutes: 60 });
+    bench.world.answer = 'declined';
+    await expect(
+      bench.pods.update(podId, { ttlMinutes: 6000 }, bench.options),
+    ).rejects.toMatchObject({ code: 'budget_exceeded' });
+    const { pod: after } = await bench.pods.get(podId, { waitSeconds: 0 }, bench.options);
+    expect(after.deadlineAt).toBe(pod.deadlineAt);
+    expect(bench.cloud.calls).not.toContain('setDeadline');
+  });
+
+  it('quotes a client that cannot ask; the quote is taken once, for this pod alone, at no later an end [CO-04]', async () => {
+    const { bench, podId, pod } = await rented({}, { ttlMinutes: 60 });
+    bench.world.answer = 'unavailable';
+    const asked = await bench.pods.update(podId, { ttlMinutes: 600, name: 'b' }, bench.options);
+    expect(asked.pod).toMatchObject({ deadlineAt: pod.deadlineAt, name: pod.name });
+    expect(bench.cloud.calls).not.toContain('setDeadline');
+    const { quote } = asked;
+    if (quote === undefined) throw new Error('There is no quote.');
+    expect(quote).toMatchObject({
+      usdPerHour: 0.5,
+      notes: [expect.stringContaining('keep it until 2026-01-01T10:') as string],
+      change: { podId, ttlMinutes: 600 },
+    });
+    expect(quote.maxUsd).toBeCloseTo(5, 1);
+    const quoteId = quote.quoteId;
+    const rent = { terms: someTerms(), quoteId, waitSeconds: 0 };
+    await expect(bench.pods.create(rent, bench.options)).rejects.toMatchObject({
+      code: 'quote_invalid',
+      hint: expect.stringContaining('update_pod') as string,
+    });
+    bench.clock.advance(240);
+    const done = await bench.pods.update(podId, { quoteId }, bench.options);
+    expect(done.quote).toBeUndefined();
+    expect(done.pod.name).toBe('b');
+    // Four minutes of thinking make it four minutes shorter, not dearer than what was shown.
+    expect(quote.notes?.[0]).toContain(done.pod.deadlineAt ?? '?');
+    expect(bench.cloud.calls).toContain('setDeadline');
+    await expect(bench.pods.update(podId, { quoteId }, bench.options)).rejects.toMatchObject({
+      code: 'quote_invalid',
+    });
+  });
+
+  it('a quote for another pod, for a rent, or one that is old changes nothing', async () => {
+    const { bench, podId } = await rented({}, { ttlMinutes: 60 });
+    const other = bench.cloud.foreign('by-hand', 2);
+    bench.world.answer = 'unavailable';
+    const { quote } = await bench.pods.update(podId, { ttlMinutes: 600 }, bench.options);
+    const quoteId = quote?.quoteId;
+    await expect(bench.pods.update(other, { quoteId }, bench.options)).rejects.toMatchObject({
+      code: 'quote_invalid',
+    });
+    bench.clock.advance(301);
+    await expect(bench.pods.update(podId, { quoteId }, bench.options)).rejects.toMatchObject({
+      code: 'quote_invalid',
+    });
+    const rent = await bench.create({ ttlMinutes: 6000 }, 0);
+    if (rent.status !== 'needs_confirmation') throw new Error(rent.status);
+    await expect(
+      bench.pods.update(podId, { quoteId: rent.quote.quoteId }, bench.options),
+    ).rejects.toMatchObject({ code: 'quote_invalid' });
+    expect(bench.cloud.calls).not.toContain('setDeadline');
+  });
 
   it('less time needs no consent', async () => {
     const { bench, podId } = await rented();
@@ -264,12 +314,17 @@ describe('adoption [OW-04]', () => {
     await expect(bench.pods.update(podId, { name: 'x' }, bench.options)).rejects.toMatchObject({
       code: 'not_owned',
     });
-    for (const answer of ['declined', 'unavailable'] as const) {
-      bench.world.answer = answer;
-      await expect(bench.pods.update(podId, { adopt: true }, bench.options)).rejects.toMatchObject({
-        code: 'not_owned',
-      });
-    }
+    bench.world.answer = 'declined';
+    await expect(bench.pods.update(podId, { adopt: true }, bench.options)).rejects.toMatchObject({
+      code: 'not_owned',
+    });
+    bench.world.answer = 'unavailable';
+    const asked = await bench.pods.update(podId, { adopt: true }, bench.options);
+    expect(asked).toMatchObject({
+      pod: { podId, mode: 'unmanaged' },
+      quote: { maxUsd: 12, change: { podId, adopt: true } },
+    });
+    expect((await bench.store.leases.list()).map((lease) => lease.podId)).not.toContain(podId);
     bench.world.answer = 'accepted';
     const { pod } = await bench.pods.update(podId, { adopt: true, ttlMinutes: 60 }, bench.options);
     expect(bench.asked.at(-1)).toContain(podId);
@@ -296,6 +351,18 @@ describe('adoption [OW-04]', () => {
     bench.clock.advance(7200);
     await bench.pods.enforce(bench.options);
     expect(bench.cloud.alive().map((machine) => machine.podId)).toContain(other);
+  });
+
+  it('takes over what was agreed to by a quote, where nobody can be asked by a form', async () => {
+    const { bench } = await rented();
+    const podId = bench.cloud.foreign('by-hand', 2);
+    bench.world.answer = 'unavailable';
+    const change = { adopt: true, ttlMinutes: 60 };
+    const { quote } = await bench.pods.update(podId, change, bench.options);
+    expect(quote).toMatchObject({ maxUsd: 2, usdPerHour: 2 });
+    const quoteId = quote?.quoteId;
+    const { pod } = await bench.pods.update(podId, { quoteId }, bench.options);
+    expect(pod).toMatchObject({ podId, mode: 'managed' });
   });
 
   it('counts it in the limits', async () => {
