@@ -1,6 +1,9 @@
 import { Buffer } from 'node:buffer';
+import { createReadStream } from 'node:fs';
 import { access, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import type { CallOptions } from '../core/call.ts';
 import type { Job, LogRequest } from '../core/job.ts';
@@ -10,12 +13,14 @@ import type { Redactor } from '../core/redact.ts';
 import { POD_FOLDER, type Remote } from '../core/remote.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import type { LogCut } from './log-page.ts';
+import { FILE_FUNCTIONS } from './pod-shell.ts';
 
 /** Kept of each stream: its end. */
 const MAX_COPY_BYTES = 20 * 1024 * 1024;
 const COPY_LIMIT_SECONDS = 120;
 
 const copySchema = z.object({ firstOffset: z.int().nonnegative(), size: z.int().nonnegative() });
+type Copy = z.output<typeof copySchema>;
 
 export interface LogCopies {
   /** Brings the logs of one job home. Answers with their folder and with what was left out. */
@@ -42,9 +47,9 @@ export function createLogCopies(deps: {
   const sizesOf = async (job: Job, options: CallOptions): Promise<ReadonlyMap<string, number>> => {
     const script = LOG_STREAMS.map(
       (stream) =>
-        `[ -f ${fileOf(job, stream)} ] && printf '%s %s\n' ${stream} "$(wc -c <${fileOf(job, stream)} | tr -d ' ')"`,
+        `[ -f ${fileOf(job, stream)} ] && printf '%s %s\n' ${stream} "$(size_of ${fileOf(job, stream)})"`,
     ).join('\n');
-    const answer = await deps.remote.exec(job.podId, `${script}\nexit 0`, {
+    const answer = await deps.remote.exec(job.podId, `${FILE_FUNCTIONS}${script}\nexit 0`, {
       ...options,
       timeoutSeconds: 30,
     });
@@ -62,15 +67,13 @@ export function createLogCopies(deps: {
     if (known?.size === size && (await exists(target))) return undefined;
     const firstOffset = Math.max(0, size - MAX_COPY_BYTES);
     const partial = `${target}.${process.pid}.partial`;
+    const copy = maskedFile(partial, deps.redactor);
     try {
+      const kept = await keep(target, known, firstOffset, size, copy);
       const { exitCode } = await deps.remote.stream(
         job.podId,
-        `tail -c "+${firstOffset + 1}" ${fileOf(job, stream)} | head -c ${size - firstOffset}`,
-        {
-          ...options,
-          timeoutSeconds: COPY_LIMIT_SECONDS,
-          stdout: maskedFile(partial, deps.redactor),
-        },
+        `${FILE_FUNCTIONS}cut_of ${fileOf(job, stream)} ${firstOffset + kept} ${size - firstOffset - kept}`,
+        { ...options, timeoutSeconds: COPY_LIMIT_SECONDS, stdout: copy },
       );
       if (exitCode !== 0) return `${stream}: could not be read on the pod`;
       if ((await stat(partial)).size !== size - firstOffset)
@@ -78,9 +81,30 @@ export function createLogCopies(deps: {
       await writeFile(`${target}.json`, JSON.stringify({ firstOffset, size }), { mode: 0o600 });
       await rename(partial, target);
     } finally {
+      copy.destroy();
       await rm(partial, { force: true });
     }
     return firstOffset === 0 ? undefined : `${stream}: only the last 20 MiB of ${size} bytes kept`;
+  };
+  /**
+   * Writes what the copy at home already has of the new one, so that only the rest comes from the pod. The end of it comes
+   * again: a secret may have begun there that nobody could know yet. Answers how many bytes it wrote.
+   */
+  const keep = async (
+    target: string,
+    known: Copy | undefined,
+    firstOffset: number,
+    size: number,
+    copy: Writable,
+  ): Promise<number> => {
+    if (known === undefined || known.size > size || known.firstOffset > firstOffset) return 0;
+    const kept = known.size - deps.redactor.longestBytes - firstOffset;
+    if (kept <= 0 || !(await exists(target))) return 0;
+    const start = firstOffset - known.firstOffset;
+    await pipeline(createReadStream(target, { start, end: start + kept - 1 }), copy, {
+      end: false,
+    });
+    return kept;
   };
   return {
     async collect(job, options) {
@@ -111,7 +135,7 @@ export function createLogCopies(deps: {
   };
 }
 
-async function aboutOf(path: string): Promise<z.output<typeof copySchema> | undefined> {
+async function aboutOf(path: string): Promise<Copy | undefined> {
   const about = await readFile(`${path}.json`, 'utf8').catch(() => undefined);
   return about === undefined ? undefined : copySchema.parse(JSON.parse(about));
 }

@@ -34,6 +34,7 @@ const lookSchema = z.object({
   exitCode: count.exactOptional(),
   endedAt: count.exactOptional(),
   startedAt: count.exactOptional(),
+  ranSeconds: count.exactOptional(),
   now: count,
   size: count,
   stdoutBytes: count.default(0),
@@ -51,7 +52,7 @@ const lookSchema = z.object({
   stderrTail: z.string().default(''),
   offset: count,
 });
-/** One look at a job on the pod. Times are the pod's own, in seconds; ages need no common clock. */
+/** One look at a job on the pod. Times are the pod's own, in seconds; ages and `ranSeconds` survive a clock that is set. */
 export type Look = Readonly<z.output<typeof lookSchema>> & { readonly bytes: Buffer };
 
 const START = 'gpu-lease-look';
@@ -100,7 +101,9 @@ export function lookFrom(stdout: Buffer, foreignText: string): Look {
 const LOOK = `
 field() { printf '%s %s\\n' "$1" "$2"; }
 age_of() {
-  at=$(date -r "$1" +%s 2>/dev/null) && [ -n "$at" ] && printf '%s' "$((NOW - at))"
+  at=$(date -r "$1" +%s 2>/dev/null) && [ -n "$at" ] || return
+  # From after the clock was set back: nobody knows how old that is.
+  [ "$((NOW - at))" -ge -5 ] && printf '%s' "$((NOW - at))"
 }
 # Sets STATE without any pause.
 state_now() {
@@ -191,10 +194,14 @@ for name in phase end; do
   value=
   { read -r value <"$GL_D/$name"; } 2>/dev/null && field "$name" "$value"
 done
-code= ended= oom_before= started=
+code= ended= ran= oom_before= started= ticked=
 { read -r started <"$GL_D/started"; } 2>/dev/null
-{ read -r code ended <"$GL_D/exit"; } 2>/dev/null
+{ read -r ticked <"$GL_D/ticked"; } 2>/dev/null
+{ read -r code ended ran <"$GL_D/exit"; } 2>/dev/null
 field startedAt "$started"
+now
+case $STATE in running|orphan) [ -n "$ticked" ] && ran=$((GL_T - ticked)) ;; esac
+field ranSeconds "$ran"
 field exitCode "$code"
 field endedAt "$ended"
 field stdoutBytes "$(size_of "$GL_D/stdout")"
@@ -208,8 +215,8 @@ case $STATE in
     [ -n "$b" ] && [ "$b" -lt "\${a:-999999999}" ] && a=$b
     field logAgeSeconds "$a"
     active=
-    { read -r active <"$GL_D/active"; } 2>/dev/null
-    [ -n "$active" ] && field activeAgeSeconds "$((NOW - active))"
+    { read -r active <"$GL_D/busy"; } 2>/dev/null
+    [ -n "$active" ] && field activeAgeSeconds "$((GL_T - active))"
     if command -v nvidia-smi >/dev/null 2>&1; then
       limit=
       command -v timeout >/dev/null 2>&1 && limit='timeout 5'
@@ -238,6 +245,6 @@ if [ "$FROM" -lt 0 ]; then FROM=$((size - MAX)); [ "$FROM" -ge 0 ] || FROM=0; fi
 field size "$size"
 field offset "$FROM"
 printf '\\n%s\\n' gpu-lease-page
-[ "$FROM" -lt "$size" ] && tail -c "+$((FROM + 1))" "$LOG" | head -c "$((size - FROM < MAX ? size - FROM : MAX))"
+[ "$FROM" -lt "$size" ] && cut_of "$LOG" "$FROM" "$((size - FROM < MAX ? size - FROM : MAX))"
 exit 0
 `;

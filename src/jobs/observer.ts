@@ -114,6 +114,6 @@ function isOverdueOrphan(job: Job, look: Look): boolean {
     look.state === 'orphan' &&
     look.phase === 'command' &&
     look.startedAt !== undefined &&
-    look.now - look.startedAt > job.maxRuntimeMinutes * 60
+    (look.ranSeconds ?? look.now - look.startedAt) > job.maxRuntimeMinutes * 60
   );
 }

@@ -11,6 +11,17 @@ export function jobShell(jobId: JobId): string {
   return `GL_ID=${shellQuote(jobId)}\nGL_D="${POD_FOLDER}/jobs/$GL_ID"\n${FUNCTIONS}`;
 }
 
+/** Sizes and pages of logs of any length: nothing that lies before what is asked for is read, as some `wc` and `tail` do. */
+export const FILE_FUNCTIONS = `
+# Bytes of file $1; nothing where there is none.
+size_of() { [ -e "$1" ] && set -- $(ls -dnL "$1" 2>/dev/null) && printf '%s' "\${5-}"; }
+# $3 bytes of file $1 from offset $2.
+cut_of() {
+  dd if="$1" bs=65536 skip="$(($2 / 65536))" count="$(($3 / 65536 + 2))" 2>/dev/null |
+    tail -c "+$(($2 % 65536 + 1))" | head -c "$3"
+}
+`;
+
 const FUNCTIONS = `
 nap() { sleep 0.2 2>/dev/null || sleep 1; }
 # Sets GL_T to seconds that never jump, where the system has such a clock.
@@ -118,7 +129,11 @@ put() { printf '%s\\n' "$2" 2>/dev/null >"$GL_D/$1.$$" && mv -f "$GL_D/$1.$$" "$
 # The same, but the first writer wins.
 once() {
   [ -e "$GL_D/$1" ] && return 0
-  printf '%s\\n' "$2" 2>/dev/null >"$GL_D/$1.$$" || return 1
+  printf '%s\\n' "$2" 2>/dev/null >"$GL_D/$1.$$" || {
+    # A full disk: this is what the room was kept for.
+    rm -f "$GL_D/reserve"
+    printf '%s\\n' "$2" 2>/dev/null >"$GL_D/$1.$$" || return 1
+  }
   ln "$GL_D/$1.$$" "$GL_D/$1" 2>/dev/null || [ -e "$GL_D/$1" ] || mv "$GL_D/$1.$$" "$GL_D/$1"
   rm -f "$GL_D/$1.$$"
   [ -e "$GL_D/$1" ]
@@ -146,5 +161,4 @@ oom_kills() {
     while read -r k v; do [ "$k" = oom_kill ] && GL_OOM=$v; done <"$f"
   done
 }
-size_of() { wc -c <"$1" 2>/dev/null | tr -d ' '; }
-`;
+${FILE_FUNCTIONS}`;

@@ -51,6 +51,7 @@ export function reportOf(
 /** Both times by the clock of the pod while it answers: it need not agree with ours. */
 function runtimeOf(job: Job, look: Look | undefined, clock: Clock): number | undefined {
   if (job.startedAt === undefined) return undefined;
+  if (look?.ranSeconds !== undefined) return look.ranSeconds;
   const begin = Date.parse(job.startedAt);
   const now = look === undefined ? clock.now().getTime() : look.now * 1000;
   const end = job.endedAt === undefined ? now : Date.parse(job.endedAt);

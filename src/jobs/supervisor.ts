@@ -53,7 +53,9 @@ finish() {
   # Room kept for these last lines, so that a full disk cannot swallow the exit code.
   rm -f "$GL_D/reserve"
   tries=0
-  until once exit "$code $(date +%s)"; do
+  ran=
+  { read -r began <"$GL_D/ticked"; } 2>/dev/null && now && ran=$((GL_T - began))
+  until once exit "$code $(date +%s) $ran"; do
     tries=$((tries + 1))
     [ "$tries" -lt 3600 ] || break
     sleep 1
@@ -98,7 +100,7 @@ watch() {
     fi
     if [ "$((beat % 10))" -eq 5 ]; then
       members
-      [ "$((GL_TICKS - last))" -gt -50 ] && [ "$((GL_TICKS - last))" -lt 50 ] || date +%s >"$GL_D/active"
+      [ "$((GL_TICKS - last))" -gt -50 ] && [ "$((GL_TICKS - last))" -lt 50 ] || printf '%s\\n' "$GL_T" >"$GL_D/busy"
       last=$GL_TICKS
     fi
   done
@@ -120,7 +122,9 @@ phase() {
   [ -e "$GL_D/end" ] && { GL_CODE=143; return; }
   put phase "$1"
   put started "$(date +%s)"
-  date +%s >"$GL_D/active"
+  now
+  put ticked "$GL_T"
+  put busy "$GL_T"
   watch "$2" "$3" &
   watcher=$!
   own_group sh "$GL_D/run.sh" "$1" </dev/null >>"$GL_D/stdout" 2>>"$GL_D/stderr"

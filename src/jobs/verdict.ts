@@ -52,7 +52,7 @@ export function jobAfter(job: Job, look: Look, observedAt: string): Job {
   const signal = look.exitCode === undefined ? undefined : signalOf(look.exitCode);
   return {
     ...next,
-    endedAt: look.endedAt === undefined ? observedAt : isoOf(look.endedAt),
+    endedAt: endOf(look) ?? observedAt,
     ...(look.exitCode === undefined ? {} : { exitCode: look.exitCode }),
     ...(signal === undefined ? {} : { signal }),
   };
@@ -170,6 +170,12 @@ export function reasonWords(look: Look): readonly string[] {
   if ((look.oomKills ?? 0) > 0)
     words.push(`The memory limit of the pod killed ${look.oomKills ?? 0} processes meanwhile.`);
   return words;
+}
+
+/** By the time that it ran where that is known: the clock of the pod may have been set meanwhile. */
+function endOf({ startedAt, ranSeconds, endedAt }: Look): string | undefined {
+  if (startedAt !== undefined && ranSeconds !== undefined) return isoOf(startedAt + ranSeconds);
+  return endedAt === undefined ? undefined : isoOf(endedAt);
 }
 
 function isoOf(epochSeconds: number): string {
