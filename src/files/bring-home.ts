@@ -39,6 +39,7 @@ export async function bringHome(
   if (known.size === seen.files.length)
     return { ...seen, files: [...known.values()], unsettled: [], untouched };
 
+  const seenPaths = new Set(seen.files.map(({ path }) => path));
   return withLocalFailures(async () => {
     await using partial = await takePartial(deps.workspace, destination, podId);
     const gathered = await gather(pod, seen, known, {
@@ -47,7 +48,11 @@ export async function bringHome(
       destination,
       partialFolder: partial.folder,
       async mayLand(files: readonly RemoteEntry[]) {
-        await checkLanding(destination, files);
+        // What was seen first was checked before anything was asked of the pod.
+        await checkLanding(
+          destination,
+          files.filter(({ path }) => !seenPaths.has(path)),
+        );
         await refuseOthersOnly(deps, podId, wanted.root, destination, files, pod.call);
       },
     });

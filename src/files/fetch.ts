@@ -13,8 +13,8 @@ import { openHomeCache } from './home-cache.ts';
 import { checkLanding } from './land.ts';
 import { listPod, lookFor, type Wanted } from './manifest.ts';
 import { relativePattern, selects, startsOf } from './patterns.ts';
-import { openPod, type Pod } from './pod.ts';
-import { changedAt } from './pod-listing.ts';
+import { again, openPod, type Pod } from './pod.ts';
+import { changedAt, type RemoteEntry } from './pod-listing.ts';
 import { sourceOf } from './pod-source.ts';
 import { type Fetched, keepRecords, proveFiles } from './records.ts';
 import { holdsData, refusedOf, refuseNothing } from './refused.ts';
@@ -42,7 +42,7 @@ async function fetchOnce(
   destination: string,
   options: CallOptions,
 ): Promise<FetchResult> {
-  const pod = openPod(deps.remote, request.podId, options);
+  const pod = openPod(deps.remote, request.podId, options, deps);
   const wanted = await whatIsWanted(deps, pod, request);
   const shared = {
     podId: request.podId,
@@ -50,7 +50,7 @@ async function fetchOnce(
     dryRun: request.dryRun,
   };
   if (request.dryRun) {
-    const found = await lookFor(pod, wanted);
+    const [found, all] = await Promise.all([lookFor(pod, wanted), listAll(pod, wanted)]);
     refuseNothing(found.files.length, found.missing, request.strict, found.odd);
     const files = found.files.map((file) => ({
       path: file.path,
@@ -63,16 +63,16 @@ async function fetchOnce(
       ...shared,
       manifest: listed(wanted.root, files),
       missing: [...found.missing],
-      leftOnPod: await leftOnPod(pod, wanted, found.files),
+      leftOnPod: leftOf(all, wanted, found.files),
       ...refusedOf(found, wanted.patterns, MAX_LISTED),
     };
   }
 
   options.progress?.('Listing the files on the pod.');
   const fetchedAt = deps.clock.now().toISOString();
-  const seen = await lookFor(pod, wanted);
+  const [seen, all] = await Promise.all([lookFor(pod, wanted), listAll(pod, wanted)]);
   refuseNothing(seen.files.length, seen.missing, request.strict, seen.odd);
-  const left = await leftOnPod(pod, wanted, seen.files);
+  const left = leftOf(all, wanted, seen.files);
   await checkLanding(destination, seen.files);
   const place = { podId: request.podId, root: wanted.root, destination };
   const cache = await openHomeCache({ home: deps.home, clock: deps.clock, ...place });
@@ -117,9 +117,14 @@ async function whatIsWanted(deps: FilesDeps, pod: Pod, request: FetchRequest): P
       throw new InputError('invalid_input', 'paths is empty, so nothing was asked for.', {
         hint: 'Name paths below the work folder, or a jobId with declared artifacts.',
       });
-    const { work } = await podFolders(pod);
-    const named = await deps.remote.workFolder(request.podId, pod.call);
+    const named = await again(deps.clock, pod.call, ['link_lost'], async () =>
+      deps.remote.workFolder(request.podId, pod.call),
+    );
     // The root keeps the name that jobs know it by; a caller may also say its real path.
+    const isElsewhere = request.paths.some(
+      (item) => item.startsWith('/') && !item.startsWith(`${named}/`),
+    );
+    const work = isElsewhere ? (await podFolders(pod)).work : named;
     const patterns = request.paths.map((item) =>
       relativePattern(item.startsWith(`${work}/`) ? work : named, item),
     );
@@ -158,13 +163,16 @@ function wholePatterns(
   );
 }
 
-async function leftOnPod(
-  pod: Pod,
-  { root, places, sinceSeconds }: Asked,
+async function listAll(pod: Pod, { root, places }: Asked): Promise<readonly RemoteEntry[]> {
+  return (await listPod(pod, root, places, DEFAULT_EXCLUDES)).entries;
+}
+
+function leftOf(
+  entries: readonly RemoteEntry[],
+  { sinceSeconds }: Asked,
   fetched: readonly { readonly path: string; readonly source?: string }[],
-): Promise<FetchResult['leftOnPod']> {
+): FetchResult['leftOnPod'] {
   const taken = new Set(fetched.map(sourceOf));
-  const { entries } = await listPod(pod, root, places, DEFAULT_EXCLUDES);
   return entries
     .filter((entry) => entry.kind === 'file' && !taken.has(entry.path))
     .filter(({ stamp }) => changedAt(stamp) >= sinceSeconds)

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
 import { type AppError, isAppError } from '../core/errors.ts';
-import { type ArtifactRecord, type Gate, PROOF_LEVELS } from '../core/files.ts';
+import { type ArtifactRecord, type Gate, NO_FILE_MATCHES, PROOF_LEVELS } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
 import { isTerminal, type Job } from '../core/job.ts';
 import type { FilesDeps } from './deps.ts';
@@ -94,7 +94,7 @@ async function gatesSeen(
     if (home.length > 0) gates.push(...(await gatesHome(job, home, options)));
     else if (gates.length === 0) {
       const other = pod.odd[0] === undefined ? '' : ` ${whyRefused(pod.odd[0], [pattern])}`;
-      const why = `The job ended as ${job.status} and no file on the pod matches.${other}`;
+      const why = `The job ended as ${job.status} and ${NO_FILE_MATCHES}.${other}`;
       gates.push({ gate: 'artifact_not_fetched', jobId, path: pattern, why });
     }
   }
@@ -208,7 +208,7 @@ async function manifestOf(
   options: CallOptions,
 ): Promise<Manifest | AppError | 'unreachable'> {
   try {
-    const pod = openPod(deps.remote, job.podId, options);
+    const pod = openPod(deps.remote, job.podId, options, deps);
     const wanted = { root: job.cwd, patterns: [pattern], exclude: [] };
     return await makeManifest(pod, wanted);
   } catch (failure) {

@@ -14,11 +14,11 @@ import {
 import { partialOf, refuseFullHere } from './partial.ts';
 import { type Arrived, removePartial } from './partial-file.ts';
 import { missingAmong } from './patterns.ts';
-import { openPod, type Pod } from './pod.ts';
+import { again, openPod, type Pod } from './pod.ts';
 import type { RemoteEntry } from './pod-listing.ts';
 import { sourceOf } from './pod-source.ts';
 import { pullFiles } from './pull.ts';
-import { SMALL_BYTES, type Wanted } from './pull-work.ts';
+import type { Wanted } from './pull-work.ts';
 import { amountOf } from './sync-plan.ts';
 
 /** A file whose content is known: the pod hashed it between two looks that saw no change. */
@@ -45,8 +45,8 @@ export interface GatherOptions {
   readonly mayLand: (files: readonly RemoteEntry[]) => Promise<void>;
 }
 
-const ATTEMPTS = 3;
-const RETRY_SECONDS = 5;
+/** Where a link broke, connecting again may take a while. */
+const UNREACHABLE = ['ssh_unreachable'];
 
 /**
  * Brings everything of `seen` that is not `known` to the partial folder, or finds it in its place. Both ends hash what goes
@@ -68,18 +68,18 @@ export async function gather(
     });
     for (const file of todo) settled.delete(file.path);
     const read = await readOnce(pod, todo, round > 0, options);
-    const after = await retrying(clock, pod, async () => lookFor(pod, wanted));
+    const after = await again(clock, pod.call, UNREACHABLE, async () => lookFor(pod, wanted));
     const now = new Map(after.files.map((file) => [file.path, file]));
     const unsure: string[] = [];
     const altered: (Arrived & { readonly path: string })[] = [];
     const short: string[] = [];
     for (const file of todo) {
       const { path: name, bytes, stamp, source } = file;
-      const again = now.get(name);
+      const later = now.get(name);
       const sha256 = read.onPod.get(sourceOf(file));
       const arrived = read.arrived.get(sourceOf(file));
       const here = read.standing.get(name) ?? arrived?.sha256;
-      const isSame = again?.stamp === stamp && again.bytes === bytes;
+      const isSame = later?.stamp === stamp && later.bytes === bytes;
       if (isSame && sha256 !== undefined && sha256 === here) {
         const isStanding = read.standing.has(name) || arrived === undefined;
         settled.set(name, {
@@ -129,7 +129,7 @@ async function readOnce(
     through: Pod,
     files: readonly RemoteEntry[],
   ): Promise<ReadonlyMap<string, string>> =>
-    retrying(clock, through, async () => hashOnPod(through, root, files));
+    again(clock, through.call, UNREACHABLE, async () => hashOnPod(through, root, files));
   const candidates = todo.filter((file) =>
     standsHere(path.join(destination, file.path), file.bytes),
   );
@@ -156,17 +156,12 @@ async function readOnce(
   );
   await refuseFullHere(partialFolder, files);
   pod.call.progress?.(`Fetching ${amountOf(files)}.`);
-  const small = files.filter(({ bytes }) => bytes <= SMALL_BYTES);
   // One that fails ends the other.
   const stop = new AbortController();
   const call = { ...pod.call, signal: AbortSignal.any([pod.call.signal, stop.signal]) };
-  const through = openPod(pod.remote, pod.podId, call);
-  const ordered = [...small, ...files.filter(({ bytes }) => bytes > SMALL_BYTES)];
+  const through = openPod(pod.remote, pod.podId, call, { clock });
   const pulling = pullFiles(clock, through, files, { root, partialFolder, alone });
-  const hashing = hash(
-    through,
-    ordered.flatMap(({ source }) => bySource.get(source) ?? []),
-  );
+  const hashing = hash(through, [...bySource.values()]);
   const [pulled, hashed] = await Promise.all([pulling, hashing]).catch(async (thrown: unknown) => {
     stop.abort();
     await Promise.allSettled([pulling, hashing]);
@@ -187,18 +182,6 @@ function standsHere(file: string, bytes: number): boolean {
   } catch {
     return false;
   }
-}
-
-/** Runs what only reads the pod, again after a link that broke. */
-async function retrying<T>(clock: Clock, pod: Pod, work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1)
-    try {
-      return await work();
-    } catch (thrown) {
-      const isBroken = isAppError(thrown) && ['link_lost', 'ssh_unreachable'].includes(thrown.code);
-      if (!isBroken || attempt === ATTEMPTS) throw thrown;
-      await clock.sleep(RETRY_SECONDS, pod.call);
-    }
 }
 
 async function mismatch(

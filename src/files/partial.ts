@@ -8,6 +8,9 @@ import { isAlive, processIdentity } from '../core/local-process.ts';
 import { removeFolder } from './land.ts';
 import type { Wanted } from './pull-work.ts';
 
+/** Folders that this thread works in. One thread moves files; a folder of this process that it does not know has no owner. */
+const held = new Set<string>();
+
 export interface Partial extends AsyncDisposable {
   /** Ours alone until it is disposed; then what is left in it waits for the next fetch to the same place. */
   readonly folder: string;
@@ -33,6 +36,7 @@ export async function takePartial(
   const free = `${base}.partial-${key}`;
   const me = await processIdentity(process.pid);
   const folder = `${free}-${process.pid}-${shortOf(me?.startedAt)}-${randomToken(8)}`;
+  held.add(folder);
   await mkdir(path.dirname(free), { recursive: true });
   let taken = await moved(free, folder);
   for (const dead of await withoutOwner(free))
@@ -42,6 +46,7 @@ export async function takePartial(
   return {
     folder,
     async [Symbol.asyncDispose]() {
+      held.delete(folder);
       const isEmpty = await rmdir(folder).then(
         () => true,
         (failure: unknown) =>
@@ -105,8 +110,12 @@ async function withoutOwner(free: string): Promise<readonly string[]> {
     const [, digits, birth] = /^(\d{1,10})-([0-9a-f]{8})-/.exec(name.slice(prefix.length)) ?? [];
     if (digits === undefined) continue;
     const owner = await processIdentity(Number(digits));
+    const isOurs = Number(digits) === process.pid && !held.has(path.join(parent, name));
     const lives =
-      owner !== undefined && shortOf(owner.startedAt) === birth && (await isAlive(owner));
+      !isOurs &&
+      owner !== undefined &&
+      shortOf(owner.startedAt) === birth &&
+      (await isAlive(owner));
     if (!lives) found.push(path.join(parent, name));
   }
   return found;

@@ -5,6 +5,8 @@ import { sourceOf } from './pod-source.ts';
 
 /** From here the fastest program is worth its start. */
 const MANY_BYTES = 8 << 20;
+const LARGE_BYTES = 256 << 10;
+const BATCH_NAMES = 600;
 const EMPTY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 /** Prints `sha256  name` of each argument. Twenty lines that read once, and hash while they read. */
@@ -29,7 +31,7 @@ const FAST = [
 ];
 
 /**
- * A script that hashes, in this order, those of `files` that are regular files below `folder`. Never reads a FIFO or a
+ * A script that hashes, small ones first and else in this order, those of `files` that are regular files below `folder`. Never reads a FIFO or a
  * device. Output is for `parseFacts` with the sources of the files as names.
  */
 export function hashScript(
@@ -38,7 +40,11 @@ export function hashScript(
 ): string {
   const names = files.map(sourceOf);
   const isOdd = (name: string): boolean => /[\n\r\\]/.test(name);
-  const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const plain = files.filter((file) => !isOdd(sourceOf(file)));
+  const large = plain.filter(({ bytes }) => bytes >= LARGE_BYTES);
+  const wordsOf = (some: typeof files): readonly string[] =>
+    some.map((file) => dotted(sourceOf(file)));
+  const isMuch = large.reduce((sum, { bytes }) => sum + bytes, 0) >= MANY_BYTES;
   return [
     HASH_FUNCTION,
     `cd ${shellQuote(folder)} 2>/dev/null || exit 0`,
@@ -46,12 +52,13 @@ export function hashScript(
     ...names.flatMap((name, index) =>
       isOdd(name) ? batches('o', [`@${index}`, dotted(name)]) : [],
     ),
-    ...(total < MANY_BYTES ? [] : FAST),
     'h() { n=$#',
     'while [ "$n" -gt 0 ]; do n=$((n-1)); f=$1; shift',
     'if [ -f "$f" ] && ! [ -h "$f" ]; then set -- "$@" "$f"; fi; done',
     'if [ $# -gt 0 ]; then H "$@" 2>/dev/null </dev/null; fi; }',
-    ...batches('h', names.filter((name) => !isOdd(name)).map(dotted)),
+    ...batches('h', wordsOf(plain.filter(({ bytes }) => bytes < LARGE_BYTES)), BATCH_NAMES),
+    ...(isMuch ? FAST : []),
+    ...batches('h', wordsOf(large)),
     'exit 0',
     '',
   ].join('\n');

@@ -1,5 +1,5 @@
-import type { CallOptions } from '../core/call.ts';
-import { RemoteError } from '../core/errors.ts';
+import type { CallOptions, Clock } from '../core/call.ts';
+import { isAppError, RemoteError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
 import type { ExecResult, Remote } from '../core/remote.ts';
 import { quoteForeign } from '../core/untrusted.ts';
@@ -24,14 +24,24 @@ const SLOWEST_BYTES_PER_SECOND = 10e6;
 const SLOWEST_LINE_BYTES_PER_SECOND = 50e3;
 const LONGEST_SECONDS = 12 * 3600;
 
-export function openPod(remote: Remote, podId: PodId, call: CallOptions): Pod {
+/** `reading`: every script only looks, so that one whose answer a broken link took is run again. */
+export function openPod(
+  remote: Remote,
+  podId: PodId,
+  call: CallOptions,
+  reading?: { readonly clock: Clock },
+): Pod {
   const run: Pod['run'] = async (script, { timeoutSeconds }) => {
-    const result = await remote.exec(podId, 'LC_ALL=C; export LC_ALL; exec sh -s', {
-      ...call,
-      timeoutSeconds,
-      maxBytes: MAX_ANSWER_BYTES,
-      stdin: script,
-    });
+    const once = async (): Promise<ExecResult> =>
+      remote.exec(podId, 'LC_ALL=C; export LC_ALL; exec sh -s', {
+        ...call,
+        timeoutSeconds,
+        maxBytes: MAX_ANSWER_BYTES,
+        stdin: script,
+      });
+    const result = await (reading === undefined
+      ? once()
+      : again(reading.clock, call, ['link_lost'], once));
     if (result.droppedBytes > 0)
       throw new RemoteError('remote_failed', 'The folder on the pod holds too many files.', {
         hint: 'Name a smaller folder or exact paths.',
@@ -49,6 +59,25 @@ export function openPod(remote: Remote, podId: PodId, call: CallOptions): Pod {
       return result.stdout;
     },
   };
+}
+
+const ATTEMPTS = 3;
+const RETRY_SECONDS = 2;
+
+/** Repeats what fails with one of the codes, a few times. */
+export async function again<T>(
+  clock: Clock,
+  call: CallOptions,
+  codes: readonly string[],
+  work: () => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt += 1)
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!isAppError(thrown) || !codes.includes(thrown.code) || attempt === ATTEMPTS) throw thrown;
+      await clock.sleep(RETRY_SECONDS * attempt, call);
+    }
 }
 
 export function failed(what: string, exitCode: number, stderr: Buffer): RemoteError {

@@ -22,7 +22,7 @@ export interface PullOptions {
 
 const ATTEMPTS = 3;
 const RETRY_SECONDS = 5;
-const MEASURE_SECONDS = 0.5;
+const MEASURE_SECONDS = 0.3;
 /** Less than this is over before anything was measured. */
 const LOOK_BYTES = 256 << 10;
 const MEBI = 1 << 20;
@@ -119,13 +119,14 @@ async function runLanes(
     running.add(done);
   };
   const measure = (chunk: Buffer): void => {
+    if (received === 0) since = clock.now().getTime();
     received += chunk.length;
     if (received - told >= TELL_BYTES) {
       told = received;
       pod.call.progress?.(`Received ${Math.round(received / 1e6)} MB.`);
     }
     const seconds = (clock.now().getTime() - since) / 1000;
-    if (seconds < Math.max(MEASURE_SECONDS, rttSeconds * 8) || zipping) return;
+    if (seconds < Math.max(MEASURE_SECONDS, rttSeconds * 5) || zipping) return;
     const bytesPerSecond = (received - mark) / seconds;
     const { leftBytes } = queue;
     since = clock.now().getTime();
