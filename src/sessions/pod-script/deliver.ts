@@ -69,6 +69,14 @@ state() {
 ${STATE}run=-; [ "$typed" != "$ended" ] && run=$typed
 }
 ${READS}
+# Nothing was typed yet, so a later try may begin anew. Not every shell says why it could not write; cat does.
+unwritten() {
+  rm -f "$f" "$f.n" "$w"
+  [ -z "$bytes" ] || rm -f "$t"
+  printf '%4096s' x | cat > "$w.n"
+  rm -f "$w.n"
+  exit 1
+}
 deliver() {
 umask 077
 [ -d "$d" ] || { echo gone; exit 0; }
@@ -106,9 +114,9 @@ while [ -n "$isText" ] && [ "$st" = busy ] && [ "$terminal" = pty ]; do
 done
 [ "$st" = closed ] || [ "$st" = lost ] && { rm -f "$d/feeding"; echo $st; exit 0; }
 if [ -n "$wrapper" ] && [ $st = idle ]; then
-  if [ -n "$bytes" ]; then mv "$t" "$f" || exit 1; else printf %s "$input" > "$f" || exit 1; fi
-  [ -z "$secret" ] || { { printf 'command rm -f %s\\n' "$qw.sh"; cat "$f"; } > "$f.n" && mv "$f.n" "$f" || exit 1; }
-  { printf '\\n' >> "$f"; } && printf %s "$wrapper" > "$w" || exit 1
+  if [ -n "$bytes" ]; then mv "$t" "$f" || unwritten; else printf %s "$input" > "$f" || unwritten; fi
+  [ -z "$secret" ] || { { printf 'command rm -f %s\\n' "$qw.sh"; cat "$f"; } > "$f.n" && mv "$f.n" "$f" || unwritten; }
+  { printf '\\n' >> "$f"; } && printf %s "$wrapper" > "$w" || unwritten
   if [ -e "$d/raw" ]; then rm -f "$d/raw"; [ $terminal = pty ] && { printf '\\003' 1<>"$d/in"; sleep 0.2; }; fi
   printf %s "$id" > "$d/typed"
   printf "$erase"' . %s\\n' "$qw" 1<>"$d/in"
@@ -120,7 +128,7 @@ if [ -n "$isLongLine" ]; then
     *[\\ \\;]icanon*) rm -f "$d/feeding"; [ -z "$bytes" ] || rm -f "$t"; echo long_line; exit 0;;
   esac
 fi
-if [ -n "$bytes" ]; then mv "$t" "$f" || exit 1; else printf %s "$input" > "$f" || exit 1; fi
+if [ -n "$bytes" ]; then mv "$t" "$f" || unwritten; else printf %s "$input" > "$f" || unwritten; fi
 : > "$w"
 if [ -n "$isInterrupt" ]; then
   # An interrupt empties the terminal's queue: a command on its way must have begun.
