@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, lstatSync, readFileSync } from 'node:fs';
-import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../core/call.ts';
@@ -16,6 +16,11 @@ const entrySchema = z.object({
 });
 const cacheSchema = z.object({ version: z.literal(2), files: z.record(z.string(), entrySchema) });
 type Entry = z.output<typeof entrySchema>;
+type Entries = ReadonlyMap<string, Entry>;
+
+/** What was read or written last, so that ten thousand entries are not parsed for every call. Used while the file is the same. */
+const kept = new Map<string, { readonly stamp: string; readonly entries: Entries }>();
+const MOST_KEPT = 8;
 
 export interface LocalHash {
   readonly sha256: string;
@@ -47,6 +52,7 @@ export async function openHashCache(options: {
     `${createHash('sha256').update(options.root).digest('hex').slice(0, 32)}.json`,
   );
   const known = await readCache(file);
+  let isNew = false;
   const next = new Map<string, Entry>();
   return {
     async hash(local, signal) {
@@ -56,6 +62,7 @@ export async function openHashCache(options: {
         next.set(local.path, entry);
         return entry;
       }
+      isNew = true;
       const startedNs = BigInt(options.clock.now().getTime()) * 1_000_000n;
       const fresh =
         local.bytes <= SMALL_BYTES
@@ -68,8 +75,9 @@ export async function openHashCache(options: {
       return fresh.hash;
     },
     async save() {
+      if (!isNew && next.size === known.size) return;
       // Only a cache: a folder that cannot be written costs time, not correctness.
-      await writeCache(folder, file, next).catch(() => undefined);
+      await writeCache(folder, file, next).catch(() => kept.delete(file));
     },
   };
 }
@@ -128,7 +136,10 @@ async function hashFile(
   };
 }
 
-async function readCache(file: string): Promise<ReadonlyMap<string, Entry>> {
+async function readCache(file: string): Promise<Entries> {
+  const stamp = await stampOf(file);
+  const known = kept.get(file);
+  if (known !== undefined && known.stamp === stamp) return known.entries;
   const text = await readFile(file, 'utf8').catch(() => '');
   if (text === '') return new Map();
   try {
@@ -138,15 +149,21 @@ async function readCache(file: string): Promise<ReadonlyMap<string, Entry>> {
   }
 }
 
-async function writeCache(
-  folder: string,
-  file: string,
-  files: ReadonlyMap<string, Entry>,
-): Promise<void> {
+async function writeCache(folder: string, file: string, files: Entries): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const draft = `${file}.${randomToken(8)}`;
   await writeFile(draft, JSON.stringify({ version: 2, files: Object.fromEntries(files) }), {
     mode: 0o600,
   });
+  const stamp = await stampOf(draft);
   await rename(draft, file);
+  kept.delete(file);
+  kept.set(file, { stamp, entries: files });
+  for (const [oldest] of kept) if (kept.size > MOST_KEPT) kept.delete(oldest);
+}
+
+/** A rename changes none of these. */
+async function stampOf(file: string): Promise<string> {
+  const stats = await stat(file, { bigint: true }).catch(() => undefined);
+  return stats === undefined ? '' : `${stats.ino}:${stats.size}:${stats.mtimeNs}`;
 }

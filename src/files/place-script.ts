@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { shellQuote } from '../core/shell-quote.ts';
+import { sentSeconds } from './pack.ts';
 import { HASH_FUNCTION } from './pod.ts';
 import { batches, dotted, foldersOf, isOdd } from './pod-names.ts';
+import { BIG_BYTES } from './send-big.ts';
 import { STAGING_PREFIX } from './sync-look.ts';
 import type { PlannedFile } from './sync-plan.ts';
 import { treeLines } from './tree-listing.ts';
 
-/** From here a faster program is worth its start. */
-const BIG_BYTES = 8 << 20;
 const STALE_SECONDS = 48 * 3600;
 /** A file system's clock ticks every few milliseconds; one that does not in this many tries ticks by the second. */
 const TICK_TRIES = 12;
@@ -86,11 +86,13 @@ function moveLines(files: readonly PlannedFile[]): readonly string[] {
       ),
     );
     for (const { path, sha256 } of plain) wanted.push(`${sha256}  ${dotted(path)}\n`);
-    for (const { path, sha256, bytes } of group)
-      if (!isPlain(path, bytes)) {
-        calls.push(`${bytes >= BIG_BYTES ? 'g' : 'q'} ${shellQuote(dotted(path))}`);
-        wanted.push(`${sha256}\n`);
-      }
+    for (const file of group) {
+      const word = shellQuote(dotted(file.path));
+      if (isPlain(file.path, file.bytes)) continue;
+      wanted.push(`${file.sha256}\n`);
+      if (file.bytes < BIG_BYTES) calls.push(`q ${word}`);
+      else calls.push(`g ${word} ${file.executable ? '755' : '644'} ${sentSeconds(file)}`);
+    }
   }
   const digest = createHash('sha256').update(wanted.join('')).digest('hex');
   return [
@@ -100,7 +102,9 @@ function moveLines(files: readonly PlannedFile[]): readonly string[] {
     '}',
     'b() { H "$@"; }',
     `q() { s=$(H - <"$1") && printf '%.64s\\n' "$s"; }`,
-    `g() { s=$(G <"$1") && printf '%.64s\\n' "$s"; }`,
+    // These came piece by piece, without what tar sets.
+    'g() { chmod "$2" "$1"; touch -c -d "@$3" "$1" 2>/dev/null',
+    `s=$(G <"$1") && printf '%.64s\\n' "$s"; }`,
     'p >.gpu-lease-got',
     'x=$(H - <.gpu-lease-got)',
     `if [ "\${x%% *}" != ${digest} ]; then printf '${WRONG}\\0'; cat .gpu-lease-got; exit 0; fi`,
@@ -113,7 +117,7 @@ function moveLines(files: readonly PlannedFile[]): readonly string[] {
     ') || exit $?',
     `b() { mv -f -- "$@" "$T/$d" || exit ${PLACE_EXIT.move}; }`,
     'q() { b "$@"; }',
-    'g() { b "$@"; }',
+    'g() { b "$1"; }',
     'p',
   ];
 }

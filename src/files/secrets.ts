@@ -1,4 +1,4 @@
-/** Kinds of secret by shape. The value itself is never kept or shown. */
+/** Kinds of secret by shape. The value itself is never kept or shown. Each is one run of letters, digits, `_` and `-`. */
 const SHAPES: readonly (readonly [string, RegExp])[] = [
   ['Hugging Face token', /\bhf_[A-Za-z0-9]{20,}/],
   ['GitHub token', /\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})/],
@@ -9,10 +9,18 @@ const SHAPES: readonly (readonly [string, RegExp])[] = [
   ['GitLab token', /\bglpat-[A-Za-z0-9_-]{16,}/],
   ['Google key', /\bAIza[0-9A-Za-z_-]{35}/],
   ['npm token', /\bnpm_[A-Za-z0-9]{30,}/],
-  ['private key', /-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----/],
 ];
+/** The shortest of them. */
+const SHORTEST = 20;
+const PRIVATE_KEY = /-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----/;
+const PRIVATE_KEY_WORDS = Buffer.from('PRIVATE KEY-----');
 /** Longest shape that a cut between two chunks could hide. */
 const OVERLAP = 256;
+const NEWLINE = 0x0a;
+
+const IN_RUN = new Uint8Array(256);
+for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-')
+  IN_RUN[letter.charCodeAt(0)] = 1;
 
 export interface SecretFinding {
   readonly kind: string;
@@ -24,36 +32,68 @@ export function createSecretScanner(): {
   add(chunk: Buffer): void;
   finding(): SecretFinding | undefined;
 } {
-  let tail = '';
+  let tail = Buffer.alloc(0);
   let lines = 1;
   let found: SecretFinding | undefined;
   return {
     add(chunk) {
       if (found !== undefined) return;
-      const text = tail + chunk.toString('latin1');
-      found = firstSecret(text, lines);
-      const cut = Math.max(0, text.length - OVERLAP);
-      lines += countLines(text, cut);
-      tail = text.slice(cut);
+      const bytes = tail.length === 0 ? chunk : Buffer.concat([tail, chunk]);
+      const first = firstSecret(bytes);
+      if (first !== undefined)
+        found = { kind: first.kind, line: lines + countLines(bytes, first.index) };
+      const cut = Math.max(0, bytes.length - OVERLAP);
+      lines += countLines(bytes, cut);
+      tail = Buffer.from(bytes.subarray(cut));
     },
     finding: () => found,
   };
 }
 
-function firstSecret(text: string, firstLine: number): SecretFinding | undefined {
-  let best: { readonly kind: string; readonly index: number } | undefined;
-  for (const [kind, shape] of SHAPES) {
-    const index = text.search(shape);
-    if (index >= 0 && (best === undefined || index < best.index)) best = { kind, index };
-  }
-  if (best === undefined) return undefined;
-  return { kind: best.kind, line: firstLine + countLines(text, best.index) };
+interface Found {
+  readonly kind: string;
+  readonly index: number;
 }
 
-function countLines(text: string, end: number): number {
+function firstSecret(bytes: Buffer): Found | undefined {
+  const inRun = firstInRuns(bytes);
+  if (!bytes.includes(PRIVATE_KEY_WORDS)) return inRun;
+  const index = bytes.toString('latin1').search(PRIVATE_KEY);
+  if (index < 0 || (inRun !== undefined && inRun.index < index)) return inRun;
+  return { kind: 'private key', index };
+}
+
+/** Looks at every twentieth byte alone until one may be in the middle of a run that is long enough: most data has none. */
+function firstInRuns(bytes: Buffer): Found | undefined {
+  const isIn = (at: number): boolean => IN_RUN[bytes[at] ?? 0] === 1;
+  for (let probe = SHORTEST - 1; probe < bytes.length; ) {
+    if (!isIn(probe)) {
+      probe += SHORTEST;
+      continue;
+    }
+    let start = probe;
+    while (start > 0 && isIn(start - 1)) start -= 1;
+    let end = probe + 1;
+    while (end < bytes.length && isIn(end)) end += 1;
+    const found = end - start < SHORTEST ? undefined : inRun(bytes.toString('latin1', start, end));
+    if (found !== undefined) return { kind: found.kind, index: start + found.index };
+    probe = end + SHORTEST;
+  }
+  return undefined;
+}
+
+function inRun(run: string): Found | undefined {
+  let best: Found | undefined;
+  for (const [kind, shape] of SHAPES) {
+    const index = run.search(shape);
+    if (index >= 0 && (best === undefined || index < best.index)) best = { kind, index };
+  }
+  return best;
+}
+
+function countLines(bytes: Buffer, end: number): number {
   let count = 0;
-  for (let at = text.indexOf('\n'); at >= 0 && at < end; at = text.indexOf('\n', at + 1))
-    count += 1;
+  for (let at = 0; at < end; at += 1) if (bytes[at] === NEWLINE) count += 1;
   return count;
 }
 

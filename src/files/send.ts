@@ -8,9 +8,11 @@ import { END_OF_TAR, packFiles, packText } from './pack.ts';
 import { PLACE_EXIT, type Placing, placeScript, WRONG } from './place-script.ts';
 import { failed, HASH_FUNCTION, hashSeconds, type Pod, transferSeconds } from './pod.ts';
 import { factsScript, parseFacts } from './pod-names.ts';
+import { BIG_BYTES, sendBig } from './send-big.ts';
 import { END_OF_TREE, fieldsOf, type Look } from './sync-look.ts';
 import { type PlannedFile, totalBytes } from './sync-plan.ts';
 import { parseTree, type TreeListing } from './tree-listing.ts';
+import { localFile } from './walk.ts';
 
 export interface Sent {
   readonly placed: readonly PlannedFile[];
@@ -31,6 +33,8 @@ export interface Parcel {
   /** Something of an earlier attempt may be in the staging folder. */
   readonly resume: boolean;
   readonly look: Look;
+  /** Whether a file of this name is in place now. */
+  readonly isThere: (path: string) => boolean;
   readonly place: Pick<Placing, 'extras' | 'listed' | 'sweep'>;
 }
 /** What the line to a pod carried lately. */
@@ -79,16 +83,22 @@ async function sendThrough(
   const sent = new Map<string, string>();
   if (parcel.resume)
     for (const file of await alreadyThere(pod, parcel)) sent.set(file.path, file.sha256);
-  const left = files.filter(({ path }) => !sent.has(path));
+  const missing = files.filter(({ path }) => !sent.has(path));
   const codec =
-    totalBytes(left) < SMALL_PARCEL_BYTES
+    totalBytes(missing) < SMALL_PARCEL_BYTES
       ? 'none'
       : chooseCodec({
-          ratio: sampleRatio(left),
+          ratio: sampleRatio(missing),
           bytesPerSecond: pace.bytesPerSecond(),
           zstd: look.programs.has('zstd') && (await hasZstd()),
           gzip: look.programs.has('gzip'),
         });
+  const startedMs = nowMs();
+  const big = missing.filter(({ bytes }) => bytes >= BIG_BYTES);
+  const bigBytes = big.length === 0 ? 0 : await sendBig(pod, parcel, big, codec);
+  if (bigBytes !== undefined)
+    for (const file of big) sent.set(file.path, isUntouched(file) ? file.sha256 : '');
+  const left = missing.filter(({ path }) => !sent.has(path));
   let placed: readonly PlannedFile[] = [];
   const parts = async function* (): AsyncGenerator<Buffer, void, undefined> {
     yield* packFiles(left, (path, sha256) => sent.set(path, sha256), pod.call.signal);
@@ -104,14 +114,14 @@ async function sendThrough(
     yield END_OF_TAR;
   };
   const wire = openWire(parts(), codec);
-  const startedMs = nowMs();
   const answer = await streamTo(pod, parcel, wire, UNPACK[codec]);
-  pace.note(wire.bytes(), (nowMs() - startedMs) / 1000);
+  const wireBytes = wire.bytes() + (bigBytes ?? 0);
+  pace.note(wireBytes, (nowMs() - startedMs) / 1000);
   const after = readPlaced(answer, placed);
   return {
     placed,
     changed: files.filter(({ path, sha256 }) => sent.get(path) !== sha256),
-    wireBytes: wire.bytes(),
+    wireBytes,
     after,
   };
 }
@@ -186,15 +196,31 @@ export function readPlaced(answer: Answer, files: readonly PlannedFile[]): After
   return { listing: parseTree(listed), fence: fence === '' ? undefined : fence };
 }
 
-/** Of an attempt that was cut off: what the pod holds whole. */
+/** What was read piece by piece is what was hashed before, as long as nothing changed it since. */
+function isUntouched(file: PlannedFile): boolean {
+  try {
+    const { stats } = localFile(file.absolute, file.path);
+    return (
+      stats.ino === file.stats.ino &&
+      stats.size === file.stats.size &&
+      stats.mtimeNs === file.stats.mtimeNs &&
+      stats.ctimeNs === file.stats.ctimeNs
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** Of an attempt that was cut off: what the pod holds whole. Big files are asked for block by block. */
 async function alreadyThere(pod: Pod, parcel: Parcel): Promise<readonly PlannedFile[]> {
-  const names = parcel.files.map(({ path }) => path);
+  const small = parcel.files.filter(({ bytes }) => bytes < BIG_BYTES);
+  const names = small.map(({ path }) => path);
   const output = await pod.must(factsScript(stagingPath(parcel), names, []), {
-    timeoutSeconds: hashSeconds(totalBytes(parcel.files)),
+    timeoutSeconds: hashSeconds(totalBytes(small)),
     what: 'hash the files that have arrived',
   });
   const { facts } = parseFacts(output, names);
-  return parcel.files.filter(({ path, sha256, executable }) => {
+  return small.filter(({ path, sha256, executable }) => {
     const fact = facts.get(path);
     return fact?.sha256 === sha256 && fact.executable === executable;
   });

@@ -151,7 +151,11 @@ export async function carryOut(
         { hint: 'Call again when it no longer changes, or exclude it.' },
       );
     pod.call.progress?.(`Sending ${amountOf(left)}.`);
-    const sent = await sendWithRetry(errand, staging, left, { extras, listed, sweep });
+    const there = state.entries;
+    const sent = await sendWithRetry(errand, staging, left, {
+      place: { extras, listed, sweep },
+      isThere: (name) => there.get(name)?.isFile === true,
+    });
     done.push(...sent.placed);
     wireBytes += sent.wireBytes;
     state = afterSend(state, sent.placed, sent.after);
@@ -171,12 +175,12 @@ async function sendWithRetry(
   { deps, pod, look, pace }: Errand,
   staging: Staging,
   files: readonly PlannedFile[],
-  place: Parcel['place'],
+  rest: Pick<Parcel, 'place' | 'isThere'>,
 ): Promise<Sent> {
   let resume = look.stagings.includes(staging.name);
   for (let attempt = 1; ; attempt += 1)
     try {
-      const parcel = { files, staging: staging.name, resume, look, place };
+      const parcel = { ...rest, files, staging: staging.name, resume, look };
       return await sendFiles(pod, parcel, pace, () => deps.clock.now().getTime());
     } catch (failure) {
       const broken = isAppError(failure) && ['link_lost', 'ssh_unreachable'].includes(failure.code);

@@ -1,5 +1,4 @@
-import { type BigIntStats, type Dirent, lstatSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { type BigIntStats, type Dirent, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { isPrivatePath } from './remote-target.ts';
 import type { Rules } from './rules.ts';
@@ -41,17 +40,17 @@ export async function walkTree(
   const skipped: Skipped[] = [];
   const secretNames: Skipped[] = [];
 
-  const visit = async (folder: string): Promise<void> => {
-    options.signal.throwIfAborted();
+  const folders = [''];
+  // Without waiting for each name: that alone would take ten times as long. Others run between folders.
+  const visit = (folder: string): void => {
     const absolute = path.join(root, folder);
-    const entries = await readdir(absolute, { withFileTypes: true, encoding: 'buffer' });
-    if (entries.some((entry) => entry.name.toString() === '.gitignore' && entry.isFile()))
-      rules.addGitignore(folder, await readFile(path.join(absolute, '.gitignore'), 'utf8'));
-    for (const entry of entries.toSorted((a, b) => Buffer.compare(a.name, b.name)))
-      await look(entry, folder);
+    const entries = readdirSync(absolute, { withFileTypes: true, encoding: 'buffer' });
+    if (entries.some((entry) => entry.name.equals(GITIGNORE) && entry.isFile()))
+      rules.addGitignore(folder, readFileSync(path.join(absolute, '.gitignore'), 'utf8'));
+    for (const entry of entries) look(entry, folder);
   };
 
-  const look = async (entry: Dirent<Buffer>, folder: string): Promise<void> => {
+  const look = (entry: Dirent<Buffer>, folder: string): void => {
     const name = entry.name.toString();
     const relative = folder === '' ? name : `${folder}/${name}`;
     const skip = (why: string): void => {
@@ -68,7 +67,7 @@ export async function walkTree(
       return;
     }
     if (entry.isDirectory()) {
-      await visit(relative);
+      folders.push(relative);
       return;
     }
     const secret = secretByName(name);
@@ -81,12 +80,22 @@ export async function walkTree(
     files.push(localFile(path.join(root, relative), relative));
   };
 
-  await visit('');
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    await new Promise((resolve) => setImmediate(resolve));
+    options.signal.throwIfAborted();
+    visit(folder);
+  }
   return {
-    files: files.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0)),
-    skipped,
-    secretNames,
+    files: files.toSorted(byPath),
+    skipped: skipped.toSorted(byPath),
+    secretNames: secretNames.toSorted(byPath),
   };
+}
+
+const GITIGNORE = Buffer.from('.gitignore');
+
+function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
+  return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
 }
 
 function oddOf(entry: Dirent<Buffer>, name: string): string | undefined {

@@ -1,0 +1,239 @@
+import { open } from 'node:fs/promises';
+import { RemoteError } from '../core/errors.ts';
+import { randomToken } from '../core/ids.ts';
+import { MAX_LANES } from '../core/remote.ts';
+import { shellQuote } from '../core/shell-quote.ts';
+import {
+  BLOCK_BYTES,
+  type Blocks,
+  blockLines,
+  COARSE_BYTES,
+  localBlocks,
+  parseBlocks,
+} from './block-hash.ts';
+import { type Codec, openWire, UNPACK } from './codec.ts';
+import { failed, HASH_FUNCTION, hashSeconds, type Pod, transferSeconds } from './pod.ts';
+import { dotted } from './pod-names.ts';
+import type { Parcel } from './send.ts';
+import { type PlannedFile, totalBytes } from './sync-plan.ts';
+
+/** From here a file goes piece by piece, so that a broken link costs a piece and not the file. */
+export const BIG_BYTES = 8 << 20;
+/** From here the old file on the pod is taken as a base and only blocks that differ are sent. */
+const DELTA_BYTES = 64 << 20;
+const PIECE_BYTES = 4 << 20;
+/** A round trip from which one stream's window, which belongs to the pod, is the limit. */
+const LONG_SECONDS = 0.008;
+const STREAMS = 2 * MAX_LANES;
+const NO_FULL_BLOCKS = 50;
+const OUT_OF_STEP = 53;
+
+/** A part of a file that the pod lacks. Starts at a whole block. */
+interface Piece {
+  /** 1-based position among the files. */
+  readonly file: number;
+  readonly at: number;
+  readonly bytes: number;
+  readonly isTail: boolean;
+}
+
+/**
+ * Writes big files into the staging folder, over several streams where the way is long: all of them, or what differs from
+ * what an earlier attempt left there, or from the old file in place. Answers the bytes that went out, or undefined when the
+ * pod's dd cannot do it. What has arrived is proven later, with everything else.
+ */
+export async function sendBig(
+  pod: Pod,
+  parcel: Parcel,
+  files: readonly PlannedFile[],
+  codec: Codec,
+): Promise<number | undefined> {
+  const folder = `${parcel.look.real}/${parcel.staging}`;
+  const { signal: given } = pod.call;
+  const grain = parcel.look.programs.has('python3') ? BLOCK_BYTES : COARSE_BYTES;
+  const isBased = (file: PlannedFile): boolean =>
+    parcel.resume || (file.bytes >= DELTA_BYTES && parcel.isThere(file.path));
+  // Both ends hash at the same time.
+  const asking = prepare(pod, parcel, folder, files, files.filter(isBased));
+  const own = Promise.all(
+    files.map(async (file) =>
+      isBased(file) ? localBlocks(file.absolute, grain, given) : undefined,
+    ),
+  );
+  const [{ bases, roundTripSeconds }, blocks] = await Promise.all([asking, own]).finally(async () =>
+    Promise.allSettled([asking, own]),
+  );
+  const pieces = files.flatMap((file, index) =>
+    piecesOf(file, index + 1, bases[index], blocks[index]),
+  );
+  const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
+  const streams = roundTripSeconds > LONG_SECONDS ? STREAMS : 1;
+  const hands = Math.max(1, Math.min(streams, Math.ceil(bytes / (2 * PIECE_BYTES))));
+  const queue = pieces.toReversed();
+  const stop = new AbortController();
+  const signal = AbortSignal.any([given, stop.signal]);
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: hands }, async (_, hand) =>
+      writePieces({ ...pod, call: { ...pod.call, signal } }, folder, files, {
+        take: () => queue.pop(),
+        bytes,
+        lane: hands === 1 ? 1 : 1 + (hand % MAX_LANES),
+        codec,
+      }).catch((failure: unknown) => {
+        stop.abort();
+        throw failure;
+      }),
+    ),
+  );
+  // The first that failed ended the others.
+  const failures = outcomes.flatMap((item) =>
+    item.status === 'rejected' ? [asError(item.reason)] : [],
+  );
+  const first =
+    failures.find((failure) => !('code' in failure && failure.code === 'cancelled')) ?? failures[0];
+  if (first !== undefined) throw first;
+  const sent = outcomes.map((item) => (item.status === 'fulfilled' ? item.value : 0));
+  return sent.includes(undefined)
+    ? undefined
+    : sent.reduce<number>((sum, value) => sum + (value ?? 0), 0);
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+/** Makes the folders, copies old files to patch, and asks what is in `based`. */
+async function prepare(
+  pod: Pod,
+  parcel: Parcel,
+  folder: string,
+  files: readonly PlannedFile[],
+  based: readonly PlannedFile[],
+): Promise<{
+  readonly bases: readonly (Blocks | undefined)[];
+  readonly roundTripSeconds: number;
+}> {
+  const hasPython = parcel.look.programs.has('python3');
+  const started = performance.now();
+  await pod.must(':\n', { timeoutSeconds: 60, what: 'answer' });
+  const roundTripSeconds = (performance.now() - started) / 1000;
+  const parents = new Set(
+    files.map(({ path }) => dotted(path.slice(0, Math.max(0, path.lastIndexOf('/'))) || '.')),
+  );
+  const copies = based.filter(({ path, bytes }) => bytes >= DELTA_BYTES && parcel.isThere(path));
+  const output = await pod.must(
+    [
+      HASH_FUNCTION,
+      `umask 022; mkdir -p -- ${shellQuote(folder)} && cd ${shellQuote(folder)} || exit 42`,
+      `mkdir -p -- ${[...parents].map(shellQuote).join(' ')} || exit 31`,
+      'o() { if ! [ -e "$1" ] && [ -f "../$1" ] && ! [ -h "../$1" ]; then',
+      'cp --reflink=auto -- "../$1" "$1" 2>/dev/null || cp -- "../$1" "$1" || exit 34; chmod u+rw "$1"; fi; }',
+      ...copies.map(({ path }) => `o ${shellQuote(dotted(path))}`),
+      ...blockLines(
+        based.map(({ path }) => path),
+        hasPython,
+      ),
+      'exit 0',
+      '',
+    ].join('\n'),
+    { timeoutSeconds: 2 * hashSeconds(totalBytes(files)), what: 'make room for the files' },
+  );
+  const found = parseBlocks(output, based.length, hasPython);
+  return { bases: files.map((file) => found[based.indexOf(file)]), roundTripSeconds };
+}
+
+function piecesOf(
+  file: PlannedFile,
+  number: number,
+  base: Blocks | undefined,
+  own: Blocks | undefined,
+): readonly Piece[] {
+  const tail = Math.floor((file.bytes - 1) / BLOCK_BYTES) * BLOCK_BYTES;
+  const pieces: Piece[] = [];
+  const add = (from: number, to: number): void => {
+    for (let at = from; at < to; at += PIECE_BYTES)
+      pieces.push({ file: number, at, bytes: Math.min(PIECE_BYTES, to - at), isTail: false });
+  };
+  if (base === undefined || own === undefined) add(0, tail);
+  else {
+    let from: number | undefined;
+    for (const [index, digest] of own.digests.entries()) {
+      const at = Math.min(tail, index * own.blockBytes);
+      if (digest !== base.digests[index]) from ??= at;
+      else if (from !== undefined) {
+        add(from, at);
+        from = undefined;
+      }
+    }
+    if (from !== undefined) add(from, tail);
+  }
+  return [...pieces, { file: number, at: tail, bytes: file.bytes - tail, isTail: true }];
+}
+
+/** One stream: a line that says where, then the bytes, again and again. */
+async function writePieces(
+  pod: Pod,
+  folder: string,
+  files: readonly PlannedFile[],
+  options: {
+    readonly take: () => Piece | undefined;
+    readonly bytes: number;
+    readonly lane: number;
+    readonly codec: Codec;
+  },
+): Promise<number | undefined> {
+  // Content must never be taken for a line, whatever goes wrong.
+  const token = randomToken(20);
+  const wire = openWire(packPieces(files, options.take, token, pod.call.signal), options.codec);
+  const script = [
+    `cd ${shellQuote(folder)} || exit 42`,
+    `set -- ${files.map(({ path }) => shellQuote(dotted(path))).join(' ')}`,
+    `dd iflag=fullblock count=0 of=/dev/null </dev/null 2>/dev/null || exit ${NO_FULL_BLOCKS}`,
+    `${UNPACK[options.codec]}{ while read -r o i s c x; do`,
+    `[ "$x" = ${token} ] || exit ${OUT_OF_STEP}; eval "f=\\\${$i}"`,
+    `if [ "$o" = w ]; then e=$(dd of="$f" bs=${BLOCK_BYTES} seek=$s count=$c iflag=fullblock conv=notrunc 2>&1) || { echo "$e" >&2; exit 52; }`,
+    // Cuts off what an older file had behind it.
+    `else e=$(dd of="$f" ibs=$c obs=${BLOCK_BYTES} seek=$s count=1 iflag=fullblock 2>&1) || { echo "$e" >&2; exit 52; }; fi; done; }`,
+  ].join('\n');
+  const { exitCode, stderr } = await pod.remote
+    .stream(pod.podId, script, {
+      ...pod.call,
+      timeoutSeconds: transferSeconds(options.bytes),
+      stdin: wire.stream,
+      lane: options.lane,
+    })
+    .finally(() => wire.stream.destroy());
+  if (wire.failure() !== undefined)
+    throw new RemoteError('checksum_mismatch', 'A local file vanished while it was being sent.', {
+      cause: wire.failure(),
+      hint: 'Call again when the files no longer change.',
+    });
+  if (exitCode === NO_FULL_BLOCKS) return undefined;
+  if (exitCode !== 0) throw failed('write the files', exitCode, stderr);
+  return wire.bytes();
+}
+
+async function* packPieces(
+  files: readonly PlannedFile[],
+  take: () => Piece | undefined,
+  token: string,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+  for (let piece = take(); piece !== undefined; piece = take()) {
+    const file = files[piece.file - 1];
+    if (file === undefined) return;
+    const block = piece.at / BLOCK_BYTES;
+    const amount = piece.isTail ? piece.bytes : piece.bytes / BLOCK_BYTES;
+    yield Buffer.from(`${piece.isTail ? 't' : 'w'} ${piece.file} ${block} ${amount} ${token}\n`);
+    await using handle = await open(file.absolute, 'r');
+    for (let at = 0; at < piece.bytes; ) {
+      signal.throwIfAborted();
+      const buffer = Buffer.allocUnsafe(Math.min(1 << 20, piece.bytes - at));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, piece.at + at);
+      // A file that shrank: its stamp tells afterwards.
+      const chunk = bytesRead === 0 ? buffer.fill(0) : buffer.subarray(0, bytesRead);
+      at += chunk.length;
+      yield chunk;
+    }
+  }
+}
