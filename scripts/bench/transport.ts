@@ -48,18 +48,21 @@ const WORKS: Readonly<Record<string, Work>> = {
   moving,
 };
 const PROFILE = '--profile=';
+const FAR = '--far-mebibytes=';
 const FAILURE_CHARS = 600;
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const RESULTS = path.join(ROOT, RESULTS_FILE);
 const PAGE = path.join(ROOT, PAGE_FILE);
 
 /**
- * `npm run bench -- transport [ROW...] [--quick] [--dry] [--profile=FOLDER]`: our transport beside ssh, scp and rsync against one real sshd. The results of the
+ * `npm run bench -- transport [ROW...] [--quick] [--dry] [--profile=FOLDER] [--far-mebibytes=N]`: our transport beside ssh, scp and rsync against one real sshd. The results of the
  * full profile go into docs/benchmarks.json and docs/benchmarks.md; rows that were not taken keep what they were.
  */
 export async function benchTransport(args: readonly string[]): Promise<void> {
   const isQuick = args.includes('--quick');
-  const scale = isQuick ? QUICK : FULL;
+  const far = args.find((each) => each.startsWith(FAR))?.slice(FAR.length);
+  const whole = isQuick ? QUICK : FULL;
+  const scale = far === undefined ? whole : { ...whole, farMebibytes: Number(far) };
   const wanted = args.filter((each) => !each.startsWith('--'));
   const works = Object.entries(WORKS).filter(
     ([name]) => wanted.length === 0 || wanted.some((start) => name.startsWith(start)),

@@ -5,6 +5,7 @@ import { Session } from 'node:inspector';
 import path from 'node:path';
 import { isMainThread, threadId } from 'node:worker_threads';
 
+const PIECE_MS = 8000;
 const folder = process.env.PROFILE_FOLDER;
 if (folder !== undefined) {
   const session = new Session();
@@ -12,12 +13,19 @@ if (folder !== undefined) {
   session.post('Profiler.enable');
   session.post('Profiler.setSamplingInterval', { interval: 500 });
   session.post('Profiler.start');
-  process.once('exit', () => {
+  const write = () => {
     session.post('Profiler.stop', (failure, { profile } = {}) => {
       if (failure !== null) return;
       mkdirSync(folder, { recursive: true });
-      const name = `${process.pid}-${isMainThread ? 'main' : `worker${threadId}`}.cpuprofile`;
+      const name = `${process.pid}-${isMainThread ? 'main' : `worker${threadId}-${Math.round(performance.now())}`}.cpuprofile`;
       writeFileSync(path.join(folder, name), JSON.stringify(profile));
     });
-  });
+  };
+  process.once('exit', write);
+  // A thread that is ended from outside does not see it coming: it leaves what it did in its last seconds.
+  if (!isMainThread)
+    setInterval(() => {
+      write();
+      session.post('Profiler.start');
+    }, PIECE_MS).unref();
 }

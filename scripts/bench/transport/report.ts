@@ -105,7 +105,7 @@ export function merge(
 }
 
 /** The part of docs/benchmarks.md between its markers. */
-function transportTable({ machine, command, rows }: Results, notes: Notes): string {
+export function transportTable({ machine, command, rows }: Results, notes: Notes): string {
   const aimed = rows.filter(({ target }) => target !== undefined);
   const isReached = aimed.filter((row) => reached(row) === true).length;
   const days = [...new Set(rows.map(({ takenAt }) => takenAt.slice(0, 10)))].toSorted();
