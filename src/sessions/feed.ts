@@ -37,6 +37,7 @@ export async function createFeed(
   const run = await runs.start(podId, followScript(folder, start), {
     ...options,
     holder: 'sessions',
+    noInput: true,
   });
   run.channel.end();
   run.stderr.resume();

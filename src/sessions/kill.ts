@@ -21,6 +21,7 @@ export async function killProcesses(
     const run = await runs.start(podId, killScript(variable, token, leader), {
       signal,
       withinSeconds: KILL_SECONDS,
+      noInput: true,
     });
     run.channel.end();
     run.stderr.resume();

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import type { CallOptions } from '../core/call.ts';
 import { POD_TOKEN_VARIABLE } from '../core/embedded-pod.ts';
@@ -92,19 +93,16 @@ export function createRemote({
       const run = await runs.start(podId, script, {
         signal: options.signal,
         withinSeconds: options.timeoutSeconds,
+        noInput: options.stdin === undefined,
       });
       const max = options.maxBytes ?? DEFAULT_MAX_BYTES;
       const stdout = createBoundedBuffer(max);
       const stderr = createBoundedBuffer(max);
-      run.stdout.on('data', (chunk: Buffer) => {
-        stdout.add(chunk);
-      });
-      run.stderr.on('data', (chunk: Buffer) => {
-        stderr.add(chunk);
-      });
+      const read = Promise.all([readAll(run.stdout, stdout), readAll(run.stderr, stderr)]);
       if (options.stdin === undefined) run.channel.end();
       else run.channel.end(options.stdin);
-      const end = exitOf(await guarded(podId, run, run.ended, options));
+      const [ended] = await guarded(podId, run, Promise.all([run.ended, read]), options);
+      const end = exitOf(ended);
       const noise = run.noise();
       // Not even the first word of our script: a login with a program of its own, or none that takes commands.
       if (noise !== undefined) throw otherProgram(noise);
@@ -128,17 +126,16 @@ export function createRemote({
         signal,
         withinSeconds: timeoutSeconds,
         holder: 'transfers',
+        noInput: stdin === undefined,
       });
       const stderr = createBoundedBuffer(MAX_STDERR_BYTES);
-      run.stderr.on('data', (chunk: Buffer) => {
-        stderr.add(chunk);
-      });
+      const complaints = readAll(run.stderr, stderr);
       // A command may end without reading all of its input: its exit code tells, not the broken pipe.
       if (stdin === undefined) run.channel.end();
       else stdin.pipe(run.channel);
       const output =
         stdout === undefined ? Promise.resolve(run.stdout.resume()) : pipeline(run.stdout, stdout);
-      const ended = Promise.all([run.ended, output]);
+      const ended = Promise.all([run.ended, output, complaints]);
       const brokenSource = new Promise<never>((_resolve, reject) => {
         source?.catch(reject);
       });
@@ -186,6 +183,17 @@ export function createRemote({
     throw new RemoteError('remote_failed', 'The machine does not say where its home is.');
   }
   return remote;
+}
+
+/** The channel may close before its last bytes were handed on. */
+async function readAll(
+  from: Readable,
+  into: { readonly add: (chunk: Buffer) => void },
+): Promise<void> {
+  from.on('data', (chunk: Buffer) => {
+    into.add(chunk);
+  });
+  await finished(from, { writable: false }).catch(() => undefined);
 }
 
 function exitOf(end: RunEnd): number {

@@ -17,15 +17,17 @@ export interface Run extends Pick<HeldChannel, 'isUp' | 'quietSeconds' | 'holdAs
   readonly ended: Promise<RunEnd>;
   /** What the login printed where our script never began; `undefined` once it did. */
   noise(): string | undefined;
+  /** Resolves when the token comes once more: a script that was handed to a waiting shell begins. Never rejects. */
+  begins(): Promise<void>;
 }
 
 /** The channel on which a command of `execCommand` with this token was started. */
 export function runOn(held: HeldChannel, token: string): Run {
   const { channel } = held;
-  const out = createPreamble(token);
+  let out = createPreamble(token);
   const err = createPreamble(token);
-  const stdout = strip(out);
-  const stderr = strip(err);
+  const stdout = strip(() => out);
+  const stderr = strip(() => err);
   const pid = new Promise<number>((resolve) => {
     const settle = (): void => {
       const number = Number(out.word ?? 0);
@@ -42,12 +44,19 @@ export function runOn(held: HeldChannel, token: string): Run {
   channel.stderr.pipe(stderr);
   const noise = (): string | undefined =>
     out.word === undefined ? `${out.noise}\n${err.noise}`.trim() : undefined;
-  return { ...held, token, stdout, stderr, pid, noise };
+  const begins = async (): Promise<void> => {
+    out = createPreamble(token);
+    return new Promise((resolve) => {
+      stdout.once('started', resolve);
+    });
+  };
+  return { ...held, token, stdout, stderr, pid, noise, begins };
 }
 
-function strip(preamble: ReturnType<typeof createPreamble>): Transform {
+function strip(current: () => ReturnType<typeof createPreamble>): Transform {
   return new Transform({
     transform(chunk: Buffer, _encoding, done): void {
+      const preamble = current();
       const before = preamble.word;
       const bytes = preamble.push(chunk);
       if (bytes !== undefined && bytes.length > 0) this.push(bytes);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { InputError } from '../core/errors.ts';
 import { type PodId, randomToken } from '../core/ids.ts';
 import type { OpenOptions } from './host.ts';
@@ -8,14 +9,34 @@ import { createReady } from './ready.ts';
 import { type Run, runOn } from './run.ts';
 import { raiseWindow } from './window.ts';
 
+/** After this whoever asked watches over the command, begun or not. */
+const HAND_OVER_SECONDS = 2;
+
 export interface RunOptions extends Omit<OpenOptions, 'onLate'> {
   readonly windowBytes?: number | undefined;
+  /** The script reads nothing: its input ends at once. */
+  readonly noInput?: boolean | undefined;
 }
 
 /** Starts scripts on pods, over a channel that waits for one where there is such. */
 export interface Runs {
   /** Throws `invalid_input` (NUL), `too_large`, and what `Pool.open` throws. */
   start(podId: PodId, script: string, options: RunOptions): Promise<Run>;
+}
+
+/** Undefined: the shell had died while it waited, and told so in good order. Nothing ran. */
+async function handOver(run: Run, line: string, options: RunOptions): Promise<Run | undefined> {
+  run.holdAs(options.holder ?? 'commands');
+  const begins = run.begins();
+  if (options.noInput === true) run.channel.end(line);
+  else run.channel.write(line);
+  const late = AbortSignal.any([options.signal, AbortSignal.timeout(HAND_OVER_SECONDS * 1000)]);
+  const end = await Promise.race([
+    begins.then(() => undefined),
+    run.ended,
+    once(late, 'abort').then(() => undefined),
+  ]);
+  return end?.kind === 'exited' && run.noise() !== undefined ? undefined : run;
 }
 
 export function createRuns({
@@ -61,9 +82,11 @@ export function createRuns({
       const { lane = 0, windowBytes, signal } = options;
       const line = lane === 0 && !signal.aborted ? readyLine(script) : undefined;
       const waiting = line === undefined ? undefined : ready.take(podId);
-      waiting?.channel.write(line);
-      waiting?.holdAs(options.holder ?? 'commands');
-      const run = waiting ?? (await startPlain(podId, script, options));
+      const taken =
+        waiting === undefined || line === undefined
+          ? undefined
+          : await handOver(waiting, line, options);
+      const run = taken ?? (await startPlain(podId, script, options));
       if (windowBytes !== undefined) raiseWindow(run.channel, windowBytes);
       return run;
     },

@@ -9,7 +9,7 @@ const SESSIONS = 300;
 const options = { signal: new AbortController().signal };
 
 it('300 sessions of one pod work at once over an OpenSSH as it comes, none refused [SE-23]', async () => {
-  await using sshd = await startSshd({ config: ['MaxStartups 10:30:100', 'MaxSessions 10'] });
+  await using sshd = await startSshd({ defaultLimits: true });
   await using ssh = createSsh({
     machines: { endpoint: async () => Promise.resolve(sshd.endpoint) },
     store: createMemoryStore(),
@@ -46,7 +46,9 @@ it('300 sessions of one pod work at once over an OpenSSH as it comes, none refus
   }
   expect(new Set(first.map(({ output }) => output)).size).toBe(SESSIONS);
 
-  const second = await Promise.all(numbers.map(async (index) => write(index, 'echo "I am $me"', 45)));
+  const second = await Promise.all(
+    numbers.map(async (index) => write(index, 'echo "I am $me"', 45)),
+  );
   expect(second.map(({ output }) => output)).toEqual(numbers.map((index) => `I am ${index}\n`));
 
   const connections = (sshd.log().match(/Accepted publickey/g) ?? []).length;

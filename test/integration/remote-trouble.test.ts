@@ -200,18 +200,24 @@ it('closing the pod of a machine that is gone marks its sessions and never throw
   ]);
 });
 
-it('no more than twenty shells on a pod, and the refusal names them [SE-23]', async () => {
+it('no more shells on a pod than it may have, and the refusal names ours [SE-23]', async () => {
   const { sshd, ssh } = await setUp();
   const { podId } = sshd.endpoint;
   const opened: string[] = [];
-  for (let count = 0; count < 20; count += 1)
+  for (let count = 0; count < 3; count += 1)
     opened.push((await ssh.sessions.open(podId, { reuse: false }, options)).sessionId);
+  // Of other servers: each has the number of a process that lives.
+  await ssh.remote.exec(
+    podId,
+    'cd .gpu-lease/sessions; n=3; while [ $n -lt 400 ]; do n=$((n+1)); mkdir other$n; echo 1 > other$n/pid; done',
+    { signal, timeoutSeconds: 20 },
+  );
   const refusal: unknown = await ssh.sessions
     .open(podId, { reuse: false }, options)
     .catch((e: unknown) => e);
   expect(refusal).toMatchObject({ code: 'session_busy' });
   expect((refusal as RemoteError).foreignText?.split(' ').sort()).toEqual(opened.sort());
-  expect(await ssh.sessions.list(podId)).toHaveLength(20);
+  expect(await ssh.sessions.list(podId)).toHaveLength(3);
 });
 
 it('the transcript at home is the one on the pod, byte for byte', async () => {

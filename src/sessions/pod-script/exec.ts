@@ -33,10 +33,14 @@ export function execCommand(script: string, token: string): ExecCommand {
   };
 }
 
-/** What a channel that is kept ready runs until it is told its script. Its end of input ends it. */
+/**
+ * What a channel that is kept ready runs until it is told its script. Its end of input ends it. It says its token again
+ * before the script begins: where that never came, nothing ran.
+ */
 export const READY_SCRIPT = `nl='
 '
 IFS= read -r l || exit 0
+echo "$${EXEC_VARIABLE}"
 eval "s=$l"
 eval "unset s l nl$nl$s"
 `;
