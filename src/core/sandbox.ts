@@ -12,6 +12,8 @@ export interface FaultKind {
   readonly summary: string;
   /** Whether random mode may use it. */
   readonly chaos?: boolean;
+  /** What the `value` of a rule is; absent: it has none. */
+  readonly size?: 'number' | 'name';
 }
 
 export const faultRuleSchema = z.strictObject({

@@ -108,11 +108,17 @@ export function createFaultBook({ clock, seed, chaos = 0, kinds }: FaultBookDeps
       const clouds = Object.entries(kinds()).filter(
         ([cloud]) => rule.cloud === undefined || rule.cloud === cloud,
       );
-      const known = clouds.flatMap(([, list]) => list.map(({ kind }) => kind));
-      if (!known.includes(rule.kind))
-        throw new InputError('invalid_input', 'No cloud of this sandbox knows this fault.', {
-          hint: `Faults: ${[...new Set(known)].sort().join(', ')}.`,
+      if (clouds.length === 0)
+        throw new InputError('invalid_input', 'This sandbox has no such cloud.', {
+          hint: `Clouds: ${Object.keys(kinds()).sort().join(', ')}.`,
         });
+      const known = clouds.flatMap(([, list]) => list);
+      const meant = known.filter(({ kind }) => kind === rule.kind);
+      if (meant.length === 0)
+        throw new InputError('invalid_input', 'No cloud of this sandbox knows this fault.', {
+          hint: `Faults: ${[...new Set(known.map(({ kind }) => kind))].sort().join(', ')}.`,
+        });
+      checkSize(rule, meant);
       count += 1;
       const entry: Rule = {
         id: `fault-${count}`,
@@ -137,6 +143,21 @@ export function createFaultBook({ clock, seed, chaos = 0, kinds }: FaultBookDeps
     kinds: () =>
       Object.entries(kinds()).flatMap(([cloud, list]) => list.map((kind) => ({ ...kind, cloud }))),
   };
+}
+
+/** Throws `invalid_input` for a size that the fault does not have. */
+function checkSize({ kind, value }: FaultRule, meant: readonly FaultKind[]): void {
+  if (value === undefined) return;
+  const sizes = new Set(meant.flatMap(({ size }) => size ?? []));
+  if (sizes.size === 0)
+    throw new InputError('invalid_input', `The fault ${kind} takes no value.`, {
+      hint: meant[0]?.summary ?? '',
+    });
+  const isNumber = String(value).trim() !== '' && Number(value) >= 0 && Number(value) < Infinity;
+  if (sizes.has('name') || isNumber) return;
+  throw new InputError('invalid_input', `The value of the fault ${kind} must be a number.`, {
+    hint: meant[0]?.summary ?? '',
+  });
 }
 
 function shown({ id, rule, struck }: Rule): ActiveFault {

@@ -1,4 +1,5 @@
 import type { FaultKind } from '../../core/sandbox.ts';
+import { faultTable } from '../fault-table.ts';
 
 /** Faults of a single call. */
 export const ROUTE_FAULTS = {
@@ -58,19 +59,18 @@ const LATER_FAULTS = {
   'reads-nothing': 'A list leaves a living instance out.',
 } as const;
 
-const table = (kinds: Readonly<Record<string, string>>, chaos: readonly string[]): FaultKind[] =>
-  Object.entries(kinds).map(([kind, summary]) => ({
-    kind,
-    summary,
-    ...(chaos.includes(kind) ? { chaos: true } : {}),
-  }));
-
 /** Every fault that this cloud can have, with one sentence each for people. */
 export const LAMBDA_FAULTS: readonly FaultKind[] = [
-  ...table(ROUTE_FAULTS, ['rate-limit', 'http-502', 'provider-unavailable', 'drop-before', 'slow']),
-  ...table(LAUNCH_FAULTS, ['no-capacity', 'id-unknown', 'list-lag']),
-  ...table(BOOT_FAULTS, ['stuck-booting', 'ssh-nowhere', 'slow-boot']),
-  ...table(LATER_FAULTS, ['terminate-fails', 'restart-conflict']),
+  ...faultTable(ROUTE_FAULTS, [
+    'rate-limit',
+    'http-502',
+    'provider-unavailable',
+    'drop-before',
+    'slow',
+  ]),
+  ...faultTable(LAUNCH_FAULTS, ['no-capacity', 'id-unknown', 'list-lag']),
+  ...faultTable(BOOT_FAULTS, ['stuck-booting', 'ssh-nowhere', 'slow-boot']),
+  ...faultTable(LATER_FAULTS, ['terminate-fails', 'restart-conflict']),
 ];
 
 export type RouteFault = keyof typeof ROUTE_FAULTS;

@@ -1,4 +1,5 @@
 import type { FaultKind } from '../../core/sandbox.ts';
+import { faultTable } from '../fault-table.ts';
 
 /** Faults of the wire: any route, before or after the work is done. */
 export const ROUTE_FAULTS = {
@@ -74,19 +75,12 @@ const LATER_FAULTS = {
   'keys-lost': 'The keys of the account are accepted and not kept.',
 } as const;
 
-const table = (kinds: Readonly<Record<string, string>>, chaos: readonly string[]): FaultKind[] =>
-  Object.entries(kinds).map(([kind, summary]) => ({
-    kind,
-    summary,
-    ...(chaos.includes(kind) ? { chaos: true } : {}),
-  }));
-
 /** Every fault that this cloud can have, with one sentence each for people. */
 export const RUNPOD_FAULTS: readonly FaultKind[] = [
-  ...table(ROUTE_FAULTS, ['rate-limit', 'http-502', 'http-503', 'drop-before', 'slow']),
-  ...table(MARKET_FAULTS, ['no-capacity', 'list-lag']),
-  ...table(BOOT_FAULTS, ['no-runtime', 'exits', 'private-only', 'no-sshd']),
-  ...table(LATER_FAULTS, ['terminate-fails', 'null-once', 'host-full']),
+  ...faultTable(ROUTE_FAULTS, ['rate-limit', 'http-502', 'http-503', 'drop-before', 'slow']),
+  ...faultTable(MARKET_FAULTS, ['no-capacity', 'list-lag']),
+  ...faultTable(BOOT_FAULTS, ['no-runtime', 'exits', 'private-only', 'no-sshd']),
+  ...faultTable(LATER_FAULTS, ['terminate-fails', 'null-once', 'host-full']),
 ];
 
 export type RouteFault = keyof typeof ROUTE_FAULTS;

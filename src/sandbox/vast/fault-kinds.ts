@@ -1,9 +1,12 @@
 import type { FaultKind } from '../../core/sandbox.ts';
+import { faultTable } from '../fault-table.ts';
 
 /** Faults of the wire: any route, before or after the work is done. */
 export const ROUTE_FAULTS = {
-  'rate-limit': 'The route answers 429 with plain text and without Retry-After.',
-  'rate-limit-json': 'The route answers 429 with a JSON body and without Retry-After.',
+  'rate-limit':
+    'The route answers 429 with plain text, without Retry-After; its threshold is `value`, else 4.5.',
+  'rate-limit-json':
+    'The route answers 429 with a JSON body, without Retry-After; its threshold is `value`, else 4.5.',
   'http-500': 'The route answers 500 with a JSON error.',
   'http-502': 'The route answers 502 with an HTML page of a proxy.',
   'http-503': 'The route answers 503 with plain text.',
@@ -63,7 +66,8 @@ const BOOT_FAULTS = {
 
 /** Faults of later calls, by offer, machine or route. */
 const LATER_FAULTS = {
-  'start-unavailable': 'The GPU is taken when the instance is started: 200, success:false, queued.',
+  'start-unavailable':
+    'The GPU is taken when the instance is started: 200, success:false, queued for `value` seconds, else 120.',
   'destroy-lingers':
     'Destroy answers success, and the instance lives (and bills) on for `value` seconds, else 60.',
   'destroy-ignored': 'Destroy answers success and does nothing.',
@@ -74,19 +78,12 @@ const LATER_FAULTS = {
   'logs-never': 'The log file is never uploaded.',
 } as const;
 
-const table = (kinds: Readonly<Record<string, string>>, chaos: readonly string[]): FaultKind[] =>
-  Object.entries(kinds).map(([kind, summary]) => ({
-    kind,
-    summary,
-    ...(chaos.includes(kind) ? { chaos: true } : {}),
-  }));
-
 /** Every fault that this cloud can have, with one sentence each for people. */
 export const VAST_FAULTS: readonly FaultKind[] = [
-  ...table(ROUTE_FAULTS, ['rate-limit', 'http-502', 'http-503', 'drop-before', 'slow']),
-  ...table(MARKET_FAULTS, ['offer-taken', 'list-lag']),
-  ...table(BOOT_FAULTS, ['stuck-loading', 'exits', 'offline', 'oci-error', 'ssh-nowhere']),
-  ...table(LATER_FAULTS, ['destroy-fails', 'null-once']),
+  ...faultTable(ROUTE_FAULTS, ['rate-limit', 'http-502', 'http-503', 'drop-before', 'slow']),
+  ...faultTable(MARKET_FAULTS, ['offer-taken', 'list-lag']),
+  ...faultTable(BOOT_FAULTS, ['stuck-loading', 'exits', 'offline', 'oci-error', 'ssh-nowhere']),
+  ...faultTable(LATER_FAULTS, ['destroy-fails', 'null-once']),
 ];
 
 export type RouteFault = keyof typeof ROUTE_FAULTS;

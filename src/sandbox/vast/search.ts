@@ -131,14 +131,23 @@ export function findOffers(
   return { found: sorted };
 }
 
+/** What an ask cost before somebody raised its price. */
+const FIRST_PRICES = new WeakMap<
+  Found['ask'],
+  Pick<Found['ask'], 'usdPerHour' | 'minBidUsdPerHour'>
+>();
+
 /** After a search somebody may raise a price: the next look at the offer is dearer. */
 function raisePrices(world: World, found: readonly Found[], route: string): void {
   for (const { ask } of found) {
     const fault = strikes(world, 'price-rise', subjectOf(ask, route));
     if (fault === undefined) continue;
+    // Times the first price, however often it was searched since.
+    const { usdPerHour, minBidUsdPerHour } = FIRST_PRICES.get(ask) ?? ask;
+    FIRST_PRICES.set(ask, { usdPerHour, minBidUsdPerHour });
     const factor = sizeOf(fault, 1.5);
-    ask.usdPerHour = rounded(ask.usdPerHour * factor, 7);
-    ask.minBidUsdPerHour = rounded(ask.minBidUsdPerHour * factor, 4);
+    ask.usdPerHour = rounded(usdPerHour * factor, 7);
+    ask.minBidUsdPerHour = rounded(minBidUsdPerHour * factor, 4);
   }
 }
 

@@ -6,10 +6,11 @@ import { createFaultBook } from '../../../src/sandbox/faults.ts';
 const KINDS = {
   vast: [
     { kind: 'stuck', summary: 'It never boots.' },
-    { kind: 'busy', summary: 'It answers 429.', chaos: true },
+    { kind: 'busy', summary: 'It answers 429.', chaos: true, size: 'number' },
+    { kind: 'wrong', summary: 'Another card.', size: 'name' },
   ],
   other: [{ kind: 'odd', summary: 'Something odd.' }],
-};
+} as const;
 const bench = (chaos = 0, seed = 1) => {
   let now = 100;
   const book = createFaultBook({
@@ -40,6 +41,28 @@ describe('faults by rule', () => {
     expect(vast.next('stuck')).toBeUndefined();
   });
 
+  it.each([
+    [{ kind: 'busy', value: 'abc' }, 'must be a number'],
+    [{ kind: 'busy', value: -1 }, 'must be a number'],
+    [{ kind: 'busy', value: ' ' }, 'must be a number'],
+    [{ kind: 'stuck', value: 5 }, 'takes no value'],
+    [{ kind: 'nonsense' }, 'No cloud of this sandbox knows this fault'],
+    [{ kind: 'stuck', cloud: 'nowhere' }, 'has no such cloud'],
+    [{ kind: 'odd', cloud: 'vast' }, 'No cloud of this sandbox knows this fault'],
+  ])('%j is refused, and says why', (rule, words) => {
+    const { book } = bench();
+    expect(() => book.add(rule)).toThrow(words);
+    expect(book.list()).toEqual([]);
+  });
+
+  it('a size may be a number as text, or a name where the fault has one', () => {
+    const { book, vast } = bench();
+    book.add({ kind: 'busy', value: '2.5' });
+    book.add({ kind: 'wrong', value: 'RTX 3060' });
+    expect(vast.next('busy')).toEqual({ kind: 'busy', value: '2.5' });
+    expect(vast.next('wrong')).toEqual({ kind: 'wrong', value: 'RTX 3060' });
+  });
+
   it('strike so often, after so many chances, and on a route only from then on', () => {
     const { book, vast, pass } = bench();
     book.add({ kind: 'stuck', times: 2, skip: 1 });
@@ -68,7 +91,7 @@ describe('faults by rule', () => {
   it('a kind that no cloud knows is refused with the list of those there are', () => {
     const { book } = bench();
     expect(() => book.add({ kind: 'stukc' })).toThrow(
-      expect.objectContaining({ code: 'invalid_input', hint: 'Faults: busy, odd, stuck.' }),
+      expect.objectContaining({ code: 'invalid_input', hint: 'Faults: busy, odd, stuck, wrong.' }),
     );
     expect(() => book.add({ kind: 'odd', cloud: 'vast' })).toThrow();
   });
