@@ -236,7 +236,7 @@ function mayHaveDone({ status, body }: Answer): boolean {
 
 /** A creation that is refused for reasons of its own is no capacity, unless it is known to be more. */
 function refusalError(answer: Answer): Error {
-  const failure = vastFailure(answer, WHAT);
+  const failure = vastFailure(answer, WHAT, true);
   if (failure instanceof ConfigError || refusalOf(answer) !== 'missing') return failure;
   return new InputError('offer_gone', `${WHAT}: Vast.ai has no such offer any more.`, {
     cause: failure,

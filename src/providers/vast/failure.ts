@@ -96,8 +96,11 @@ export function refusalOf(answer: Answer): Refusal {
 const SCOPES = ['misc', 'instance_read', 'instance_write', 'user_read', 'user_write'];
 const SCOPE_HINT = `Make a key with the scopes ${SCOPES.join(', ')} in the Vast.ai console, set ${KEY_NAME} and restart.`;
 
-/** The typed error of a refusal: our words, theirs only as quoted text. */
-export function vastFailure(answer: Answer, what: string): AppError {
+/**
+ * The typed error of a refusal: our words, theirs only as quoted text. `isOrder`: a GPU was asked for, so that "it did not work"
+ * most often means that somebody else has it.
+ */
+export function vastFailure(answer: Answer, what: string, isOrder = false): AppError {
   const refusal = refusalOf(answer);
   const options = (hint?: string): AppErrorOptions => ({
     foreignText: quoteForeign(wordsOf(answer), 500),
@@ -218,7 +221,11 @@ export function vastFailure(answer: Answer, what: string): AppError {
       );
     case 'bad_request':
       return answer.status < 300
-        ? new ProviderError('no_capacity', `${what}: Vast.ai says that it did not work.`, options())
+        ? new ProviderError(
+            isOrder ? 'no_capacity' : 'provider_unavailable',
+            `${what}: Vast.ai says that it did not work.`,
+            options(),
+          )
         : new InputError('invalid_input', `${what}: Vast.ai refused the request.`, options());
   }
 }

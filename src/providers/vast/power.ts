@@ -50,7 +50,7 @@ export function createPower({ api, recent }: PowerDeps): PodPower {
       recent.remember(contract, 'start');
       return;
     }
-    const failure = vastFailure(answer, 'The start');
+    const failure = vastFailure(answer, 'The start', true);
     if (refusalOf(answer) === 'unavailable') await takeBack(contract, podId, failure);
     throw failure;
   }

@@ -123,10 +123,15 @@ async function linkExisting(
     throw new InputError('unsupported', 'The volume is attached to another pod.', {
       hint: 'Destroy that pod first; the volume is free about 30 seconds later.',
     });
+  const usdPerMonth = monthlyUsd(row, row.disk_space ?? undefined);
+  const size = row.disk_space == null ? '' : ` of ${row.disk_space} GB`;
+  const price = usdPerMonth === undefined ? '' : ` (about $${usdPerMonth.toFixed(2)} a month)`;
   return {
     info: { create_new: false, volume_id: number, mount_path: mountPath },
-    notes: [],
-    usdPerHour: hourlyUsd(monthlyUsd(row, row.disk_space ?? undefined)),
+    notes: [
+      `The volume V.${number}${size} is linked at ${mountPath}. It is charged as before${price}, and stays when the pod is destroyed.`,
+    ],
+    usdPerHour: hourlyUsd(usdPerMonth),
   };
 }
 

@@ -52,7 +52,7 @@ describe('one look', () => {
     ['a list', { json: { instances: [] } }, 'provider_contract'],
     ['null alone', { json: null }, 'provider_contract'],
     ['another pod', shown({ id: 5 }), 'provider_contract'],
-    ['success:false', { json: { success: false, msg: 'x' } }, 'no_capacity'],
+    ['success:false', { json: { success: false, msg: 'x' } }, 'provider_unavailable'],
     ['a failure', { status: 500, text: 'x' }, 'provider_unavailable'],
     ['half an answer', { json: { instances: null }, fault: 'cut' }, 'provider_unavailable'],
   ])('%s is never "gone"', async (_name, answer, code) => {
@@ -157,7 +157,12 @@ describe('destroy', () => {
       shown(),
       'not_found',
     ],
-    ['200 with success:false', { json: { success: false, msg: 'no' } }, shown(), 'no_capacity'],
+    [
+      '200 with success:false',
+      { json: { success: false, msg: 'no' } },
+      shown(),
+      'provider_unavailable',
+    ],
     ['a failure', { status: 500, text: 'x' }, shown(), 'provider_unavailable'],
     [
       'a 429 that does not end',

@@ -189,7 +189,7 @@ describe('every refusal of vast.md 1.4', () => {
       }),
       'no_capacity',
     ],
-    ['any refusal under 200', answer(200, { success: false, msg: 'x' }), 'no_capacity'],
+    ['any refusal under 200', answer(200, { success: false, msg: 'x' }), 'provider_unavailable'],
     [
       'server error',
       answer(500, {
@@ -211,6 +211,11 @@ describe('every refusal of vast.md 1.4', () => {
     expect(failure.message.startsWith('The call: ')).toBe(true);
     const said = wordsOf(given);
     if (said.length > 8) expect(`${failure.message} ${failure.hint}`).not.toContain(said);
+  });
+
+  it('an order for a GPU that did not work under 200 found none', () => {
+    const refused = answer(200, { success: false, msg: 'x' });
+    expect(vastFailure(refused, 'The creation', true).code).toBe('no_capacity');
   });
 
   it('an inner status never counts', () => {

@@ -184,6 +184,12 @@ describe('volumes', () => {
     }
   });
 
+  it('one that is linked is told of: what it is, that it is charged as before and stays', async () => {
+    const [note] = await check(has(), link);
+    expect(note).toMatch(/^The volume V\.881.* is linked at \/data\. It is charged as before/);
+    expect(note).toContain('stays when the pod is destroyed');
+  });
+
   it.each<[string, Routes, string, string]>([
     ['on another machine', has({ machine_id: 5 }), 'unsupported', 'machine_id=5'],
     ['in use', has({ instances: [7835610], status: 'in-use' }), 'unsupported', 'Destroy that pod'],
