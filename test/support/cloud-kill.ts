@@ -27,6 +27,8 @@ interface CloudTraits {
   /** What is asked of find_offer. */
   readonly search: Readonly<Record<string, unknown>>;
   readonly isOrder: (line: string, body: string) => boolean;
+  /** How many requests a creation needs, about: the order is in the middle of them. */
+  readonly requests: number;
   /** Faults of the first candidate, so that another follows. */
   readonly badHost: readonly FaultRule[];
 }
@@ -37,6 +39,7 @@ const TRAITS: Readonly<Record<KilledCloud, CloudTraits>> = {
     variables: (cloud, origin) => ({ VAST_API_KEY: keyOf(cloud), VAST_URL: origin }),
     search: { vastQuery: 'verified=any direct_port_count>=1', minReliability: 0 },
     isOrder: (line) => line.startsWith('PUT /api/v0/asks/'),
+    requests: 12,
     badHost: [{ kind: 'oci-error', times: 1 }],
   },
   runpod: {
@@ -50,6 +53,7 @@ const TRAITS: Readonly<Record<KilledCloud, CloudTraits>> = {
     search: LOOSE,
     isOrder: (line, body) =>
       body.includes('podFindAndDeployOnDemand') || /^POST \/v[12]\/pods$/.test(line),
+    requests: 20,
     badHost: [{ kind: 'exits', afterSeconds: 0, times: 1 }],
   },
   lambda: {
@@ -57,6 +61,7 @@ const TRAITS: Readonly<Record<KilledCloud, CloudTraits>> = {
     variables: (cloud, origin) => ({ LAMBDA_API_KEY: keyOf(cloud), LAMBDA_API_URL: origin }),
     search: LOOSE,
     isOrder: (line) => line === 'POST /api/v1/instance-operations/launch',
+    requests: 14,
     badHost: [{ kind: 'launch-fails-with-instance', times: 1 }],
   },
 };
@@ -350,15 +355,16 @@ async function killingLink(
 /** As many moments as asked for, the same for the same seed: times, requests before and after, late orders, broken links. */
 export function killPlans(cloud: KilledCloud, runs: number, seed: number): readonly KillPlan[] {
   const random = randomFrom(seed);
+  const { requests } = TRAITS[cloud];
   const below = (limit: number): number => Math.floor(random() * limit);
   return Array.from({ length: runs }, (_, index): KillPlan => {
     const moments: readonly Moment[] = [
-      { kind: 'after', request: 1 + below(12) },
+      { kind: 'after', request: 1 + below(requests) },
       { kind: 'time', milliseconds: below(2500) },
       { kind: 'link', milliseconds: below(3000) },
-      { kind: 'before', request: 1 + below(12) },
+      { kind: 'before', request: 1 + below(requests) },
       { kind: 'late', seconds: 1 + below(10) },
-      { kind: 'after', request: 6 + below(16) },
+      { kind: 'after', request: requests / 2 + below(requests + 4) },
     ];
     const moment = moments[index % moments.length] ?? { kind: 'time', milliseconds: 500 };
     const isBad = index % moments.length === 5 || below(4) === 0;
