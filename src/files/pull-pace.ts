@@ -6,6 +6,7 @@ const USUAL_WINDOW_BYTES = 2 * MEBI;
 const LONG_LINK_SECONDS = 0.01;
 const LONG_WINDOW_BYTES = 8 * MEBI;
 const WORTH_BYTES = 16 * MEBI;
+const MOST_AHEAD_BYTES = 64 * MEBI;
 /** The window binds when this much of what it allows is reached; round trips are estimated, so not all of it. */
 const BINDING = 0.45;
 /** Another connection that brought less than this was not what was missing. */
@@ -18,6 +19,21 @@ const COMPRESSIBLE = 0.7;
 /** How much one stream may have on the way: more only for large pulls over long links, since sshd holds it in memory. */
 export function windowFor(rttSeconds: number, leftBytes: number): number | undefined {
   return rttSeconds > LONG_LINK_SECONDS && leftBytes > WORTH_BYTES ? LONG_WINDOW_BYTES : undefined;
+}
+
+/**
+ * How much of one stream may have been asked for and not come yet: enough that the pod never waits for the next question,
+ * and no more, so that what is still in the queue can go another way when that turns out to be better.
+ */
+export function aheadFor(
+  bytesPerSecond: number | undefined,
+  windowBytes: number | undefined,
+  lanes: number,
+): number {
+  if (bytesPerSecond === undefined) return (windowBytes ?? USUAL_WINDOW_BYTES) + USUAL_WINDOW_BYTES;
+  // Half a second, which is more than any round trip.
+  const enough = bytesPerSecond / lanes / 2;
+  return Math.min(MOST_AHEAD_BYTES, Math.max(2 * USUAL_WINDOW_BYTES, enough));
 }
 
 /** What was measured since the number of lanes last changed. */
@@ -35,7 +51,7 @@ export interface Measured {
 export function lanesFor(measured: Measured): number {
   const { rttSeconds, windowBytes, lanes, bytesPerSecond, before, leftBytes } = measured;
   if (rttSeconds <= LONG_LINK_SECONDS || lanes >= MAX_LANES) return lanes;
-  if (leftBytes < Math.max(WORTH_BYTES, bytesPerSecond * 2)) return lanes;
+  if (leftBytes < Math.max(WORTH_BYTES, bytesPerSecond * WORTH_SECONDS * 1.2)) return lanes;
   if (before !== undefined && bytesPerSecond < before * GAIN) return lanes;
   const most = (lanes * (windowBytes ?? USUAL_WINDOW_BYTES)) / rttSeconds;
   return bytesPerSecond < most * BINDING ? lanes : Math.min(MAX_LANES, lanes * 2);

@@ -7,7 +7,7 @@ import { localFailure } from './local-failure.ts';
 import { type Arrived, readJournal } from './partial-file.ts';
 import type { Pod } from './pod.ts';
 import { type LaneEnd, runLane, UnsafeStream } from './pull-lane.ts';
-import { lanesFor, shouldZip, windowFor } from './pull-pace.ts';
+import { aheadFor, lanesFor, shouldZip, windowFor } from './pull-pace.ts';
 import { createPullQueue, type PullQueue } from './pull-queue.ts';
 import { createPullStore } from './pull-store.ts';
 import { CUT_SHORT, NO_ROOT, type Piece, SMALL_BYTES, type Wanted } from './pull-work.ts';
@@ -25,7 +25,6 @@ const RETRY_SECONDS = 5;
 const MEASURE_SECONDS = 0.3;
 /** Less than this is over before anything was measured. */
 const LOOK_BYTES = 256 << 10;
-const MEBI = 1 << 20;
 const SAMPLE_BYTES = 64 << 10;
 const TELL_BYTES = 64e6;
 
@@ -93,6 +92,7 @@ async function runLanes(
   let told = 0;
   let since = clock.now().getTime();
   let mark = 0;
+  let pace: number | undefined;
   let before: number | undefined;
 
   const start = (lane: number, zip: boolean): void => {
@@ -102,12 +102,11 @@ async function runLanes(
       windowBytes,
       zip,
       leftBytes: queue.leftBytes,
-      // One stream takes long runs; several take short ones, so that they end together.
-      aheadBytes: () => (lanes === 1 ? 32 * MEBI : 2 * (windowBytes ?? 8 * MEBI)),
+      aheadBytes: () => aheadFor(pace, windowBytes, lanes),
       next: () =>
         queue.next(
-          lanes === 1 ? 32 * MEBI : 8 * MEBI,
-          zipping ? (zip ? 'plain' : 'packed') : undefined,
+          aheadFor(pace, windowBytes, lanes) / 2,
+          !zipping ? undefined : zip ? 'plain' : 'packed',
         ),
       receive,
       onBytes: measure,
@@ -126,11 +125,13 @@ async function runLanes(
       pod.call.progress?.(`Received ${Math.round(received / 1e6)} MB.`);
     }
     const seconds = (clock.now().getTime() - since) / 1000;
-    if (seconds < Math.max(MEASURE_SECONDS, rttSeconds * 5) || zipping) return;
+    if (seconds < Math.max(MEASURE_SECONDS, rttSeconds * 5)) return;
     const bytesPerSecond = (received - mark) / seconds;
+    pace = bytesPerSecond;
     const { leftBytes } = queue;
     since = clock.now().getTime();
     mark = received;
+    if (zipping) return;
     if (hasGzip && shouldZip(bytesPerSecond, leftBytes, ratioOf(chunk))) {
       zipping = true;
       start(0, true);
