@@ -72,6 +72,9 @@ export const artifactRecordSchema = z.object({
 });
 export type ArtifactRecord = Readonly<z.output<typeof artifactRecordSchema>>;
 
+/** Said by a gate whose file is neither home nor on the pod: a fetch finds nothing. */
+export const NO_FILE_MATCHES = 'no file on the pod matches';
+
 /** One reason why a pod may not be destroyed yet. */
 export const gateSchema = z.object({
   gate: z.enum([

@@ -37,6 +37,8 @@ export interface DoctorProvider {
   readonly hoursLeft?: number | undefined;
   readonly sshKeyRegistered?: boolean | undefined;
   readonly problem?: string | undefined;
+  /** Its address is on this machine: nothing there is real, and nothing costs money. */
+  readonly isMadeUp?: boolean | undefined;
 }
 export interface Doctor {
   check(

@@ -55,7 +55,7 @@ export async function takeChange(
     const now = clock.now();
     await tx.quotes.put(quoteId, { ...quote, usedAt: now.toISOString(), approvedBy: 'quote' });
     const minutes = Math.max(0, now.getTime() - Date.parse(createdAt)) / 60_000;
-    const { podId: _subject, ...change } = quote.change;
+    const { change } = quote;
     const { ttlMinutes } = change;
     return {
       change: {

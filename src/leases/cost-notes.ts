@@ -10,16 +10,19 @@ export const SPARE_TIME = 1.5;
 /** What these offers cost beside the hourly price, and clocks that end them before the terms do (OF-16, OF-20, CO-09). */
 export function costNotes(terms: Terms, offers: readonly Offer[]): readonly string[] {
   const many = offers.length > 1;
+  const isMixed = offers.some(({ rehearsal }) => rehearsal !== true);
   return offers.flatMap((offer) =>
-    notesOf(terms, offer).map((note) => (many ? `${offer.offerId}: ${note}` : capital(note))),
+    notesOf(terms, offer, isMixed).map((note) =>
+      many ? `${offer.offerId}: ${note}` : capital(note),
+    ),
   );
 }
 
-function notesOf(terms: Terms, offer: Offer): readonly string[] {
+function notesOf(terms: Terms, offer: Offer, isMixed: boolean): readonly string[] {
   const { expectedHours } = terms;
   const usdPerHour = terms.bidUsdPerHour ?? offer.usdPerHour;
   const plannedHours = bindingMinutes(terms, usdPerHour) / 60;
-  const { hoursLeft, egressUsdPerGb = 0, usdPerHourStopped } = offer;
+  const { hoursLeft, egressUsdPerGb = 0, ingressUsdPerGb = 0, usdPerHourStopped } = offer;
   const wantedHours =
     expectedHours === undefined ? plannedHours : Math.max(plannedHours, expectedHours * SPARE_TIME);
   return [
@@ -37,10 +40,16 @@ function notesOf(terms: Terms, offer: Offer): readonly string[] {
     ...(egressUsdPerGb > SMALL_EGRESS_USD
       ? [`sending data out costs ${usd(egressUsdPerGb)} a GB on top of the price.`]
       : []),
+    ...(ingressUsdPerGb > SMALL_EGRESS_USD
+      ? [`taking data in (images, models, your files) costs ${usd(ingressUsdPerGb)} a GB on top.`]
+      : []),
     ...(offer.pricing === 'interruptible'
       ? [
           'it may be taken away at any time, when somebody bids more; its disk is charged meanwhile.',
         ]
+      : []),
+    ...(offer.rehearsal === true && isMixed
+      ? ['it is a rehearsal on this machine, without a GPU: taken only when all before it fail.']
       : []),
     ...(offer.warnings ?? []),
   ];

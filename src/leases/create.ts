@@ -68,7 +68,9 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
     const sold = await sellable(request.terms);
     const plan = await checkPreconditions(sold, request.terms, checks, options);
     const { offers } = plan;
-    const quote = quoteFor(plan.terms, offers, clock, plan.notes);
+    const gone = request.terms.offerIds.filter((id) => !sold.some(({ offerId }) => offerId === id));
+    const notes = gone.map((id) => `${id} is left out: it is not sold any more with this disk.`);
+    const quote = quoteFor(plan.terms, offers, clock, [...notes, ...plan.notes]);
     // Nobody is asked for what the limits forbid; they are checked again when the intent is written.
     for (const offer of offers.slice(0, 1))
       checkLimits(

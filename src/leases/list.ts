@@ -1,6 +1,6 @@
 import type { Clock } from '../core/call.ts';
 import { isAppError } from '../core/errors.ts';
-import { type ProviderName, podIdOfProfile } from '../core/ids.ts';
+import { localPartOf, type ProviderName, podIdOfProfile, providerOf } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Pod, Pods, ProviderReading } from '../core/pods.ts';
@@ -9,15 +9,17 @@ import type { Store } from '../core/store.ts';
 import type { AccountBook } from './account-book.ts';
 import { limitOf, untilAborted } from './deps.ts';
 import { reopenSeen } from './late.ts';
-import { isPodOf, type Ledger } from './ledger.ts';
+import { handleOf, isPodOf, type Ledger } from './ledger.ts';
 import type { Looks } from './looks.ts';
-import { rateOf, spentUsd } from './money.ts';
+import { rateNow, roundUsd, spentUsd } from './money.ts';
 import { volumeProblem } from './new-volume.ts';
 import type { Observer, Reading } from './observer.ts';
 import { recall } from './recall.ts';
+import { given } from './request.ts';
 import type { See } from './see.ts';
 import { isToBeReplaced } from './succession.ts';
 import { podOf, unmanagedPodOf, userManagedPodOf } from './view.ts';
+import { parseVolume } from './volumes.ts';
 
 const LISTING_LIMIT_SECONDS = 20;
 /** Balances and volumes change slowly, and are asked for at the price of waiting. */
@@ -144,15 +146,17 @@ export function createList(deps: ListDeps): Pods['list'] {
         )
         .sort(byUrgency),
       providers: listings.map(({ reading }) => reading),
-      usdPerHour:
-        after.reduce((sum, lease) => sum + rateOf(lease), 0) +
-        strangers.reduce((sum, { usdPerHour = 0 }) => sum + usdPerHour, 0),
-      spentUsd: after.reduce((sum, lease) => sum + spentUsd(lease, now), 0),
+      usdPerHour: roundUsd(
+        after.reduce((sum, lease) => sum + rateNow(lease), 0) +
+          strangers.reduce((sum, { usdPerHour = 0 }) => sum + usdPerHour, 0),
+      ),
+      spentUsd: roundUsd(after.reduce((sum, lease) => sum + spentUsd(lease, now), 0)),
       ...(listings.some(({ volumes }) => volumes !== undefined)
         ? {
             volumes: listings
               .flatMap(({ volumes = [] }) => volumes)
-              .map((volume) => {
+              .map((listed) => {
+                const volume = withHolders(listed, after);
                 const problem = volumeProblem(volume, after, now);
                 return problem === undefined ? volume : { ...volume, problem };
               }),
@@ -160,6 +164,21 @@ export function createList(deps: ListDeps): Pods['list'] {
         : {}),
     };
   };
+}
+
+/** A cloud may forget to say where a volume is attached: what our own leases link is attached. */
+function withHolders(volume: Volume, leases: readonly Lease[]): Volume {
+  const mine = leases
+    .filter((lease) => lease.state !== 'closed' && isLinked(lease, volume))
+    .map(handleOf);
+  return { ...volume, podIds: [...new Set([...volume.podIds, ...mine])] };
+}
+function isLinked({ provider, terms, volumes = [] }: Lease, { volumeId }: Volume): boolean {
+  if (volumes.some((one) => one.volumeId === volumeId)) return true;
+  const text = given(terms.volume);
+  if (text === undefined || providerOf(volumeId) !== provider) return false;
+  const { use } = parseVolume(text);
+  return 'volumeId' in use && use.volumeId === localPartOf(volumeId);
 }
 
 const URGENCY = ['cleanup_failed', 'failed', 'unknown', 'destroying', 'unreachable'];

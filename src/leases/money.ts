@@ -11,6 +11,19 @@ export function rateOf(lease: Lease): number {
     : (lease.offer.usdPerHourStopped ?? lease.usdPerHour);
 }
 
+/** What it costs at this moment: a pod that its cloud stopped (outbid) does not cost its full price either. */
+export function rateNow(lease: Lease): number {
+  const { state, observedStatus, readyAt, offer } = lease;
+  return state === 'open' && observedStatus === 'stopped' && readyAt !== undefined
+    ? (offer.usdPerHourStopped ?? rateOf(lease))
+    : rateOf(lease);
+}
+
+/** Rounded to a ten-thousandth of a cent: what is left of fractions is no money. */
+export function roundUsd(amount: number): number {
+  return Math.round(amount * 1_000_000) / 1_000_000;
+}
+
 /** Estimated from price and time, from the moment the pod was asked for. */
 export function spentUsd(lease: Lease, now: Date): number {
   const from = Date.parse(lease.accruedAt ?? lease.createdAt);

@@ -11,6 +11,7 @@ const USUAL_RELIABILITY = 0.9;
 /** From here on sending results home is money, US dollars per GB. */
 const DEAR_EGRESS_USD = 0.02;
 const SHOWN_NAMES = 6;
+const SHOWN_PLACES = 20;
 
 /** What is dangerous about an offer, in our own words; what its cloud says comes first (OF-02, OF-16, OF-18 to OF-20). */
 export function warningsOf(
@@ -45,7 +46,16 @@ export function warningsOf(
 /** What a person should know about a search as a whole (OF-02, OF-07, OF-15). */
 export function notesOf(
   query: OfferQuery,
-  { found, blocked }: { readonly found: boolean; readonly blocked: readonly Offer[] },
+  {
+    found,
+    blocked,
+    sold = [],
+  }: {
+    readonly found: boolean;
+    readonly blocked: readonly Offer[];
+    /** What would be there with other filters. */
+    readonly sold?: readonly Offer[];
+  },
 ): readonly string[] {
   const left = blocked.slice(0, SHOWN_NAMES).map(({ offerId }) => offerId);
   return [
@@ -55,9 +65,36 @@ export function notesOf(
           `minReliability is lowered to ${query.minReliability}: such machines fail and vanish more often.`,
         ]
       : []),
+    ...(found ? [] : regionNotes(query, sold)),
+    ...vastNotes(query, found),
     ...(blocked.length > 0
       ? [
           `Left out because the machine failed for us in the last 24 hours: ${left.join(', ')}${blocked.length > left.length ? ` and ${blocked.length - left.length} more` : ''}. Name one as offerId to take it all the same.`,
+        ]
+      : []),
+  ];
+}
+
+/** Clouds name their places each in its own way; what was asked for is compared word by word. */
+function regionNotes({ regions }: OfferQuery, sold: readonly Offer[]): readonly string[] {
+  if (regions.length === 0) return [];
+  const places = [...new Set(sold.map(({ region }) => plain(region)))].sort();
+  const shown = places.slice(0, SHOWN_PLACES).join(', ');
+  const more = places.length > SHOWN_PLACES ? ` and ${places.length - SHOWN_PLACES} more` : '';
+  return [
+    `regions are words of a place as its cloud writes it, most often a two-letter country code like "US" or "DE".${shown === '' ? '' : ` On sale now: ${shown}${more}.`}`,
+  ];
+}
+
+/** What of Vast's own language does not do what it seems to. */
+function vastNotes({ vastQuery = '', gpuCount }: OfferQuery, found: boolean): readonly string[] {
+  return [
+    ...(/\bnum_gpus\b/.test(vastQuery)
+      ? [`num_gpus of vastQuery holds beside gpuCount ${gpuCount}: set gpuCount to the same.`]
+      : []),
+    ...(!found && /(?:^|\s)id\s*(?:==?|eq\b|in\b)/.test(vastQuery)
+      ? [
+          'id of vastQuery is the number of an offer on sale now, and every other filter holds beside it; numbers change. To take one that was found before, give create_pod its offerId.',
         ]
       : []),
   ];

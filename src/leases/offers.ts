@@ -8,6 +8,7 @@ import type { Providers } from '../core/provider.ts';
 import { gpusMeantBy, nearestGpus } from './gpu-catalog.ts';
 import { gpuMatcher, gpuNameOf } from './gpu-name.ts';
 import { standingOf } from './hosts.ts';
+import { roundUsd } from './money.ts';
 import { appliedFilters, offerFilter, withDisk, withoutFilters } from './offer-filter.ts';
 import { type HostBook, hostOf, ranked, whyOf } from './offer-rank.ts';
 import { createSources, type SourceAnswer } from './offer-sources.ts';
@@ -120,12 +121,17 @@ export function createOffers({ providers, clock, hosts }: OffersDeps): Offers {
       const cheapestUsd = Math.min(
         ...free.filter(({ rehearsal }) => rehearsal !== true).map(({ usdPerHour }) => usdPerHour),
       );
-      const notes = notesOf(query, { found: free.length > 0, blocked: fitting.filter(isBlocked) });
+      const notes = notesOf(query, {
+        found: free.length > 0,
+        blocked: fitting.filter(isBlocked),
+        sold: wide.flatMap(({ offers }) => offers),
+      });
       return {
         offers: free.slice(0, limit).map((offer) => {
           const warnings = warningsOf(offer, query, book, now);
           return {
             ...offer,
+            usdPerHour: roundUsd(offer.usdPerHour),
             why: whyOf(offer, cheapestUsd, book, query),
             ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
           };

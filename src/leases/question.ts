@@ -16,11 +16,18 @@ export function questionOf(quote: Quote): string {
   const expected =
     expectedUsd === undefined || terms.expectedHours === undefined
       ? ''
-      : `, about ${usd(expectedUsd)} for the ${hours(terms.expectedHours)} expected`;
+      : usdPerHour > 0 && expectedUsd / usdPerHour < terms.expectedHours - 0.01
+        ? `, about ${usd(expectedUsd)} for ${hours(expectedUsd / usdPerHour)} of the ${hours(terms.expectedHours)} expected`
+        : `, about ${usd(expectedUsd)} for the ${hours(terms.expectedHours)} expected`;
+  const stopped = offers.map((offer) => offer.usdPerHourStopped ?? offer.usdPerHour);
+  const later =
+    terms.onExpiry === 'stop' && usdPerHour > 0
+      ? `, then up to ${usd(Math.max(...stopped) * 24)} a day while it is stopped`
+      : '';
   const question = [
     `Rent a pod${gpusOf(offers)} from ${first?.provider ?? 'the provider'} (offer ${terms.offerIds.join(', then ')})`,
     `for at most ${usd(usdPerHour)} an hour${partsOf(quote)}, ${terms.diskGb} GB disk,`,
-    `ends by itself after ${minutes} minutes (${terms.onExpiry}): at most ${usd(maxUsd)} in all${expected}?`,
+    `ends by itself after ${minutes} minutes (${terms.onExpiry}): at most ${usd(maxUsd)} in all${later}${expected}?`,
   ].join(' ');
   const shown = notes.slice(0, SHOWN_NOTES).map((note) => `- ${oneLine(note)}`);
   const more =

@@ -2,10 +2,11 @@ const MOST = 8;
 
 /** What decides whether somebody agrees at all, then what costs beside the price, then what is good to know, then what is only told. */
 const WEIGHTS: readonly RegExp[] = [
-  /is left out:|balance on|pod ends after|owner ends every rental|taken away/i,
+  /is left out:|without a GPU|balance on|pod ends after|owner ends every rental|taken away/i,
   /charged|goes on costing|failed for us|too small|main job|withdrew|ARM processor|AMD GPU|CUDA/i,
 ];
-const LIGHT = /sending data out|is added before the order|^the image is|location is not known/i;
+const LIGHT =
+  /sending data out|taking data in|is added before the order|^the image is|location is not known/i;
 
 /** "vast:1: its owner ..." */
 const PREFIXED = /^(?<offer>[a-z]+:[A-Za-z0-9._@/-]{1,100}): (?<text>.*)$/s;
@@ -70,5 +71,7 @@ function weightOf(line: string): number {
 }
 
 function capital(text: string): string {
+  // An id is written as it is.
+  if (/^[a-z]+:[A-Za-z0-9]/.test(text)) return text;
   return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 }

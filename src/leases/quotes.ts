@@ -13,7 +13,7 @@ import type { Offer } from '../core/offer.ts';
 import type { Providers } from '../core/provider.ts';
 import type { Collections, Store } from '../core/store.ts';
 import { costNotes } from './cost-notes.ts';
-import { bindingMinutes, minutesAfter, usdFor } from './money.ts';
+import { bindingMinutes, minutesAfter, roundUsd, usdFor } from './money.ts';
 import { EVERYTHING } from './offer-filter.ts';
 import { cannotRentOn } from './offer-sources.ts';
 import { arrangedNotes } from './quote-notes.ts';
@@ -73,8 +73,8 @@ export function quoteFor(
   return {
     quoteId: newQuoteId(),
     terms: { ...terms, offerIds: offers.map(({ offerId }) => offerId) },
-    usdPerHour,
-    maxUsd: Math.max(...most),
+    usdPerHour: roundUsd(usdPerHour),
+    maxUsd: roundUsd(Math.max(...most)),
     ...(expectedHours === undefined
       ? {}
       : { expectedUsd: Math.min(usdFor(expectedHours * 60, usdPerHour), Math.max(...most)) }),

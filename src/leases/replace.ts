@@ -62,7 +62,15 @@ export function createReplacer(deps: ReplacerDeps): Replacer {
     }
     const attempts = [...lease.attempts, attempt];
     const over = async (why: string): Promise<Rented> => {
+      const mightFollow = lease.mayReplace === true;
       await ledger.settleForGood(lease);
+      if (mightFollow) {
+        await ledger.note('not_replaced', lease, why);
+        lease = await ledger.update(lease.leaseId, (before) => ({
+          ...before,
+          failure: `${before.failure ?? 'The pod failed.'} ${why}`,
+        }));
+      }
       return { kind: 'over', attempts, why };
     };
     if (attempt.cleanup !== 'gone')

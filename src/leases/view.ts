@@ -7,7 +7,7 @@ import type { ProviderFacts, ProviderPod } from '../core/provider.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { patienceWords } from './fate.ts';
 import { handleOf } from './ledger.ts';
-import { spentUsd, usd } from './money.ts';
+import { rateNow, roundUsd, spentUsd, usd } from './money.ts';
 import type { Reading } from './observer.ts';
 import { isTimerBehind } from './pod-timer.ts';
 import { secondsOnRung } from './rungs.ts';
@@ -18,6 +18,8 @@ import { chosenWay } from './way-in.ts';
 const CLEANUP_LIMIT_SECONDS = 180;
 const BUDGET_WARNING = 0.8;
 const SLOW_SECONDS = 90;
+/** Why the next candidate of a quote was not rented, as it stands in the failure of the one before. */
+const NOT_FOLLOWED = /The failed pod is not proven gone, so no other is rented\./;
 const MOST_PORTS = 16;
 const PORT_CHARS = 100;
 
@@ -50,11 +52,11 @@ export function podOf(seen: Seen, clock: Clock): Pod {
     status,
     ...(lease.offer.gpu === undefined ? {} : { gpu: lease.offer.gpu }),
     ...(adopted ? {} : { gpuCount: lease.offer.gpuCount, advertised: advertisedOf(lease.offer) }),
-    usdPerHour: lease.usdPerHour,
+    usdPerHour: roundUsd(status === 'stopped' ? rateNow(lease) : lease.usdPerHour),
     ...(lease.terms.bidUsdPerHour === undefined
       ? {}
       : { bidUsdPerHour: lease.terms.bidUsdPerHour }),
-    spentUsd: spentUsd(lease, now),
+    spentUsd: roundUsd(spentUsd(lease, now)),
     ...(lease.budgetUsd === undefined ? {} : { budgetUsd: lease.budgetUsd }),
     createdAt: lease.createdAt,
     deadlineAt: lease.deadlineAt,
@@ -130,10 +132,14 @@ function problemOf(
   status: PodStatus,
   now: Date,
 ): string | undefined {
-  if (status === 'cleanup_failed')
-    return 'It was ordered to end and is still there: it may go on costing money. Call destroy again.';
+  if (status === 'cleanup_failed') {
+    const why = NOT_FOLLOWED.exec(lease.failure ?? '')?.[0];
+    const words = 'It was ordered to end and is still there: it may go on costing money.';
+    return [words, why, 'Call destroy again.'].filter((part) => part !== undefined).join(' ');
+  }
   if (lease.state !== 'closed' && reading?.kind === 'unknown')
     return `${reading.why}; what is shown was true at ${lease.observedAt ?? lease.createdAt}.`;
+  if (status === 'gone' && lease.failure !== undefined) return pastOf(lease.failure);
   if (lease.failure !== undefined) return lease.failure;
   if (lease.state !== 'closed' && reading?.kind === 'present') {
     const { problem } = reading.pod;
@@ -157,6 +163,14 @@ function problemOf(
   return lease.endpoint?.route === 'proxy'
     ? 'Reached through the proxy of the provider, because its own address does not answer: copies are slower and end when the proxy restarts.'
     : undefined;
+}
+
+/** Of what went wrong with a pod that is gone: nothing is charged, and nothing is to be done, any more. */
+function pastOf(failure: string): string | undefined {
+  const told = failure
+    .split(/(?<=[.!?])\s+/)
+    .filter((sentence) => !/\bcharged\b|raise the bid|\bdestroy\b|costing money/i.test(sentence));
+  return told.length === 0 ? undefined : told.join(' ');
 }
 
 /** What is slow to come, once it is worth a word. */

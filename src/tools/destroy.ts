@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
-import { type Gate, gateSchema } from '../core/files.ts';
+import { type Gate, gateSchema, NO_FILE_MATCHES } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
 import { receiptSchema } from '../core/lease.ts';
 import { type DestroyOutcome, podSchema } from '../core/pods.ts';
@@ -151,11 +151,18 @@ function blockedVolume(podId: PodId, isDeclined: boolean): { summary: string; ne
 /** The call that closes each kind of gate. Ids are ours; paths come from the pod and stay out. */
 function gateCalls(podId: PodId, missing: readonly Gate[]): Next {
   const running = missing.find(({ gate }) => gate === 'job_running')?.jobId;
+  const isNowhere = ({ why }: Gate): boolean => why.includes(NO_FILE_MATCHES);
   const jobs = new Set(
-    missing.flatMap(({ gate, jobId }) =>
-      gate !== 'job_running' && gate !== 'not_checked' && jobId !== undefined ? [jobId] : [],
+    missing.flatMap((gate) =>
+      gate.gate !== 'job_running' &&
+      gate.gate !== 'not_checked' &&
+      gate.jobId !== undefined &&
+      !isNowhere(gate)
+        ? [gate.jobId]
+        : [],
     ),
   );
+  const without = missing.find((gate) => isNowhere(gate) && gate.jobId !== undefined)?.jobId;
   const calls: Next = [
     ...(running === undefined
       ? []
@@ -167,6 +174,15 @@ function gateCalls(podId: PodId, missing: readonly Gate[]): Next {
           },
         ]),
     ...[...jobs].map((jobId) => fetchCall(jobId, 'Bring its results home, proven.')),
+    ...(without === undefined || jobs.has(without)
+      ? []
+      : [
+          {
+            tool: 'job_logs',
+            why: 'A declared file was never written: see where the job saved, then ask the user.',
+            arguments: { jobId: without },
+          },
+        ]),
     ...(missing.some(({ gate }) => gate === 'not_checked')
       ? [{ tool: 'get_pod', why: 'See why the pod cannot be looked at.', arguments: { podId } }]
       : []),

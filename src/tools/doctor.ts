@@ -67,7 +67,8 @@ export const doctor = defineTool({
       sshKey,
       home,
       workspace,
-      providers: [...found.providers],
+      // The summary says which of them are made up.
+      providers: found.providers.map((each) => doctorProviderSchema.parse(each)),
       tools: { ...found.tools },
       missing: [...found.missing],
       fixed: [...found.fixed],
@@ -105,6 +106,8 @@ export const doctor = defineTool({
   },
 });
 
+const MADE_UP = 'a sandbox on this machine, no machine or money there is real';
+
 type Found = Awaited<ReturnType<Doctor['check']>>;
 /** A cloud without a key is a choice, and a key is made when the first pod needs it: neither is a fault. */
 function summaryOf(
@@ -117,11 +120,14 @@ function summaryOf(
     ({ configured, reachable, problem }) =>
       configured && (reachable === false || problem !== undefined),
   );
+  const madeUp = usable.filter(({ isMadeUp }) => isMadeUp === true);
   const faults = problems.length + broken.length;
   return [
     `Usable: ${names.join('; ') || 'nothing'}.`,
     off.length > 0 &&
       `Off for want of an API key: ${off.map(({ provider, keySource }) => `${provider}${keySource === undefined ? '' : ` (${keySource})`}`).join(', ')}.`,
+    madeUp.length > 0 &&
+      `${madeUp.map(({ provider }) => provider).join(', ')}: ${MADE_UP}. Tell the user.`,
     !sshKey.exists && sshKey.problem === undefined && 'The first pod makes our SSH key.',
     faults > 0 ? `${count(faults, 'problem')}, see missing.` : 'No problems.',
     fixed.length > 0 && `${count(fixed.length, 'thing')} fixed.`,

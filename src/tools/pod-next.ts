@@ -144,12 +144,21 @@ function endIfUnused(podId: PodId, work: Work | undefined): Next {
 
 function afterFailure(pod: Pod, work: Work | undefined): Next {
   const { podId } = pod;
+  if (isNeverMade(pod))
+    return [
+      ...successor(pod, work),
+      { tool: 'find_offer', why: 'No machine came of it: choose another offer.' },
+    ];
   return [
     ...successor(pod, work),
     end(podId, 'It may still be charged: end it with proof.'),
     look('diagnose', podId, 'See why it failed, with its boot log.'),
   ];
 }
+
+/** An order that is over and of which no machine came carries our label for an id: there is nothing to end. */
+const isNeverMade = ({ podId, mode, usdPerHour, spentUsd }: Pod): boolean =>
+  mode === 'managed' && /^[a-z]+:gl-/.test(podId) && usdPerHour !== 0 && spentUsd === 0;
 
 function unseen({ podId }: Pod): Next {
   return [

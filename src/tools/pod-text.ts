@@ -46,7 +46,8 @@ function moneyOf({ usdPerHour = 0, bidUsdPerHour, spentUsd, budgetUsd, status }:
     spentUsd === undefined ? '' : `, ${usd(spentUsd)} ${status === 'gone' ? 'in all' : 'so far'}`;
   const budget = budgetUsd === undefined ? '' : ` of ${usd(budgetUsd)}`;
   const bid = bidUsdPerHour === undefined ? '' : ` (bid ${usd(bidUsdPerHour)})`;
-  return `${usd(usdPerHour)}/h${bid}${spent}${budget}`;
+  const now = status === 'stopped' ? ' while stopped' : '';
+  return `${usd(usdPerHour)}/h${now}${bid}${spent}${budget}`;
 }
 
 export function factsOf(facts: Readonly<Record<string, string | number>>): string {

@@ -3,15 +3,27 @@ import { gpuOf } from './offer-text.ts';
 import { duration, fence, lines, list, oneLine, usd } from './words.ts';
 
 /** The money of a quote in half a sentence: rate, what it will probably cost, what it can cost at most. */
-export function quotePrice({ usdPerHour, expectedUsd, maxUsd, terms }: Quote): string {
+export function quotePrice(quote: Quote): string {
+  const { usdPerHour, expectedUsd, maxUsd, terms } = quote;
   const expected =
     expectedUsd === undefined || terms.expectedHours === undefined
       ? ''
-      : `, about ${usd(expectedUsd)} for ${duration(terms.expectedHours * 3600)}`;
+      : `, about ${usd(expectedUsd)} for ${duration(hoursFor(expectedUsd, usdPerHour, terms.expectedHours) * 3600)}`;
   const kind =
     usdPerHour === 0 ? '' : terms.bidUsdPerHour === undefined ? ' on demand' : ' as a bid';
-  return `${usd(usdPerHour)}/h${kind}${expected}, at most ${usd(maxUsd)} in ${duration(terms.ttlMinutes * 60)}`;
+  return `${usd(usdPerHour)}/h${kind}${expected}, at most ${usd(maxUsd)} in ${duration(terms.ttlMinutes * 60)}${stoppedWords(quote)}`;
 }
+
+/** What is stopped at its deadline is charged on: that is not in "at most". */
+function stoppedWords({ usdPerHour, terms, offers }: Quote): string {
+  if (terms.onExpiry !== 'stop' || usdPerHour === 0) return '';
+  const rates = offers.map((offer) => offer.usdPerHourStopped ?? offer.usdPerHour);
+  return `, then up to ${usd(Math.max(...rates) * 24)} a day while it is stopped`;
+}
+
+/** Deadline or budget may end the pod before the expected time: then the money is for that much. */
+const hoursFor = (expectedUsd: number, usdPerHour: number, expectedHours: number): number =>
+  usdPerHour === 0 ? expectedHours : Math.min(expectedHours, expectedUsd / usdPerHour);
 
 /** A quote for people: money first, then what is bought with it, then what speaks against it. */
 export function quoteText(quote: Quote): string {

@@ -193,3 +193,18 @@ describe('doctor', () => {
     await expect(doctor.check({}, { signal: AbortSignal.abort() })).rejects.toThrow();
   });
 });
+
+it('a cloud whose address is on this machine is told to be made up', async () => {
+  const at = (account: string) => async () => Promise.resolve({ reachable: true, account });
+  const found = await doctorOf(
+    provider('vast', at('127.0.0.1:8123/1234')),
+    provider('runpod', at('api.runpod.io/user_1')),
+    provider('local', at('127.0.0.1:1/x')),
+  ).check({}, options);
+  expect(found.providers.map((one) => [one.provider, one.isMadeUp])).toEqual([
+    ['local', undefined],
+    ['vast', true],
+    ['runpod', undefined],
+    ['lambda', undefined],
+  ]);
+});

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RemoteError } from '../../../src/core/errors.ts';
-import { quoteIdSchema } from '../../../src/core/ids.ts';
+import { offerIdSchema, quoteIdSchema } from '../../../src/core/ids.ts';
 import type { CreateOutcome } from '../../../src/core/pods.ts';
 import { anOffer } from '../../support/fake-provider.ts';
 import { createLeaseBench, type LeaseBench, someTerms } from '../../support/lease-bench.ts';
@@ -72,6 +72,20 @@ describe('confirmation of money', () => {
     expect(lease).toMatchObject({ approvedBy: 'quote', quoteId: confirmation.quote.quoteId });
     await expect(redeem(bench, confirmation)).rejects.toMatchObject({ code: 'quote_invalid' });
     expect(bench.cloud.machines).toHaveLength(1);
+  });
+
+  it('names the candidates that are not sold any more', async () => {
+    const bench = createLeaseBench();
+    bench.world.answer = 'unavailable';
+    const [offerId] = someTerms().offerIds;
+    if (offerId === undefined) throw new Error('no offer');
+    const gone = offerIdSchema.parse('vast:sold-out');
+    const outcome = await bench.create({ offerIds: [gone, offerId] });
+    if (outcome.status !== 'needs_confirmation') throw new Error(outcome.status);
+    expect(outcome.quote.terms.offerIds).toEqual([offerId]);
+    expect(outcome.quote.notes?.[0]).toBe(
+      'vast:sold-out is left out: it is not sold any more with this disk.',
+    );
   });
 
   it('lets two calls with one quote rent one pod', async () => {

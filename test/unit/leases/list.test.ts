@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { podIdSchema } from '../../../src/core/ids.ts';
 import { profileSchema } from '../../../src/core/profile.ts';
 import { createManagedMachines } from '../../../src/leases/machines.ts';
+import { anOffer } from '../../support/fake-provider.ts';
 import { createLeaseBench } from '../../support/lease-bench.ts';
 
 async function rented() {
@@ -209,6 +210,36 @@ describe('balance and volumes in the list', () => {
     const created = await bench.create({ volume: 'new:20:/data' });
     if (created.status !== 'ready') throw new Error(created.status);
     expect((await list(bench)).volumes).toHaveLength(1);
+  });
+
+  it('a volume that a pod of ours links is attached, whatever the cloud tells', async () => {
+    const bench = createLeaseBench({
+      limits: { autoApproveUsd: 100 },
+      cloud: { volumes: [disk] },
+    });
+    const created = await bench.create({ volume: 'vast:V.5:/data' });
+    if (created.status !== 'ready') throw new Error(created.status);
+    const { podId } = created.pod;
+    expect((await list(bench)).volumes).toMatchObject([{ volumeId: 'vast:V.5', podIds: [podId] }]);
+    const end = { discardUnfetched: false, waitSeconds: 25 };
+    bench.clock.advance(120);
+    expect(await bench.pods.destroy(podId, end, bench.options)).toMatchObject({ outcome: 'gone' });
+    expect((await list(bench)).volumes).toMatchObject([{ podIds: [] }]);
+  });
+
+  it('a pod that its cloud stopped burns what a stopped one costs, and shows that', async () => {
+    const bench = createLeaseBench({
+      limits: { autoApproveUsd: 100 },
+      cloud: { canStop: true, offers: [anOffer({ usdPerHourStopped: 0.02 })] },
+    });
+    const created = await bench.create();
+    if (created.status !== 'ready') throw new Error(created.status);
+    expect((await list(bench)).usdPerHour).toBe(0.5);
+    const [machine] = bench.cloud.machines;
+    if (machine !== undefined) machine.status = 'stopped';
+    const seen = await list(bench);
+    expect(seen.usdPerHour).toBe(0.02);
+    expect(seen.pods).toMatchObject([{ status: 'stopped', usdPerHour: 0.02 }]);
   });
 
   it('that are not told in time hold up nothing', async () => {

@@ -212,6 +212,25 @@ describe('bad input', () => {
   });
 });
 
+describe('a filter that does not do what it seems to is said to', () => {
+  it('regions: how they are compared, and what is on sale', async () => {
+    const { find } = open(sold(anOffer({ region: 'Sweden, SE' })));
+    const { offers, notes } = await find({ regions: ['Europe'] });
+    expect(offers).toEqual([]);
+    expect(notes?.join('\n')).toMatch(/two-letter country code.* On sale now: Sweden SE\./);
+    expect((await find({ regions: ['se'] })).notes).toBeUndefined();
+  });
+
+  it('num_gpus beside gpuCount, and an id that is sold no more', async () => {
+    const { find } = open(sold(anOffer({ gpuCount: 4 })));
+    const many = await find({ vastQuery: 'num_gpus=4' });
+    expect(many.notes?.join('\n')).toContain('holds beside gpuCount 1: set gpuCount to the same');
+    const one = await find({ vastQuery: 'id=5' });
+    expect(one.notes?.join('\n')).toContain('give create_pod its offerId');
+    expect((await find({ vastQuery: 'machine_id=5' })).notes).toBeUndefined();
+  });
+});
+
 describe('relaxations [OF-05]', () => {
   it('cost one wide look, which serves the next search too for half a minute', async () => {
     let asked: readonly string[] = [];

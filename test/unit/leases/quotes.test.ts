@@ -5,6 +5,7 @@ import type { Offer } from '../../../src/core/offer.ts';
 import type { Provider } from '../../../src/core/provider.ts';
 import { questionOf } from '../../../src/leases/question.ts';
 import { freshOffers, quoteFor } from '../../../src/leases/quotes.ts';
+import { quotePrice } from '../../../src/tools/quote-text.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { anOffer, createFakeProvider } from '../../support/fake-provider.ts';
 import { someTerms } from '../../support/lease-bench.ts';
@@ -76,6 +77,37 @@ describe('a quote tells the money [CR-01] [CO-01]', () => {
       'One.',
       'Not verified',
     ]);
+  });
+});
+
+describe('what is told of the money is true of the time it buys', () => {
+  it('the expected hours that a deadline cuts are cut in the words too', () => {
+    const short = quote([anOffer()], { expectedHours: 10, ttlMinutes: 60 });
+    expect(quotePrice(short)).toContain('about $0.50 for 1 h 0 min, at most $0.50');
+    expect(questionOf(short)).toContain('about $0.50 for 1 h of the 10 h expected');
+    expect(quotePrice(quote([anOffer()], { expectedHours: 2 }))).toContain('$1.00 for 2 h 0 min');
+  });
+
+  it('what goes on being charged after a stop is not hidden behind "at most" [CO-09]', () => {
+    const stopped = quote([anOffer({ usdPerHourStopped: 0.02 })], { onExpiry: 'stop' });
+    const words = 'then up to $0.48 a day while it is stopped';
+    expect(quotePrice(stopped)).toContain(words);
+    expect(questionOf(stopped)).toContain(words);
+    expect(quotePrice(quote([anOffer({ usdPerHourStopped: 0.02 })]))).not.toContain('a day');
+  });
+
+  it('data that comes in, and a rehearsal among real offers, are noted [OF-16]', () => {
+    const dear = anOffer({ ingressUsdPerGb: 0.01 });
+    expect(quote([dear]).notes?.[0]).toMatch(/^Taking data in .* costs \$0\.0100 a GB/);
+    const local = anOffer({ id: 'z', rehearsal: true });
+    expect(quote([anOffer(), local]).notes).toEqual([
+      expect.stringContaining('vast:z: it is a rehearsal on this machine, without a GPU') as string,
+    ]);
+    expect(quote([local]).notes).toBeUndefined();
+  });
+
+  it('amounts carry no remains of fractions', () => {
+    expect(quote([anOffer({ usdPerHour: 0.13108999999999998 })]).usdPerHour).toBe(0.13109);
   });
 });
 

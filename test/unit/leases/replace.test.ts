@@ -216,6 +216,8 @@ describe('a failed pod that cannot be proven gone', () => {
     bench.cloud.foreign('other');
     const { pods } = await bench.pods.list({ includeEnded: false }, bench.options);
     expect(pods[0]).toMatchObject({ podId: old, status: 'cleanup_failed' });
+    const { pod } = await bench.pods.get(old, { waitSeconds: 0 }, bench.options);
+    expect(pod.problem).toContain('no other is rented');
     bench.cloud.faults.terminateFails = 0;
     await bench.pods.reconcile(bench.options);
     for (let round = 0; round < 3; round += 1) await giveUp(bench);

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
+import { NO_FILE_MATCHES } from '../../../src/core/files.ts';
 import { podIdSchema } from '../../../src/core/ids.ts';
 import { TOOLS } from '../../../src/tools/index.ts';
 import type { Tool, ToolContext } from '../../../src/tools/tool.ts';
@@ -225,6 +226,23 @@ describe('destroy', () => {
     );
     expect(answer.summary).toContain('is kept: 4 open gates');
     expect(answer.next.map(({ tool }) => tool)).toEqual(['job_wait', 'fetch_artifacts', 'get_pod']);
+  });
+
+  it('does not send anybody to fetch what was never written', async () => {
+    const why = `The job ended as completed and ${NO_FILE_MATCHES}.`;
+    const nowhere = { gate: 'artifact_not_fetched' as const, jobId: JOB, path: 'a', why };
+    const answer = await run(
+      'destroy',
+      { podId: POD },
+      context({
+        pods: {
+          destroy: async () =>
+            Promise.resolve({ outcome: 'blocked', pod: aPod(), missing: [nowhere] }),
+        },
+      }),
+    );
+    expect(answer.next).toMatchObject([{ tool: 'job_logs', arguments: { jobId: JOB } }]);
+    expect(answer.summary).toContain('ask the user, then destroy with discardUnfetched');
   });
 
   it.each(['present', 'unknown'] as const)('never calls "%s" gone [TD-05]', async (outcome) => {

@@ -37,6 +37,13 @@ describe('what to do first', () => {
       expect(firstThings([failed])).toMatchObject([{ tool: 'get_pod', arguments: wait }]);
     },
   );
+  it('an order of which no machine came is not offered to be ended', () => {
+    const podId = podIdSchema.parse('vast:gl-abc123');
+    const never = pod({ podId, status: 'failed', usdPerHour: 0.5, spentUsd: 0 });
+    expect(podNext(never).map(({ tool }) => tool)).toEqual(['find_offer']);
+    const maybe = podNext({ ...never, spentUsd: 0.01 }).map(({ tool }) => tool);
+    expect(maybe).toContain('destroy');
+  });
   it('does not fetch while the job still runs', () => {
     const busy = pod({ jobs: [job('running')], unfetched: [{ jobId: JOB, path: 'a' }] });
     expect(toolsOf(busy)).toEqual(['job_wait']);
