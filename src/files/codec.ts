@@ -137,7 +137,7 @@ function throughZstd(source: Readable, sink: Writable): void {
   };
   child.once('error', fail);
   pipeline(source, child.stdin, (thrown) => {
-    if (thrown !== null && thrown !== undefined) fail();
+    if (thrown) fail();
   });
   child.stdout.pipe(sink, { end: false });
   // Half a stream must not look like a whole one.

@@ -139,7 +139,7 @@ async function hashFile(
 async function readCache(file: string): Promise<Entries> {
   const stamp = await stampOf(file);
   const known = kept.get(file);
-  if (known !== undefined && known.stamp === stamp) return known.entries;
+  if (known?.stamp === stamp) return known.entries;
   const text = await readFile(file, 'utf8').catch(() => '');
   if (text === '') return new Map();
   try {

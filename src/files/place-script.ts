@@ -115,7 +115,7 @@ function moveLines(files: readonly PlannedFile[]): readonly string[] {
     ...batches('c', foldersOf(names).map(dotted)),
     ...batches('k', foldersOf(names).map(dotted)),
     ') || exit $?',
-    `b() { mv -f -- "$@" "$T/$d" || exit ${PLACE_EXIT.move}; }`,
+    `b() { mv -f -- "$@" "$T/$d/" || exit ${PLACE_EXIT.move}; }`,
     'q() { b "$@"; }',
     'g() { b "$1"; }',
     'p',

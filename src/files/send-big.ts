@@ -46,15 +46,16 @@ export async function sendBig(
   pod: Pod,
   parcel: Parcel,
   files: readonly PlannedFile[],
-  codec: Codec,
+  options: { readonly codec: Codec; readonly nowMs: () => number },
 ): Promise<number | undefined> {
+  const { codec, nowMs } = options;
   const folder = `${parcel.look.real}/${parcel.staging}`;
   const { signal: given } = pod.call;
   const grain = parcel.look.programs.has('python3') ? BLOCK_BYTES : COARSE_BYTES;
   const isBased = (file: PlannedFile): boolean =>
     parcel.resume || (file.bytes >= DELTA_BYTES && parcel.isThere(file.path));
   // Both ends hash at the same time.
-  const asking = prepare(pod, parcel, folder, files, files.filter(isBased));
+  const asking = prepare(pod, parcel, folder, files, { based: files.filter(isBased), nowMs });
   const own = Promise.all(
     files.map(async (file) =>
       isBased(file) ? localBlocks(file.absolute, grain, given) : undefined,
@@ -108,15 +109,15 @@ async function prepare(
   parcel: Parcel,
   folder: string,
   files: readonly PlannedFile[],
-  based: readonly PlannedFile[],
+  { based, nowMs }: { readonly based: readonly PlannedFile[]; readonly nowMs: () => number },
 ): Promise<{
   readonly bases: readonly (Blocks | undefined)[];
   readonly roundTripSeconds: number;
 }> {
   const hasPython = parcel.look.programs.has('python3');
-  const started = performance.now();
+  const startedMs = nowMs();
   await pod.must(':\n', { timeoutSeconds: 60, what: 'answer' });
-  const roundTripSeconds = (performance.now() - started) / 1000;
+  const roundTripSeconds = (nowMs() - startedMs) / 1000;
   const parents = new Set(
     files.map(({ path }) => dotted(path.slice(0, Math.max(0, path.lastIndexOf('/'))) || '.')),
   );

@@ -95,7 +95,7 @@ async function sendThrough(
         });
   const startedMs = nowMs();
   const big = missing.filter(({ bytes }) => bytes >= BIG_BYTES);
-  const bigBytes = big.length === 0 ? 0 : await sendBig(pod, parcel, big, codec);
+  const bigBytes = big.length === 0 ? 0 : await sendBig(pod, parcel, big, { codec, nowMs });
   if (bigBytes !== undefined)
     for (const file of big) sent.set(file.path, isUntouched(file) ? file.sha256 : '');
   const left = missing.filter(({ path }) => !sent.has(path));
@@ -226,7 +226,7 @@ async function alreadyThere(pod: Pod, parcel: Parcel): Promise<readonly PlannedF
   });
 }
 
-export function stagingPath({ look, staging }: Parcel): string {
+function stagingPath({ look, staging }: Parcel): string {
   return `${look.real}/${staging}`;
 }
 

@@ -4,8 +4,8 @@ import type { After } from './send.ts';
 import type { Look } from './sync-look.ts';
 import type { PlannedFile } from './sync-plan.ts';
 import type { Remembered, SyncState } from './sync-state.ts';
-import type { Listed } from './tree-listing.ts';
-import { secondsOf } from './tree-listing.ts';
+import { type Listed, secondsOf, UNTOLD } from './tree-listing.ts';
+import type { LocalFile } from './walk.ts';
 
 /** A change this shortly before a file was hashed may be followed by one with the same time. */
 const UNSURE_SECONDS = 2;
@@ -105,15 +105,18 @@ export function factsOf(
 }
 
 /** Files that may be equal on the pod, but nobody knows without hashing them there. */
-export function unknownOf(
+export function unknownOf<File extends LocalFile>(
   entries: Entries,
-  files: readonly PlannedFile[],
+  files: readonly File[],
   hashed: ReadonlyMap<string, RemoteFact>,
-): readonly PlannedFile[] {
-  return files.filter(({ path, bytes }) => {
-    const entry = entries.get(path);
-    if (hashed.has(path)) return false;
-    if (entry === undefined) return false;
-    return entry.isFile && entry.bytes === bytes && (entry.sha256 === undefined || !entry.sure);
-  });
+): readonly File[] {
+  return files.filter(
+    ({ path, bytes }) => !hashed.has(path) && mayBeEqual(entries.get(path), bytes),
+  );
+}
+
+function mayBeEqual(entry: Remembered | undefined, bytes: number): boolean {
+  if (entry === undefined || !entry.isFile || (entry.sure && entry.sha256 !== undefined))
+    return false;
+  return entry.bytes === bytes || entry.bytes === UNTOLD.bytes;
 }

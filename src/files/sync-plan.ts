@@ -58,6 +58,31 @@ export function planDelete(
     .map(({ path }) => path);
 }
 
+/** Above so many, and more than half of what is there, nobody deletes without having seen the list. */
+const MASS = 20;
+
+/** Throws `invalid_input` for a deletion that looks like a mistake, unless `previewed` is exactly its list. */
+export function refuseMassDeletion(
+  extras: readonly string[],
+  remoteFiles: number,
+  previewed: string | undefined,
+): void {
+  if (extras.length <= MASS || extras.length * 2 <= remoteFiles || previewed === listOf(extras))
+    return;
+  throw new InputError(
+    'invalid_input',
+    `delete would remove ${extras.length} of ${remoteFiles} files of the target. Nothing was sent or removed.`,
+    {
+      hint: 'Check localPath and remotePath. If it is meant, call with dryRun first, show what would go, then call again.',
+    },
+  );
+}
+
+/** The same text for the same files. */
+export function listOf(extras: readonly string[]): string {
+  return extras.join('\0');
+}
+
 /** Throws `too_large` with the biggest files named. */
 export function refuseTooLarge(files: readonly LocalFile[]): void {
   const bytes = totalBytes(files);

@@ -25,7 +25,7 @@ export interface StateFile {
   save(state: SyncState): Promise<void>;
 }
 
-const VERSION = 'sync-state 1';
+const VERSION = 'sync-state 2';
 
 /** Remembers, for each pod and target, what the pod hashed. In memory too, as long as no other process wrote the file. */
 export function createStates(home: string): (podId: PodId, target: string) => StateFile {
@@ -69,8 +69,8 @@ async function keyOf(file: string): Promise<string | undefined> {
   return stats && `${stats.ino}:${stats.size}:${stats.mtimeNs}`;
 }
 
-export function formatState({ real, digest, entries }: SyncState): string {
-  const lines = [VERSION, real, digest];
+function formatState({ real, digest, entries }: SyncState): string {
+  const lines = [real, digest];
   for (const [name, entry] of entries) {
     const kind = entry.isFile ? 'f' : entry.isFolder ? 'd' : 'o';
     const flags = `${kind}${entry.executable ? 'x' : '-'}${entry.sure ? 's' : '-'}`;
@@ -78,13 +78,19 @@ export function formatState({ real, digest, entries }: SyncState): string {
       `${flags}\t${entry.sha256 ?? ''}\t${entry.bytes}\t${entry.modified}\t${entry.changedSeconds}\t${entry.stamp}\t${name}`,
     );
   }
-  return `${lines.join('\0')}\0`;
+  const body = `${lines.join('\0')}\0`;
+  return `${VERSION}\0${checksum(body)}\0${body}`;
 }
 
-export function parseState(text: string): SyncState | undefined {
-  const [version, real, digest, ...lines] = text.split('\0');
-  if (version !== VERSION || real === undefined || digest === undefined || lines.pop() !== '')
-    return undefined;
+function checksum(body: string): string {
+  return createHash('sha256').update(body).digest('hex');
+}
+
+function parseState(text: string): SyncState | undefined {
+  const [version = '', sum = '', real, digest, ...lines] = text.split('\0');
+  const body = text.slice(version.length + sum.length + 2);
+  if (version !== VERSION || sum !== checksum(body)) return undefined;
+  if (real === undefined || digest === undefined || lines.pop() !== '') return undefined;
   const entries = new Map<string, Remembered>();
   for (const line of lines) {
     const [flags = '', sha256 = '', bytes, modified = '', changed, stamp = ''] = line.split(

@@ -11,13 +11,20 @@ import { openPod, type Pod } from './pod.ts';
 import { foldersOf } from './pod-names.ts';
 import { podFolders } from './remote-folder.ts';
 import { type PodFolders, resolveRemoteTarget } from './remote-target.ts';
-import { createRules } from './rules.ts';
+import { createRules, type Rules } from './rules.ts';
 import type { Pace } from './send.ts';
 import { createStagings, type Stagings } from './staging.ts';
 import { hashLocal, nothingToSend, oneFile, walkFolder } from './sync-local.ts';
 import { type Look, lookAt } from './sync-look.ts';
-import { afterLook } from './sync-memory.ts';
-import { type PlannedFile, planDelete, refuseTooLarge, totalBytes } from './sync-plan.ts';
+import { afterLook, unknownOf } from './sync-memory.ts';
+import {
+  listOf,
+  type PlannedFile,
+  planDelete,
+  refuseMassDeletion,
+  refuseTooLarge,
+  totalBytes,
+} from './sync-plan.ts';
 import { carryOut, compare, findFilePlace, listRemote, refuseFull } from './sync-remote.ts';
 import { createStates, type StateFile, type SyncState } from './sync-state.ts';
 import type { Walked } from './walk.ts';
@@ -32,6 +39,8 @@ interface Desk {
   readonly pace: (podId: PodId) => Pace;
   /** Home and work folder of each pod as it named them last. */
   readonly folders: Map<PodId, PodFolders>;
+  /** By pod and target: what a dry run said would be deleted. */
+  readonly previews: Map<string, string>;
 }
 
 /** Local tree to pod: only what differs, in one stream, nothing replaced until it has arrived whole. */
@@ -45,6 +54,7 @@ export function createSync(
     stagings: createStagings(deps.home),
     pace: createPace(),
     folders: new Map(),
+    previews: new Map(),
   };
   return async (request, options) =>
     lock.run(request.podId, async () => syncOnce(desk, request, options));
@@ -96,12 +106,7 @@ async function syncOnce(
   const { plan, state } = await compare(pod, look, afterLook(remembered, look), files);
   const extras =
     request.delete && isFolder && look.kind === 'folder'
-      ? planDelete(
-          await listRemote(pod, look.real),
-          new Set(files.map((file) => file.path)),
-          rules,
-          walked.skipped,
-        )
+      ? await findExtras(desk, pod, look, request, { files, walked, rules })
       : [];
   const answer = (sent: readonly PlannedFile[], wireBytes: number): SyncResult => ({
     podId: request.podId,
@@ -139,6 +144,29 @@ async function syncOnce(
   return answer(done.files, done.wireBytes);
 }
 
+async function findExtras(
+  desk: Desk,
+  pod: Pod,
+  look: Look,
+  request: SyncRequest,
+  local: {
+    readonly files: readonly PlannedFile[];
+    readonly walked: Walked;
+    readonly rules: Rules;
+  },
+): Promise<readonly string[]> {
+  const there = await listRemote(pod, look.real);
+  const names = new Set(local.files.map((file) => file.path));
+  const extras = planDelete(there, names, local.rules, local.walked.skipped);
+  const key = `${request.podId}\0${look.real}`;
+  if (request.dryRun) desk.previews.set(key, listOf(extras));
+  else {
+    refuseMassDeletion(extras, there.length, desk.previews.get(key));
+    desk.previews.delete(key);
+  }
+  return extras;
+}
+
 const nothing = (): void => undefined;
 
 /** What this needs to know of the pod, in one question. */
@@ -149,10 +177,7 @@ async function lookFor(
   place: { readonly target: string; readonly name: string; readonly folders: PodFolders },
 ): Promise<Look> {
   const names = walked.files.map(({ path }) => path);
-  const unsure = walked.files.filter(({ path, bytes }) => {
-    const entry = remembered?.entries.get(path);
-    return entry?.isFile === true && entry.bytes === bytes && !entry.sure;
-  });
+  const unsure = unknownOf(remembered?.entries ?? new Map(), walked.files, new Map());
   return lookAt(
     pod,
     {
@@ -168,5 +193,5 @@ async function lookFor(
 }
 
 function isSame(state: SyncState, other: SyncState | undefined): boolean {
-  return other !== undefined && state.entries === other.entries && state.digest === other.digest;
+  return state.entries === other?.entries && state.digest === other.digest;
 }

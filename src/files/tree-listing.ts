@@ -19,6 +19,16 @@ export interface TreeListing {
   readonly digest: string;
 }
 
+/** It is there, and that is all that is known. */
+export const UNTOLD: Listed = {
+  isFile: true,
+  isFolder: false,
+  executable: false,
+  bytes: -1,
+  stamp: '',
+  modified: '',
+  changedSeconds: Infinity,
+};
 /** Up to here every file is asked for by name; above, whole folders are listed. */
 const MOST_NAMES = 500;
 const NONE = Buffer.from('none');
@@ -74,15 +84,16 @@ export function parseTree(output: Buffer): TreeListing {
     const facts = field.slice(1).split('\n');
     const names: string[] = [];
     for (at += 1; at < fields.length && fields[at] !== 'E'; at += 1) names.push(fields[at] ?? '');
-    // A line is missing: whose, nobody knows.
-    if (facts.length === names.length)
-      for (const [index, name] of names.entries()) add(name, fromStat(facts[index] ?? ''));
+    // When a line is missing, nobody knows whose.
+    const told = facts.length === names.length;
+    for (const [index, name] of names.entries())
+      add(name, told ? (fromStat(facts[index] ?? '') ?? UNTOLD) : UNTOLD);
   }
   for (const name of twice) entries.delete(name);
   return { entries, digest: digestOf(output) };
 }
 
-export function digestOf(output: Buffer): string {
+function digestOf(output: Buffer): string {
   // An empty listing says nothing.
   return createHash('sha256')
     .update(output.length === 0 ? NONE : output)
