@@ -54,6 +54,11 @@ export async function shakeHands(wish: Handshake): Promise<Client> {
     });
     client.on('error', fail);
     client.on('close', fail);
+    // It ended while the keys were read: ssh2 would wait for it in vain.
+    if (stream.destroyed) {
+      fail();
+      return;
+    }
     client.connect({
       sock: stream,
       username: target.user,

@@ -86,6 +86,9 @@ async function dial({ host, port }: SshTarget): Promise<Road> {
     });
   });
   socket.setNoDelay(true);
+  socket.on('error', () => {
+    // It may be reset before anybody speaks over it; 'close' follows, and is what counts.
+  });
   return {
     stream: socket,
     complaint: async () => Promise.resolve(''),
