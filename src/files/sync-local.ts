@@ -51,7 +51,12 @@ export async function hashLocal(
   const found: Parameters<typeof refuseSecrets>[1][number][] = [];
   const warnings: string[] = [];
   for (const file of walked.files) {
-    const hash = await cache.hash(file, signal);
+    const hash = await cache.hash(file, signal).catch((failure: unknown) => {
+      if (isGone(failure)) return undefined;
+      throw failure;
+    });
+    // It went between the listing and the reading: as if it had gone a moment earlier.
+    if (hash === undefined) continue;
     const names = [file.path, path.basename(file.absolute)];
     if (hash.secret !== undefined && !allowed.some((matches) => names.some(matches)))
       found.push([file, hash]);
@@ -61,6 +66,10 @@ export async function hashLocal(
   await cache.save();
   refuseSecrets(walked.secretNames, found);
   return { files, warnings: warnings.slice(0, 20) };
+}
+
+function isGone(failure: unknown): boolean {
+  return failure instanceof Error && 'code' in failure && failure.code === 'ENOENT';
 }
 
 export function nothingToSend(walked: Walked): InputError {
