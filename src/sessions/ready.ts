@@ -66,7 +66,9 @@ export function createReady({
     const run = runOn(held, token);
     const pid = await Promise.race([run.pid, moment(START_SECONDS).then(() => 0)]);
     if (pid === 0) {
-      shelf.failures += 1;
+      // A cut link says nothing about the login.
+      const end = await Promise.race([run.ended, moment(0.5).then(() => undefined)]);
+      if (end?.kind !== 'lost') shelf.failures += 1;
       run.channel.destroy();
       return;
     }
