@@ -19,6 +19,7 @@ import { type Row, reached } from './transport/rows.ts';
 import { FULL, QUICK, type Scale } from './transport/scale.ts';
 import { again, cold, sameSecond } from './transport/trees.ts';
 
+type About = Pick<Results['rows'][number], 'scale' | 'commit' | 'load'>;
 type Work = (lab: Lab, scale: Scale) => Promise<Row[]>;
 
 /** In the order of the table. The names are what `npm run bench -- transport NAME` takes; one name may be the start of several. */
@@ -47,6 +48,7 @@ const WORKS: Readonly<Record<string, Work>> = {
   'same-second': sameSecond,
   moving,
 };
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const PROFILE = '--profile=';
 const FAR = '--far-mebibytes=';
 const FAILURE_CHARS = 600;
@@ -74,6 +76,8 @@ export async function benchTransport(args: readonly string[]): Promise<void> {
   for (const [name, work] of works) {
     // A lab for each: what one leaves behind (caches, memory, connections) helps or hinders no other.
     await using lab = await openLab(scale.neededMebibytes, profile);
+    const forget = whenTold(lab);
+    const load = os.loadavg()[0] ?? 0;
     const rows = await work(lab, scale).catch((failure: unknown) => {
       process.stdout.write(
         `${name} FAILED: ${String(failure).slice(0, FAILURE_CHARS)}\n${lab.complaints()}\n`,
@@ -81,23 +85,35 @@ export async function benchTransport(args: readonly string[]): Promise<void> {
       process.exitCode = 1;
       return [];
     });
+    forget();
     for (const row of rows) process.stdout.write(`${lineOf(row)}\n`);
     taken.push(...rows);
-    if (!isQuick && !args.includes('--dry')) keep(name, rows, scale, commit);
+    if (!isQuick && !args.includes('--dry')) keep(name, rows, { scale: scale.name, commit, load });
   }
   const aimed = taken.filter(({ target }) => target !== undefined);
   const count = aimed.filter((row) => reached(row) === true).length;
   process.stdout.write(`${count} of ${aimed.length} targets reached\n`);
 }
 
+/** Ended from outside, nothing is left behind: no sshd, no proxy, no disk in memory. */
+function whenTold(lab: Lab): () => void {
+  const end = (): void => {
+    void Promise.resolve(lab[Symbol.asyncDispose]()).finally(() => process.exit(130));
+  };
+  for (const signal of SIGNALS) process.once(signal, end);
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, end);
+  };
+}
+
 /** After every row, so that a run which is ended in the middle has not been for nothing. */
-function keep(part: string, rows: readonly Row[], scale: Scale, commit: string): void {
+function keep(part: string, rows: readonly Row[], about: About): void {
   const takenAt = new Date().toISOString();
   const before = resultsOf(ROOT);
   const latest: Results = {
     machine: machine(),
     command: 'npm run bench -- transport',
-    rows: rows.map((row) => ({ ...row, part, takenAt, commit, scale: scale.name })),
+    rows: rows.map((row) => ({ ...row, ...about, part, takenAt })),
   };
   const results = merge(before, latest, Object.keys(WORKS));
   writeFileSync(RESULTS, `${JSON.stringify(results, null, 1)}\n`);

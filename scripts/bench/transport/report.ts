@@ -47,6 +47,8 @@ const resultsSchema = z.object({
       takenAt: z.string(),
       commit: z.string(),
       scale: z.string(),
+      /** Of the last minute when it began: from as many as there are cores on, others were measured too. */
+      load: z.number(),
     }),
   ),
 });
@@ -111,8 +113,8 @@ export function transportTable({ machine, command, rows }: Results, notes: Notes
   const days = [...new Set(rows.map(({ takenAt }) => takenAt.slice(0, 10)))].toSorted();
   const commits = [...new Set(rows.map(({ commit }) => commit))].join(', ');
   const table = (some: Results['rows']): string[] => [
-    '| work | link | beside | target | ratio or figure | reached | ours: median (min–max) | theirs: median (min–max) | runs |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+    '| work | link | beside | target | ratio or figure | reached | ours: median (min–max) | theirs: median (min–max) | runs | load |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ...some
       .map((row) =>
         [
@@ -125,6 +127,7 @@ export function transportTable({ machine, command, rows }: Results, notes: Notes
           seriesText(row.ours, row.seriesUnit),
           seriesText(row.theirs, row.seriesUnit),
           row.ours === undefined ? '' : String(row.ours.runs),
+          row.load.toFixed(1),
         ]
           .map((cell) => cell.replaceAll('|', '\\|'))
           .join(' | '),
@@ -134,7 +137,7 @@ export function transportTable({ machine, command, rows }: Results, notes: Notes
   const told = rows.filter(({ id, how }) => notes[id] !== undefined || how !== undefined);
   return [
     '',
-    `Taken on ${days.join(' and ')}, commit ${commits}, with \`${command}\`: ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGib} GiB, ${machine.system}, Node ${machine.node}, ${machine.openssh}, ${machine.rsync}. Client and sshd share the cores. ${isReached} of ${aimed.length} targets reached.`,
+    `Taken on ${days.join(' and ')}, commit ${commits}, with \`${command}\`: ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGib} GiB, ${machine.system}, Node ${machine.node}, ${machine.openssh}, ${machine.rsync}. Client and sshd share the cores; load is the machine's average of the minute before a row, and a row that began at more than ${machine.cores} shared them with other work too. ${isReached} of ${aimed.length} targets reached.`,
     '',
     '### Targets',
     '',

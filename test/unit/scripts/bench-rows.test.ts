@@ -37,6 +37,7 @@ const results = (...rows: Partial<Results['rows'][number]>[]): Results => ({
     takenAt: '2026-01-02T03:04:05.000Z',
     commit: 'abc',
     scale: 'full',
+    load: 0.5,
     ...row,
   })),
 });
