@@ -64,14 +64,7 @@ export function createTransfers(deps: TransferDeps): Transfers {
 
   async function close(old: Live): Promise<void> {
     if (live === old) live = undefined;
-    const limit = AbortSignal.timeout(CLOSE_SECONDS * 1000);
-    const late = new Promise<void>((resolve) => {
-      limit.addEventListener('abort', () => {
-        resolve();
-      });
-    });
-    const closed = old.peer.call(CLOSE, undefined, { signal: new AbortController().signal });
-    await Promise.race([closed.catch(() => undefined), late]);
+    await shortly(old.peer.call(CLOSE, undefined, { signal: new AbortController().signal }));
     await old.thread.end();
   }
 
@@ -141,14 +134,24 @@ export function createTransfers(deps: TransferDeps): Transfers {
     gates: deps.gates,
     async disconnect(podId) {
       const { signal } = new AbortController();
-      // One that ends meanwhile has hung up.
-      await live?.peer.call(DISCONNECT, { podId }, { signal }).catch(() => undefined);
+      if (live !== undefined) await shortly(live.peer.call(DISCONNECT, { podId }, { signal }));
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
       if (live !== undefined) await close(live);
     },
   };
+}
+
+/** Who ends a pod or the server does not wait for a thread that hangs; one that ends meanwhile has hung up. */
+async function shortly(work: Promise<unknown>): Promise<void> {
+  const limit = AbortSignal.timeout(CLOSE_SECONDS * 1000);
+  const late = new Promise<void>((resolve) => {
+    limit.addEventListener('abort', () => {
+      resolve();
+    });
+  });
+  await Promise.race([work.catch(() => undefined), late]);
 }
 
 function ending(): CancelledError {

@@ -248,6 +248,18 @@ describe('transfers in a thread of their own', () => {
     expect(await slow).toEqual(RESULT);
   });
 
+  it('a thread that hangs holds up neither the end of a pod nor that of the app', async () => {
+    const { transfers, threads } = bench(() => async () => Promise.resolve(RESULT), {
+      isMute: () => true,
+    });
+    const failure = transfers.sync(REQUEST, options).catch((thrown: unknown) => thrown);
+    await transfers.disconnect(podId);
+    expect(threads[0]?.hasEnded).toBe(false);
+    await transfers[Symbol.asyncDispose]();
+    expect(threads[0]?.hasEnded).toBe(true);
+    expect(await failure).toMatchObject({ code: 'cancelled' });
+  }, 15_000);
+
   it('the end of the app ends it: what is under way is cancelled, what comes later too', async () => {
     const { transfers, threads } = bench(
       () => async () => new Promise<SyncResult>(() => undefined),
