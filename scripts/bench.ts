@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { BuiltServer, sandbox } from '../test/support/built-server.ts';
 import { gone, readyPod } from '../test/support/day.ts';
+import { benchFaults } from './bench/faults.ts';
 import { quantile, say } from './bench/figures.ts';
 import { benchFirstCommand } from './bench/first-command.ts';
 import { benchOffers } from './bench/offers.ts';
@@ -26,6 +27,7 @@ const PARTS = {
 /** Parts that take an hour and words of their own: only when asked for by name. */
 const LONG_PARTS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   transport: benchTransport,
+  faults: benchFaults,
 };
 
 const wanted = process.argv.slice(2);

@@ -47,7 +47,7 @@ export function bytesFrom(seed: number, length: number): Buffer {
 const NOTHING: Outcome = { codes: [], lost: 0, doubled: 0 };
 
 /** The code of an expected failure; anything else is thrown on. */
-function codeOf(thrown: unknown, allowed = LINK_CODES): string {
+export function codeOf(thrown: unknown, allowed = LINK_CODES): string {
   if (isAppError(thrown) && allowed.includes(thrown.code)) return thrown.code;
   throw thrown;
 }
