@@ -66,7 +66,7 @@ async function waiting(home: string): Promise<readonly number[]> {
     const environ = await readFile(`/proc/${name}/environ`, 'utf8').catch(() => '');
     if (!environ.split('\0').includes(`HOME=${home}`)) continue;
     const line = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
-    if (/^sh\0-c\0/.test(line) && line.includes('IFS= read -r l || exit 0'))
+    if (line.startsWith('sh\0-c\0') && line.includes('IFS= read -r l || exit 0'))
       found.push(Number(name));
   }
   return found;
