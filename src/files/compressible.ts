@@ -5,16 +5,3 @@ const PACKED =
 export function isPacked(path: string): boolean {
   return PACKED.test(path);
 }
-
-/** Whether gzip is worth its CPU: most of the bytes are of kinds that shrink. gzip on random data is slower than most lines. */
-export function isCompressible(
-  files: readonly { readonly path: string; readonly bytes: number }[],
-): boolean {
-  let packed = 0;
-  let total = 0;
-  for (const { path, bytes } of files) {
-    total += bytes;
-    if (PACKED.test(path)) packed += bytes;
-  }
-  return total > 0 && packed * 2 < total;
-}

@@ -68,13 +68,13 @@ export async function runLane(pod: Pod, options: LaneOptions): Promise<LaneEnd> 
   let exitCode = 0;
   let entrance: Writable = sink.stream;
   let unpacked: Promise<void> = Promise.resolve();
-  let isGarbled = false;
+  const garbled = { is: false };
   if (options.zip) {
     const packed = new PassThrough({ highWaterMark: 256 << 10 });
     entrance = packed;
     unpacked = pipeline(packed, createGunzip({ chunkSize: 256 << 10 }), sink.stream);
     unpacked.catch((thrown: unknown) => {
-      isGarbled = thrown instanceof Error && 'errno' in thrown && sink.failure() === undefined;
+      garbled.is = thrown instanceof Error && 'errno' in thrown && sink.failure() === undefined;
       packed.destroy();
     });
   }
@@ -106,7 +106,7 @@ export async function runLane(pod: Pod, options: LaneOptions): Promise<LaneEnd> 
     await sink.closed();
   }
   // What gunzip cannot read is no more than a stream that ended early: the hashes decide what arrived.
-  if (isGarbled && !(failure instanceof AppError))
+  if (garbled.is && !(failure instanceof AppError))
     return { unfinished: sink.unfinished(), exitCode: CUT_SHORT };
   const broken = sink.failure() ?? failure;
   return {

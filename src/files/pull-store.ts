@@ -8,7 +8,7 @@ import { type Piece, SMALL_BYTES, type Wanted } from './pull-work.ts';
 /** Where pieces go: small files at once, large ones as they come. Knows which are whole, and their hashes. */
 export interface PullStore {
   readonly arrived: ReadonlyMap<Wanted, Arrived>;
-  receive(piece: Piece, offset: number, parts: readonly Buffer[]): Promise<void>;
+  readonly receive: (piece: Piece, offset: number, parts: readonly Buffer[]) => Promise<void>;
   /** A file that is there already, whole, from an earlier pull. */
   adopt(file: Wanted): Promise<void>;
   /** Files whose every byte is on the disk are hashed to the end; the others keep what they have. */

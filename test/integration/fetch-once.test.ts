@@ -128,7 +128,10 @@ describe('what nobody touched', () => {
     await settle(world, ['out/m.json']);
     await world.fetch({ verify: 'hash' });
     const deep = await world.fetch();
-    expect(deep.manifest.files[0]).toMatchObject({ proof: 'hash', problem: expect.any(String) });
+    expect(deep.manifest.files[0]).toMatchObject({
+      proof: 'hash',
+      problem: expect.any(String) as string,
+    });
     expect(await world.fetch()).toMatchObject({ manifest: { files: deep.manifest.files } });
   });
 });
@@ -238,7 +241,7 @@ describe('resuming', () => {
     });
     await expect(
       world.over(first.remote).fetch(fetchRequest({ verify: 'hash' }), { signal: stop.signal }),
-    ).rejects.toMatchObject({ code: expect.stringMatching(/cancelled|remote_failed/) });
+    ).rejects.toMatchObject({ code: expect.stringMatching(/cancelled|remote_failed/) as string });
     expect(await treeOf(world.local('results'))).toEqual({});
     const second = watching(world);
     await world.over(second.remote).fetch(fetchRequest({ verify: 'hash' }), call);
