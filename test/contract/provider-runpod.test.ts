@@ -20,7 +20,8 @@ describeProvider('runpod', TRAITS, async () => {
     apiKey: sandbox.apiKey,
     graphqlUrl: sandbox.graphqlUrl,
     restUrl: sandbox.restV2Url,
-    clock: systemClock,
+    // In the time of the cloud: which container is new follows from how long it has run.
+    clock: { ...systemClock, now: () => new Date(sandbox.clock.nowSeconds() * 1000) },
     ownPublicKey: async () => Promise.resolve(PUBLIC_KEY),
   });
   const [offer] = await provider.listOffers(ANY_OFFER, { signal: new AbortController().signal });
