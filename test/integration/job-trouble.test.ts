@@ -265,7 +265,11 @@ describe('a job on OpenSSH', () => {
     await using machine = await kind.open();
     const jobs = serve({ remote: machine.ssh.remote, store: machine.store });
     const { sessionId } = await machine.ssh.sessions.open(machine.podId, { reuse: false }, options);
-    await machine.ssh.sessions.write(sessionId, { input: 'echo here', newline: true, secret: false, waitSeconds: 10 }, options);
+    await machine.ssh.sessions.write(
+      sessionId,
+      { input: 'echo here', newline: true, secret: false, waitSeconds: 10 },
+      options,
+    );
     const { job } = await jobs.start(
       {
         podId: machine.podId,

@@ -311,7 +311,7 @@ async function killingLink(
     // A log that never ends is passed on as it comes.
     if (type.includes('event-stream') && answer.body !== null) {
       response.writeHead(answer.status, { 'content-type': type });
-      await pipeline(Readable.fromWeb(answer.body as ReadableStream), response);
+      await pipeline(Readable.fromWeb(answer.body), response);
       return;
     }
     const text = Buffer.from(await answer.arrayBuffer());

@@ -11,7 +11,8 @@ async function toldOf(changes: Partial<Lease>): Promise<readonly PodOrders[]> {
   if (lease === undefined) throw new Error('no lease');
   const told: PodOrders[] = [];
   const provider: Provider = { ...bench.cloud, recall: (orders) => told.push(orders) };
-  const { observedStatus: _seen, ...rest } = lease;
+  const { observedStatus, ...rest } = lease;
+  expect(observedStatus).toBeDefined();
   recall({ ...rest, ...changes }, new Map([['vast', provider]]));
   return told;
 }
