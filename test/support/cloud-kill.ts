@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream } from 'node:stream/web';
+
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FaultRule, SandboxBooks, SandboxOptions } from '../../src/core/sandbox.ts';
 import type { FaultBook } from '../../src/sandbox/faults.ts';
