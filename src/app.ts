@@ -160,7 +160,7 @@ export function createApp(
               startThread(
                 transferWorker,
                 { home, workspace, stateFile, agentSocket: config.sshAgent },
-                config.childEnvironment,
+                config.childEnvironment(),
               ),
             machines,
             jobs,

@@ -55,7 +55,7 @@ export interface Config {
   };
   readonly colour: boolean;
   /** The server's environment without keys and settings of ours: for what must find the person's programs and agents. */
-  readonly childEnvironment: Readonly<Record<string, string>>;
+  readonly childEnvironment: () => Readonly<Record<string, string>>;
   /** A value of the server's environment, for `secretEnv`. */
   readonly environmentValue: (name: string) => string | undefined;
 }
@@ -133,11 +133,13 @@ export function readConfig(
       allowedHosts: values.GPU_LEASE_HTTP_ALLOWED_HOSTS.split(',').filter((host) => host !== ''),
     },
     colour: environment['NO_COLOR'] === undefined,
-    childEnvironment: Object.fromEntries(
-      Object.entries(copy).flatMap(([name, value]) =>
-        value === undefined || OWN_NAMES.test(name) ? [] : [[name, value]],
+    // Values of the person stay behind functions: a configuration that is printed shows none.
+    childEnvironment: () =>
+      Object.fromEntries(
+        Object.entries(copy).flatMap(([name, value]) =>
+          value === undefined || OWN_NAMES.test(name) ? [] : [[name, value]],
+        ),
       ),
-    ),
     environmentValue: (name: string) => copy[name],
   });
 }

@@ -112,7 +112,7 @@ it('a short link gets one stream and the usual window', async () => {
 it('text over a slow link is compressed once that is measured, what does not shrink is not', async () => {
   await using bench = await openBench({ rttMs: 5, bytesPerSecond: 4e6 });
   const lines = Array.from(
-    { length: 400_000 },
+    { length: 1_200_000 },
     (_, step) => `step ${step} loss ${1 / (step + 1)}\n`,
   );
   await writeFile(path.join(bench.out, 'train.log'), lines.join(''));

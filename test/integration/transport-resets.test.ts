@@ -14,7 +14,7 @@ import {
 } from '../support/transport-works.ts';
 
 /** `npm run bench -- faults` strikes at many more bytes of each. */
-const STRIKES = 12;
+const STRIKES = 6;
 const SEED = 20_261_122;
 const FAULTS: readonly Fault[] = [{ kind: 'reset' }, { kind: 'end' }];
 
