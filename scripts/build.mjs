@@ -43,8 +43,12 @@ const { outputFiles } = await build({
   sourcesContent: false,
   legalComments: 'linked',
   external: Object.keys(manifest.dependencies),
-  // Its main file is UMD, whose inner requires no bundler sees.
-  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
+  alias: {
+    // Its main file is UMD, whose inner requires no bundler sees.
+    'jsonc-parser': 'jsonc-parser/lib/esm/main.js',
+    // Its main file is CommonJS, which a lazy import sees as one default export.
+    graphql: 'graphql/index.mjs',
+  },
   define: { GPU_LEASE_VERSION: JSON.stringify(manifest.version) },
   banner: {
     js: "import{createRequire as __gplRequire}from'node:module';const require=__gplRequire(import.meta.url);",

@@ -45,7 +45,7 @@ export async function putBack(file: string, copyTo: (copy: string) => void): Pro
 /** One process at a time; a lock that stays for too long was left by a dead one. */
 async function alone(lock: string, work: () => Promise<void>): Promise<void> {
   const { signal } = new AbortController();
-  await poll(async () => ((await taken(lock)) ? true : undefined), {
+  await poll(async () => ((await makeNew(lock)) ? true : undefined), {
     clock: systemClock,
     signal,
     timeoutSeconds: OTHER_LIMIT_SECONDS,
@@ -58,9 +58,10 @@ async function alone(lock: string, work: () => Promise<void>): Promise<void> {
   }
 }
 
-async function taken(lock: string): Promise<boolean> {
+/** Makes an empty file, 0600, where there is none; false: there is one, which was not touched. */
+export async function makeNew(file: string): Promise<boolean> {
   try {
-    await (await open(lock, 'wx', 0o600)).close();
+    await (await open(file, 'wx', 0o600)).close();
     return true;
   } catch (failure) {
     if (failure instanceof Error && 'code' in failure && failure.code === 'EEXIST') return false;

@@ -1,4 +1,4 @@
-import { chmod, open } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import path from 'node:path';
 import type { Kysely } from 'kysely';
 import type Database from 'libsql';
@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { systemClock } from '../core/call.ts';
 import { ConfigError, isAppError } from '../core/errors.ts';
 import { makePrivateFolder } from '../core/private-folder.ts';
-import { identityOf, putBack } from './rescue.ts';
+import { identityOf, makeNew, putBack } from './rescue.ts';
 
 export interface Tables {
   readonly records: {
@@ -50,8 +50,9 @@ const LOCK_RETRY_SECONDS = 0.005;
 export async function openSqlite(file: string, onBroken: () => void): Promise<Connection> {
   try {
     await makePrivateFolder(path.dirname(file));
-    const handle = await open(file, 'a', 0o600);
-    await handle.close();
+    // Never opened by us where it is: closing any handle of a file drops all locks that this process holds on it (POSIX),
+    // also those of SQLite, and the next process to end would take the log of a living connection with it.
+    await makeNew(file);
     await chmod(file, 0o600);
     const [kysely, libsql] = await Promise.all([import('kysely'), import('libsql')]);
     const database = new libsql.default(file);

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -101,6 +101,26 @@ describe('gpu-lease sandbox', () => {
     );
     expect(JSON.stringify(sandbox.events.slice(1))).not.toContain(sandbox.apiKey);
     expect(sandbox.stderr()).toBe('');
+  });
+
+  it('each cloud that it makes up works with what is printed: the doctor reaches all three', async () => {
+    const varsFile = path.join(home, 'clouds.env');
+    await using _sandbox = await startSandboxProcess(['--vars-file', varsFile], { home });
+    const variables = Object.fromEntries(
+      (await readFile(varsFile, 'utf8'))
+        .split('\n')
+        .map((line) => /^(?:export )?([A-Z_0-9]+)='?([^']*)'?$/.exec(line))
+        .flatMap((found) => (found === null ? [] : [[found[1], found[2]]])),
+    ) as Record<string, string>;
+    const { stdout } = await run(process.execPath, [MAIN, 'doctor', '--json'], {
+      env: { ...environment(), ...variables },
+      cwd: home,
+    });
+    const { providers } = JSON.parse(stdout) as { providers: Record<string, unknown>[] };
+    for (const provider of ['vast', 'runpod', 'lambda'])
+      expect(providers).toContainEqual(
+        expect.objectContaining({ provider, configured: true, reachable: true }),
+      );
   });
 
   it('a killed one is cleaned up by the next, a living one is not touched', async () => {

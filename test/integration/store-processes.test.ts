@@ -47,6 +47,26 @@ describe('one state file, several processes', () => {
     expect((await store.profiles.get('n'))?.host).toBe('120');
   });
 
+  it('two connections of one process keep their locks: another process that ends takes nothing from them', async () => {
+    const file = await newFile();
+    const countOnce = async (): Promise<void> => {
+      const [code] = (await once(start(file, 'count', '1'), 'close')) as [number];
+      expect(code).toBe(0);
+    };
+    await using one = createSqliteStore({ file });
+    await one.profiles.put('n', aProfile('n', '10'));
+    await using two = createSqliteStore({ file });
+    expect((await two.profiles.get('n'))?.host).toBe('10');
+    await countOnce();
+    expect((await one.profiles.get('n'))?.host).toBe('11');
+    // A log that the other process had removed under us would swallow this.
+    await one.profiles.put('n', aProfile('n', '20'));
+    await two.profiles.put('m', aProfile('m', 'seen'));
+    await countOnce();
+    expect((await one.profiles.get('n'))?.host).toBe('21');
+    expect((await two.profiles.get('n'))?.host).toBe('21');
+  });
+
   it('a process killed inside a transaction leaves the old state', async () => {
     const file = await newFile();
     await using store = createSqliteStore({ file });
