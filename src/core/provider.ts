@@ -200,6 +200,8 @@ export interface Provider {
   readonly volumes?: Volumes;
 }
 export interface PodLogs {
+  /** Nowhere else does this cloud say that an image cannot be pulled. */
+  readonly tellsPulls?: true;
   /** The last lines of the boot (foreign text). Throws `provider_unavailable` while there are none yet. */
   bootLog(podId: PodId, tailLines: number, options: CallOptions): Promise<string>;
 }

@@ -8,6 +8,7 @@ import type { Probe, SshIdentity } from '../core/machine.ts';
 import type { ProviderPod, Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import { shellQuote } from '../core/shell-quote.ts';
+import { createBootWatch } from './boot-watch.ts';
 import { limitOf } from './deps.ts';
 import { createEntrance } from './entrance.ts';
 import { fateOf, overdue } from './fate.ts';
@@ -54,6 +55,7 @@ export function createLadder(deps: LadderDeps): Ladder {
   const climbing = new Map<string, Promise<Lease>>();
   const nextLogin = new Map<string, number>();
   const entrance = createEntrance(deps);
+  const boots = createBootWatch(deps);
 
   async function walk(lease: Lease, pod: ProviderPod): Promise<Climb> {
     const rungs: Rung[] = [];
@@ -63,7 +65,10 @@ export function createLadder(deps: LadderDeps): Ladder {
     reach('created');
     const failure = fateOf(lease, pod, clock.now());
     if (failure !== undefined) return { rungs, failure };
-    if (pod.status !== 'running') return { rungs };
+    if (pod.status !== 'running') {
+      const fault = await boots.imageFault(lease);
+      return { rungs, ...(fault === undefined ? {} : { failure: fault }) };
+    }
     reach('running');
     const way = await wayInto(lease, pod, deps);
     if (way === undefined) return { rungs };

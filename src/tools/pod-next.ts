@@ -11,8 +11,11 @@ type Work = Pick<PodWithWork, 'jobs' | 'sessions' | 'unfetched'>;
 
 /** What one does next with a pod in this state: the only place that says so. */
 const STEPS: Readonly<Record<PodStatus, (pod: Pod, work: Work | undefined) => Next>> = {
-  provisioning: ({ podId }) => [
+  provisioning: ({ podId, problem }) => [
     wait(podId, 'ready', 'It is still starting: wait until it is ready.'),
+    ...(problem === undefined
+      ? []
+      : [look('diagnose', podId, 'It takes long: see what its boot log says.')]),
   ],
   ready: readySteps,
   stopped: ({ podId, bidUsdPerHour }, work) => [

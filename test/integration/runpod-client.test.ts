@@ -420,6 +420,8 @@ it('the log of a boot is read although its stream never ends (runpod.md 12)', as
     { clock: systemClock, ...OPTIONS, timeoutSeconds: 20, everySeconds: 0.2 },
   );
   expect(text).toContain('[system]');
+  // Here alone it is told, so this is where the wait for the pod looks [RE-02].
+  expect(provider.logs?.tellsPulls).toBe(true);
   const started = performance.now();
   await provider.logs?.bootLog(podId, 50, OPTIONS);
   expect(performance.now() - started).toBeLessThan(6_500);

@@ -94,6 +94,8 @@ export interface FakeProviderOptions {
   readonly deadlineFile?: string;
   /** What a machine printed while it booted. */
   readonly bootLog?: (podId: PodId) => string;
+  /** Only that log tells of an image that cannot be pulled. */
+  readonly tellsPulls?: boolean;
   readonly canBid?: boolean;
   /** Called before each call: a test may throw here. */
   readonly before?: (call: string) => void | Promise<void>;
@@ -444,6 +446,7 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
       ? {}
       : {
           logs: {
+            ...(options.tellsPulls === true ? { tellsPulls: true as const } : {}),
             bootLog: async (podId: PodId, _lines: number, call_: CallOptions) =>
               call('bootLog', call_, () => options.bootLog?.(podId) ?? ''),
           },

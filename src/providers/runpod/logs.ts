@@ -21,6 +21,7 @@ const eventSchema = z.object({
 /** What the host and the container said: only here a failed pull of the image is told. */
 export function createLogs({ stream, first }: Pick<Transport, 'stream' | 'first'>): PodLogs {
   return {
+    tellsPulls: true,
     async bootLog(podId: PodId, tailLines: number, options: CallOptions) {
       options.signal.throwIfAborted();
       const name = nameOf(podId);

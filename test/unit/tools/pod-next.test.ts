@@ -44,6 +44,12 @@ describe('what to do first', () => {
     const maybe = podNext({ ...never, spentUsd: 0.01 }).map(({ tool }) => tool);
     expect(maybe).toContain('destroy');
   });
+  it('a start that takes long is looked into, not only waited for', () => {
+    const starting = pod({ status: 'provisioning' });
+    expect(podNext(starting).map(({ tool }) => tool)).toEqual(['get_pod']);
+    const slow = podNext({ ...starting, problem: '312 s on this rung' });
+    expect(slow.map(({ tool }) => tool)).toEqual(['get_pod', 'diagnose']);
+  });
   it('does not fetch while the job still runs', () => {
     const busy = pod({ jobs: [job('running')], unfetched: [{ jobId: JOB, path: 'a' }] });
     expect(toolsOf(busy)).toEqual(['job_wait']);
