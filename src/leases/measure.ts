@@ -109,14 +109,17 @@ export function gpuMismatchOf(offer: Offer, measured: Measured): string | undefi
   if (offer.rehearsal === true || offer.gpuCount === 0) return undefined;
   if (measured.gpuCount < offer.gpuCount)
     return `${measured.gpuCount} GPUs are visible and ${offer.gpuCount} are paid for.`;
-  const { gpu, vramGb, cuda } = offer;
+  const { gpu, vramGb, cuda, machineId } = offer;
   if (gpu !== undefined && measured.gpuNames.some((name) => isSameCard(gpu, name) === false))
     return 'The GPU is another one than was paid for.';
   if (vramGb !== undefined && measured.vramGb !== undefined)
     if (measured.vramGb < vramGb * VRAM_TOLERANCE)
       return `The GPU has ${measured.vramGb} GB and ${vramGb} GB are paid for.`;
-  if (cuda !== undefined && measured.cuda !== undefined && isOlder(measured.cuda, String(cuda)))
-    return `The driver carries CUDA ${measured.cuda} and CUDA ${cuda} was advertised.`;
+  // Of a kind of machine it is the newest that some carry; only of one machine it is a promise.
+  const promised = machineId === undefined ? undefined : cuda;
+  if (promised !== undefined && measured.cuda !== undefined)
+    if (isOlder(measured.cuda, String(promised)))
+      return `The driver carries CUDA ${measured.cuda} and CUDA ${promised} was advertised.`;
   return undefined;
 }
 
