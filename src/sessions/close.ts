@@ -1,5 +1,6 @@
 import type { CallOptions } from '../core/call.ts';
-import { RemoteError } from '../core/errors.ts';
+import { isAppError, RemoteError } from '../core/errors.ts';
+import { providerOf } from '../core/ids.ts';
 import type { SessionClosed, SessionRecord } from '../core/session.ts';
 import { type EndedDeps, fileEnd, isOver } from './ended.ts';
 import { killProcesses } from './kill.ts';
@@ -12,9 +13,53 @@ export const SESSION_VARIABLE = 'GPU_LEASE_SESSION';
 
 const GONE_WORDS = { gone: 'yes', left: 'no', unknown: 'unknown' } as const;
 
-/** Ends the shell and all that carries its name, looks again, and brings the transcript home. */
+type CloseDeps = EndedDeps & { readonly runs: Runs };
+
+/**
+ * Ends the shell and all that carries its name, looks again, and brings the transcript home. With `force`, a session whose
+ * machine lets us in no more becomes `lost`, and nobody claims that its processes are gone.
+ */
 export async function closeSession(
-  deps: EndedDeps & { readonly runs: Runs },
+  deps: CloseDeps,
+  record: SessionRecord,
+  request: { readonly force: boolean },
+  options: CallOptions,
+): Promise<SessionClosed> {
+  try {
+    return await endShell(deps, record, request, options);
+  } catch (failure) {
+    if (!request.force || isOver(record) || !isShutOut(record, failure)) throw failure;
+    return closedAs(await fileLost(deps, record), 'unknown');
+  }
+}
+
+/** Another machine answers, or none ever will. Of a machine of the user's nobody but the user can say that it is gone. */
+function isShutOut({ podId }: SessionRecord, failure: unknown): boolean {
+  if (!isAppError(failure)) return false;
+  if (failure.code === 'host_key_changed' || failure.code === 'pod_gone') return true;
+  return (
+    providerOf(podId) === 'ssh' &&
+    (failure.code === 'ssh_unreachable' || failure.code === 'ssh_refused')
+  );
+}
+
+/** Files the end of a session that nobody can reach, without a transcript. */
+export async function fileLost(
+  { store, link, clock }: Pick<EndedDeps, 'store' | 'link' | 'clock'>,
+  record: SessionRecord,
+): Promise<SessionRecord> {
+  link.stop(record.sessionId);
+  return store.transaction(async (tx) => {
+    const now = (await tx.sessions.get(record.sessionId)) ?? record;
+    if (isOver(now)) return now;
+    const lost: SessionRecord = { ...now, state: 'lost', closedAt: clock.now().toISOString() };
+    await tx.sessions.put(record.sessionId, lost);
+    return lost;
+  });
+}
+
+async function endShell(
+  deps: CloseDeps,
   record: SessionRecord,
   { force }: { readonly force: boolean },
   options: CallOptions,

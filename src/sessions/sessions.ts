@@ -2,7 +2,7 @@ import { InputError, RemoteError } from '../core/errors.ts';
 import type { SessionId } from '../core/ids.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
 import type { SessionRecord, Sessions } from '../core/session.ts';
-import { closeSession } from './close.ts';
+import { closeSession, fileLost } from './close.ts';
 import { fileEnd, isOver } from './ended.ts';
 import { createLink } from './link.ts';
 import { openSession } from './open.ts';
@@ -21,7 +21,7 @@ export function createSessions(
   const link = createLink(given);
   const writers = createWriters(given);
   const deps = { ...given, link, writers };
-  const { store, clock } = given;
+  const { store } = given;
   const opening = new KeyedLock();
   const cursors = new Map<SessionId, number>();
   /** The secrets that tell genuine marks from look-alikes. */
@@ -95,12 +95,7 @@ export function createSessions(
           await closeSession(deps, record, { force: true }, options);
         } catch {
           // The pod is about to go: a shell that nobody can reach goes with it, and its record must say so.
-          link.stop(record.sessionId);
-          await store.sessions.put(record.sessionId, {
-            ...record,
-            state: 'lost',
-            closedAt: clock.now().toISOString(),
-          });
+          await fileLost(deps, record);
         }
       }
     },

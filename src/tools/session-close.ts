@@ -18,9 +18,13 @@ export const sessionClose = defineTool({
   async handle({ sessionId, force }, { sessions, signal, progress }) {
     const closed = await sessions.close(sessionId, { force }, { signal, progress });
     const gone = { yes: 'are gone', no: 'are NOT gone', unknown: 'could not be checked' } as const;
+    const unseen =
+      closed.state === 'lost' && closed.processesGone === 'unknown'
+        ? ' Its machine could not be reached: they may still run there.'
+        : '';
     return {
       ...closed,
-      summary: `Session ${sessionId} is ${closed.state}; its processes ${gone[closed.processesGone]}.`,
+      summary: `Session ${sessionId} is ${closed.state}; its processes ${gone[closed.processesGone]}.${unseen}`,
       next:
         closed.processesGone === 'no'
           ? [

@@ -2,9 +2,12 @@ import { chmod, copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { profileIdSchema } from '../../src/core/ids.ts';
 import { openProfileBench, openSsh, type ProfileBench } from '../support/profile-bench.ts';
 import type { TestSshd } from '../support/sshd.ts';
 
+const { signal } = new AbortController();
+const LAB = profileIdSchema.parse('lab');
 let bench: ProfileBench;
 let sshd: TestSshd;
 beforeEach(async () => {
@@ -322,6 +325,51 @@ describe('known_hosts of the person', () => {
     // An entry for another port says nothing about this one.
     expect(await trial(`[127.0.0.1]:1 ${wrong}\n`)).toBe('in\n');
     expect(await trial(`@cert-authority ${name()} ${wrong}\n`)).toBe('in\n');
+  });
+
+  it('an open session does not stand in the way of a machine that was made anew, which is trusted only after the profile was removed [D-034] [SA-01]', async () => {
+    expect(await trial('')).toBe('in\n');
+    const { sessions } = bench.ssh;
+    const { sessionId } = await sessions.open(bench.podId, { reuse: false }, { signal });
+    const before = await bench.store.hostKeys.list();
+    await sshd.changeHostKey();
+    await bench.drop();
+    await expect(bench.profiles.remove(LAB)).rejects.toMatchObject({
+      hint: expect.stringContaining('force') as string,
+    });
+    await expect(sessions.close(sessionId, { force: false }, { signal })).rejects.toMatchObject({
+      code: 'host_key_changed',
+    });
+    expect(await sessions.close(sessionId, { force: true }, { signal })).toEqual({
+      sessionId,
+      state: 'lost',
+      processesGone: 'unknown',
+    });
+    expect(await sessions.list()).toMatchObject([
+      { state: 'lost', closedAt: expect.anything() as string },
+    ]);
+    // That was no way to trust the new key.
+    expect(await bench.store.hostKeys.list()).toEqual(before);
+    await expect(bench.run('true')).rejects.toMatchObject({ code: 'host_key_changed' });
+    await bench.profiles.remove(LAB);
+    await bench.save({ ...address(), keyPath: sshd.keyPath });
+    expect(await bench.run('echo new')).toBe('new\n');
+  });
+
+  it('a session on a machine of the user that answers no more is given up by force, and by force alone', async () => {
+    expect(await trial('')).toBe('in\n');
+    const { sessions } = bench.ssh;
+    const { sessionId } = await sessions.open(bench.podId, { reuse: false }, { signal });
+    await sshd.stop();
+    await bench.drop();
+    await expect(sessions.close(sessionId, { force: false }, { signal })).rejects.toMatchObject({
+      code: 'ssh_unreachable',
+    });
+    expect(await sessions.list()).not.toMatchObject([{ state: 'lost' }]);
+    expect(await sessions.close(sessionId, { force: true }, { signal })).toMatchObject({
+      state: 'lost',
+      processesGone: 'unknown',
+    });
   });
 
   it('a machine that changed after it was saved is refused until the person accepts it anew [D-034]', async () => {

@@ -136,7 +136,9 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
         throw new InputError(
           'invalid_input',
           `Profile "${profileId}" has ${live.length} open session(s).`,
-          { hint: 'Close them with session_close, then remove the profile.' },
+          {
+            hint: 'Close them with session_close (with force where the machine cannot be reached), then remove the profile.',
+          },
         );
       await remote().disconnect(podId);
       await store.transaction(async (tx) => {
