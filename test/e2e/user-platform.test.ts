@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -123,20 +123,25 @@ describe('the ssh configuration of the person, through the built server', () => 
     expect(server.noise).toEqual([]);
   });
 
-  it('a changed host key in known_hosts stops before any login', async () => {
-    const target = await machine();
-    const stranger = await machine();
-    const hostKey = path.join(stranger.folder, 'host');
-    const stdout = await openSsh('ssh-keygen', ['-y', '-f', hostKey]);
-    await mkdir(path.join(box.home, '.ssh'), { mode: 0o700 });
-    const known = path.join(box.home, '.ssh/known_hosts');
-    await writeFile(known, `[127.0.0.1]:${target.endpoint.port} ${stdout}`);
-    await save(target);
-    const refused = await server.tool('session_open', { profileId: 'lab' });
-    expect(refused).toMatchObject({ isError: true, data: { code: 'host_key_changed' } });
-    await expect.poll(() => target.log()).toMatch(/Connection (?:closed|reset)|Disconnected/);
-    expect(target.log()).not.toContain('publickey');
-  });
+  it.each(['plain', 'hashed'])(
+    'a changed host key stops before any login: known_hosts, %s',
+    async (kind) => {
+      const target = await machine();
+      const stranger = await machine();
+      const hostKey = path.join(stranger.folder, 'host');
+      const stdout = await openSsh('ssh-keygen', ['-y', '-f', hostKey]);
+      await mkdir(path.join(box.home, '.ssh'), { mode: 0o700 });
+      const known = path.join(box.home, '.ssh/known_hosts');
+      await writeFile(known, `[127.0.0.1]:${target.endpoint.port} ${stdout}`);
+      if (kind === 'hashed') await openSsh('ssh-keygen', ['-H', '-f', known]);
+      expect(await readFile(known, 'utf8')).toMatch(kind === 'hashed' ? /^\|1\|/ : /^\[127/);
+      await save(target);
+      const refused = await server.tool('session_open', { profileId: 'lab' });
+      expect(refused).toMatchObject({ isError: true, data: { code: 'host_key_changed' } });
+      await expect.poll(() => target.log()).toMatch(/Connection (?:closed|reset)|Disconnected/);
+      expect(target.log()).not.toContain('publickey');
+    },
+  );
 
   it('a key with a passphrase in a real agent, which the ssh configuration names; without it the exact way out', async () => {
     const target = await machine();
