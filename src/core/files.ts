@@ -45,7 +45,10 @@ export const fetchResultSchema = z.object({
     manifestPath: z.string().exactOptional().describe('The whole manifest, on this machine.'),
   }),
   missing: z.array(z.string()),
+  /** The largest first, at most 200. What was sent there and is as it was sent is not among them. */
   leftOnPod: z.array(z.object({ path: z.string(), bytes: z.int().nonnegative() })),
+  /** How many in all. */
+  leftFiles: z.int().nonnegative(),
   refused: z
     .array(skippedSchema)
     .exactOptional()

@@ -20,6 +20,7 @@ import { type Fetched, keepRecords, proveFiles } from './records.ts';
 import { holdsData, refusedOf, refuseNothing } from './refused.ts';
 import { podFolders } from './remote-folder.ts';
 import { DEFAULT_EXCLUDES } from './rules.ts';
+import { createSentBefore, type SentBefore } from './sent.ts';
 import { totalBytes } from './sync-plan.ts';
 import { resolveDestination } from './workspace.ts';
 
@@ -30,14 +31,18 @@ export function createFetch(
   deps: FilesDeps,
 ): (request: FetchRequest, options: CallOptions) => Promise<FetchResult> {
   const lock = new KeyedLock();
+  const sentBefore = createSentBefore(deps.home);
   return async (request, options) => {
     const destination = await resolveDestination(deps.workspace, request.localPath);
-    return lock.run(destination, async () => fetchOnce(deps, request, destination, options));
+    return lock.run(destination, async () =>
+      fetchOnce(deps, sentBefore, request, destination, options),
+    );
   };
 }
 
 async function fetchOnce(
   deps: FilesDeps,
+  sentBefore: SentBefore,
   request: FetchRequest,
   destination: string,
   options: CallOptions,
@@ -63,7 +68,7 @@ async function fetchOnce(
       ...shared,
       manifest: listed(wanted.root, files),
       missing: [...found.missing],
-      leftOnPod: leftOf(all, wanted, found.files),
+      ...(await leftOf(sentBefore, pod, all, wanted, found.files)),
       ...refusedOf(found, wanted.patterns, MAX_LISTED),
     };
   }
@@ -72,7 +77,7 @@ async function fetchOnce(
   const fetchedAt = deps.clock.now().toISOString();
   const [seen, all] = await Promise.all([lookFor(pod, wanted), listAll(pod, wanted)]);
   refuseNothing(seen.files.length, seen.missing, request.strict, seen.odd);
-  const left = leftOf(all, wanted, seen.files);
+  const left = await leftOf(sentBefore, pod, all, wanted, seen.files);
   await checkLanding(destination, seen.files);
   const place = { podId: request.podId, root: wanted.root, destination };
   const cache = await openHomeCache({ home: deps.home, clock: deps.clock, ...place });
@@ -102,7 +107,7 @@ async function fetchOnce(
       manifestPath: await writeManifest(deps, request, wanted.root, files),
     },
     missing: [...home.missing],
-    leftOnPod: left,
+    ...left,
     ...refusedOf(home, wanted.patterns, MAX_LISTED),
   };
 }
@@ -167,18 +172,26 @@ async function listAll(pod: Pod, { root, places }: Asked): Promise<readonly Remo
   return (await listPod(pod, root, places, DEFAULT_EXCLUDES)).entries;
 }
 
-function leftOf(
+async function leftOf(
+  sentBefore: SentBefore,
+  pod: Pod,
   entries: readonly RemoteEntry[],
-  { sinceSeconds }: Asked,
+  { root, sinceSeconds }: Asked,
   fetched: readonly { readonly path: string; readonly source?: string }[],
-): FetchResult['leftOnPod'] {
+): Promise<Pick<FetchResult, 'leftOnPod' | 'leftFiles'>> {
   const taken = new Set(fetched.map(sourceOf));
-  return entries
+  const untaken = entries
     .filter((entry) => entry.kind === 'file' && !taken.has(entry.path))
-    .filter(({ stamp }) => changedAt(stamp) >= sinceSeconds)
-    .toSorted((a, b) => b.bytes - a.bytes)
-    .slice(0, MAX_LISTED)
-    .map(({ path: name, bytes }) => ({ path: name, bytes }));
+    .filter(({ stamp }) => changedAt(stamp) >= sinceSeconds);
+  const sent = await sentBefore(pod, root, untaken);
+  const left = untaken.filter(({ path: name }) => !sent.has(name));
+  return {
+    leftOnPod: left
+      .toSorted((a, b) => b.bytes - a.bytes)
+      .slice(0, MAX_LISTED)
+      .map(({ path: name, bytes }) => ({ path: name, bytes })),
+    leftFiles: left.length,
+  };
 }
 
 /** Files with a problem first; the whole list is in the manifest file. */

@@ -31,6 +31,11 @@ export function changedAt(stamp: string): number {
   return Number.isNaN(seconds) ? Infinity : seconds;
 }
 
+/** The time of last change that its writer gave it, in seconds. Unknown: NaN. */
+export function modifiedAt(stamp: string): number {
+  return Number(stamp.split('/')[0]);
+}
+
 /**
  * Whether nothing can have changed since without another stamp: the last change was long enough before the listing, for
  * clocks that tick in whole seconds as well.

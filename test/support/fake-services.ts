@@ -247,6 +247,7 @@ export function fakeServices(overrides: Overrides = {}): Services {
           },
           missing: [],
           leftOnPod: [],
+          leftFiles: 0,
           dryRun,
         }),
       gates: async () => Promise.resolve([]),
