@@ -4,6 +4,9 @@ import { type JobId, jobIdSchema, type PodId, podIdSchema } from './ids.ts';
 import { jobStatusSchema } from './job.ts';
 import { podStatusSchema } from './pods.ts';
 
+/** Ends the name of a missing file of which the copy at home is as broken as that on the pod. */
+export const IS_BROKEN = ' (what is home is broken)';
+
 const successSchema = z.enum(['yes', 'no', 'partly', 'unknown', 'not_applicable']);
 /** RP-01, RP-02, RP-03: the three successes are apart, and unknown is a value. */
 export const reportSchema = z.object({

@@ -6,10 +6,11 @@ import { isTerminal, type Job, type Jobs } from '../core/job.ts';
 import type { Lease, Receipt } from '../core/lease.ts';
 import type { Pod, Pods } from '../core/pods.ts';
 import type { Report, Reports } from '../core/report.ts';
+import type { SessionState } from '../core/session.ts';
 import type { LogEntry, Store } from '../core/store.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { createLedger } from './ledger.ts';
-import { missingFiles, outdatedPaths } from './report-files.ts';
+import { areBroken, isGivenUp, missingFiles, unsoundPaths } from './report-files.ts';
 
 const MOST_WAYS = 10;
 
@@ -71,7 +72,7 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
         (artifact) => artifact.podId === podId && (jobId === undefined || artifact.jobId === jobId),
       );
       const missing = missingFiles({ pod, jobs: shown, home, gates, receipt });
-      const outdated = outdatedPaths(shown, gates);
+      const unsound = unsoundPaths(shown, gates, receipt);
       const parts = { pod, lease, receipt, jobs: shown, home, missing, gates };
       return {
         podId,
@@ -81,7 +82,7 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
         success: successOf(parts),
         jobs: shown.map(jobRowOf),
         filesHome: home
-          .filter(({ remotePath }) => !outdated.has(remotePath))
+          .filter(({ remotePath }) => !unsound.has(remotePath))
           .map(({ remotePath, localPath, bytes, sha256, proof }) => ({
             path: remotePath,
             localPath,
@@ -94,7 +95,7 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
           .filter((session) => session.podId === podId)
           .map(({ sessionId, state, archivePath }) => ({
             sessionId,
-            state,
+            state: stateNow(state, pod),
             ...(archivePath === undefined ? {} : { transcript: archivePath }),
           })),
         connections: connectionsOf(pod, ways),
@@ -106,6 +107,13 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
       };
     },
   };
+}
+
+/** What was noted of a shell says nothing about a machine that nobody can look at. */
+function stateNow(state: SessionState, { status }: Pod): SessionState {
+  if (state === 'closed' || state === 'lost') return state;
+  if (status === 'gone') return 'lost';
+  return status === 'unreachable' || status === 'unknown' ? 'unreachable' : state;
 }
 
 interface Parts {
@@ -214,16 +222,20 @@ function waiverOf(receipt: Receipt | undefined): Pick<Report, 'waiver'> {
 }
 
 /** One concrete step (RP-05). */
-function nextStepOf({ pod, jobs, missing, gates }: Parts): string {
+function nextStepOf({ pod, jobs, missing, gates, receipt }: Parts): string {
   const isOver =
     pod.status === 'gone' ||
     (pod.mode === 'managed' && pod.status === 'failed' && pod.spentUsd === 0);
   if (isOver)
     return missing.length === 0
       ? 'Nothing is left to do: the pod is gone.'
-      : 'The pod is gone and the named files did not come home: run the job again on another pod.';
+      : isGivenUp(missing, receipt)
+        ? 'Nothing is left to do: the pod is gone, and the named files were given up.'
+        : 'The pod is gone and the named files did not come home: run the job again on another pod.';
   const running = jobs.find(({ status }) => !isTerminal(status));
   if (running !== undefined) return `Wait for job ${running.jobId} with job_wait.`;
+  if (areBroken(missing))
+    return 'The named files are as broken on the pod as at home: run the job again, or ask the user whether to give them up.';
   if (missing.length > 0) return 'Bring the missing files home with fetch_artifacts.';
   if (gates.length > 0) return 'The pod could not be checked: call diagnose, then report again.';
   return pod.mode === 'managed'

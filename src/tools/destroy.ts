@@ -9,6 +9,7 @@ import { briefPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { isVolumeId, keptLine, keptWords } from './volume-text.ts';
 import {
+  brokenCall,
   count,
   duration,
   fetchCall,
@@ -124,9 +125,14 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
       const kinds = [...new Set(outcome.missing.map(({ gate }) => gate))].join(', ');
       const said = outcome.declined === true ? ' The user declined to give them up.' : '';
       const holdsFiles = outcome.missing.some(({ gate }) => gate !== 'job_running');
+      const broken = outcome.missing.filter(({ gate }) => gate === 'artifact_broken').length;
+      const brokenWords =
+        broken === 0
+          ? ''
+          : ` ${count(broken, 'file')} came home and cannot be opened: fetching again brings the same, so wait for the job or run it again.`;
       const wayOut = holdsFiles ? ` ${GIVE_UP}` : '';
       return {
-        summary: `${thing} is kept: ${count(outcome.missing.length, 'open gate')} (${kinds}). Nothing was stopped.${said}${wayOut}`,
+        summary: `${thing} is kept: ${count(outcome.missing.length, 'open gate')} (${kinds}). Nothing was stopped.${said}${brokenWords}${wayOut}`,
         next: gateCalls(podId, outcome.missing),
       };
     }
@@ -156,6 +162,7 @@ function gateCalls(podId: PodId, missing: readonly Gate[]): Next {
     missing.flatMap((gate) =>
       gate.gate !== 'job_running' &&
       gate.gate !== 'not_checked' &&
+      gate.gate !== 'artifact_broken' &&
       gate.jobId !== undefined &&
       !isNowhere(gate)
         ? [gate.jobId]
@@ -163,6 +170,7 @@ function gateCalls(podId: PodId, missing: readonly Gate[]): Next {
     ),
   );
   const without = missing.find((gate) => isNowhere(gate) && gate.jobId !== undefined)?.jobId;
+  const broken = missing.find(({ gate }) => gate === 'artifact_broken')?.jobId;
   const calls: Next = [
     ...(running === undefined
       ? []
@@ -174,6 +182,7 @@ function gateCalls(podId: PodId, missing: readonly Gate[]): Next {
           },
         ]),
     ...[...jobs].map((jobId) => fetchCall(jobId, 'Bring its results home, proven.')),
+    ...(broken === undefined || broken === running ? [] : [brokenCall(broken)]),
     ...(without === undefined || jobs.has(without)
       ? []
       : [

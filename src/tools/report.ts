@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import type { JobId } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
-import { type Report, reportSchema } from '../core/report.ts';
+import { IS_BROKEN, type Report, reportSchema } from '../core/report.ts';
 import { exactlyOne, jobIdParam, podIdParam } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
 import {
+  brokenCall,
   duration,
   fetchCall,
   inSentence,
@@ -26,13 +27,16 @@ export const report = defineTool({
     jobId: jobIdParam.exactOptional().describe('Instead of podId.'),
   }),
   output: z.object({ ...reportSchema.shape, ...resultShape }),
-  async handle(target, { reports, signal, progress }) {
+  async handle(target, { reports, jobs, signal, progress }) {
     exactlyOne({ podId: target.podId, jobId: target.jobId });
     const result = await reports.report(target, { signal, progress });
+    const declaring = (await jobs.list(result.podId))
+      .filter(({ artifacts }) => artifacts.length > 0)
+      .map(({ jobId }) => jobId);
     return {
       ...result,
       summary: `${jobWords(target.jobId, result)}${summaryOf(result)}`,
-      next: nextOf(result),
+      next: nextOf(result, declaring),
     };
   },
   render(result) {
@@ -64,7 +68,10 @@ export const report = defineTool({
 });
 
 /** First the work, then its results, then the meter: `destroy` is offered only when nothing else is open. */
-function nextOf({ podId, mode, status, destroyed, jobs, filesMissing, usdPerHour }: Report): Next {
+function nextOf(
+  { podId, mode, status, destroyed, jobs, filesMissing, usdPerHour }: Report,
+  declaring: readonly JobId[],
+): Next {
   if (destroyed !== undefined || status === 'gone') return [];
   const running = jobs.find((job) => !isTerminal(job.status));
   if (running !== undefined)
@@ -75,8 +82,11 @@ function nextOf({ podId, mode, status, destroyed, jobs, filesMissing, usdPerHour
         arguments: { jobId: running.jobId },
       },
     ];
+  const wanting = jobs.filter(({ jobId }) => declaring.includes(jobId)).slice(0, 3);
   if (filesMissing.length > 0)
-    return jobs.slice(0, 3).map(({ jobId }) => fetchCall(jobId, 'Declared results are not home.'));
+    return filesMissing.every((name) => name.endsWith(IS_BROKEN))
+      ? wanting.map(({ jobId }) => brokenCall(jobId))
+      : wanting.map(({ jobId }) => fetchCall(jobId, 'Declared results are not home.'));
   if (mode !== 'managed') return [];
   return [
     {

@@ -77,6 +77,15 @@ export function fetchCall(jobId: JobId, why: string): Next[number] {
   return { tool: 'fetch_artifacts', why, arguments: { jobId, localPath: `results/${jobId}` } };
 }
 
+/** Another fetch brings the same bytes: only the job can make a whole file. */
+export function brokenCall(jobId: JobId): Next[number] {
+  return {
+    tool: 'job_logs',
+    why: 'A result is broken as the job wrote it: see why, then run the job again, or ask the user whether to give it up.',
+    arguments: { jobId },
+  };
+}
+
 /** `summary`, the body, then the suggested calls: the order of every text. */
 export function renderResult(
   { summary, next }: { readonly summary: string; readonly next: Next },

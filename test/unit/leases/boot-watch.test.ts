@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { offerIdSchema } from '../../../src/core/ids.ts';
 import { pullFailureIn } from '../../../src/leases/boot-watch.ts';
 import { createLeaseBench, type LeaseBench } from '../../support/lease-bench.ts';
 
@@ -44,7 +45,10 @@ describe('a pod whose image cannot be pulled [RE-02]', () => {
 
   it('is ended at once by whoever waits for it, and no other is rented for the same image', async () => {
     const bench = open(() => MISSING);
-    const outcome = await bench.create({ offerIds: ['vast:a', 'vast:b'] }, 25);
+    const outcome = await bench.create(
+      { offerIds: ['vast:a', 'vast:b'].map((id) => offerIdSchema.parse(id)) },
+      25,
+    );
     expect(outcome).toMatchObject({ status: 'failed', attempts: [{ cleanup: 'gone' }] });
     expect(bench.cloud.alive()).toEqual([]);
     expect(bench.cloud.calls.filter((call) => call === 'createPod')).toHaveLength(1);

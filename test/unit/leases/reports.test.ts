@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { RemoteError } from '../../../src/core/errors.ts';
 import type { Files, Gate } from '../../../src/core/files.ts';
 import { jobIdSchema, podIdSchema } from '../../../src/core/ids.ts';
 import { type Job, type Jobs, jobSchema } from '../../../src/core/job.ts';
 import { profileSchema } from '../../../src/core/profile.ts';
 import { reportSchema } from '../../../src/core/report.ts';
+import { sessionRecordSchema } from '../../../src/core/session.ts';
 import { createReports } from '../../../src/leases/reports.ts';
+import { SESSION } from '../../support/fake-services.ts';
 import { createLeaseBench } from '../../support/lease-bench.ts';
 
 const JOB_ID = 'job_abcdefgh';
@@ -153,6 +156,51 @@ describe('report', () => {
       filesHome: [],
       filesMissing: ['out/model.pt (what is home is older)'],
       success: { artifacts: 'partly' },
+    });
+  });
+
+  it('a broken file stands in one list only, is not to be fetched again, and once it is given up nothing is left to do', async () => {
+    const { bench, podId, report, fetched } = await rented();
+    const { jobId } = aJob(podId);
+    bench.world.jobs = [aJob(podId)];
+    await fetched();
+    bench.world.gates = [
+      { gate: 'artifact_broken', jobId, path: 'out/model.pt', why: 'It ends too early.' },
+    ];
+    const broken = { filesHome: [], filesMissing: ['out/model.pt (what is home is broken)'] };
+    const before = await report();
+    expect(before).toMatchObject(broken);
+    expect(before.nextStep).toContain('run the job again');
+    expect(before.nextStep).not.toContain('fetch_artifacts');
+    const request = { discardUnfetched: true, reason: 'known', waitSeconds: 25 };
+    await bench.pods.destroy(podId, request, bench.options);
+    bench.clock.advance(9999);
+    expect(await report()).toMatchObject({
+      ...broken,
+      status: 'gone',
+      nextStep: 'Nothing is left to do: the pod is gone, and the named files were given up.',
+    });
+  });
+
+  it('what was noted of a shell is not told of a machine that nobody can look at', async () => {
+    const { bench, podId, report } = await rented();
+    await bench.store.sessions.put(
+      SESSION,
+      sessionRecordSchema.parse({
+        sessionId: SESSION,
+        podId,
+        cwd: '/workspace',
+        folder: '/root/.gpu-lease/s',
+        terminal: 'pty',
+        state: 'idle',
+        openedAt: '2026-01-01T00:00:00.000Z',
+      }),
+    );
+    expect((await report()).sessions).toMatchObject([{ state: 'idle' }]);
+    bench.world.ssh = new RemoteError('ssh_unreachable', 'nobody there');
+    expect(await report()).toMatchObject({
+      status: 'unreachable',
+      sessions: [{ state: 'unreachable' }],
     });
   });
 
