@@ -68,6 +68,8 @@ export interface AppErrorOptions extends ErrorOptions {
   readonly retryAfterSeconds?: number;
   /** What a machine or a provider said. Shown to the model only as quoted data. */
   readonly foreignText?: string;
+  /** Of a refused order: a machine came of it all the same, and was proven removed. */
+  readonly isRemoved?: boolean;
 }
 
 /** A failure we foresaw. `message` and `hint` are our own words; foreign text stays apart. */
@@ -77,6 +79,7 @@ export abstract class AppError<Code extends ErrorCode = ErrorCode> extends Error
   readonly retryable: boolean;
   readonly retryAfterSeconds: number | undefined;
   readonly foreignText: string | undefined;
+  readonly isRemoved: boolean;
 
   constructor(code: Code, message: string, options: AppErrorOptions = {}) {
     super(message, options);
@@ -86,6 +89,7 @@ export abstract class AppError<Code extends ErrorCode = ErrorCode> extends Error
     this.retryable = RETRYABLE.has(code);
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.foreignText = options.foreignText;
+    this.isRemoved = options.isRemoved === true;
   }
 }
 

@@ -48,7 +48,7 @@ export const fetchResultSchema = z.object({
   /** The largest first, at most 200. What was sent there and is as it was sent is not among them. */
   leftOnPod: z.array(z.object({ path: z.string(), bytes: z.int().nonnegative() })),
   /** How many in all. */
-  leftFiles: z.int().nonnegative(),
+  left: z.int().nonnegative(),
   refused: z
     .array(skippedSchema)
     .exactOptional()

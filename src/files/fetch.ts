@@ -178,7 +178,7 @@ async function leftOf(
   entries: readonly RemoteEntry[],
   { root, sinceSeconds }: Asked,
   fetched: readonly { readonly path: string; readonly source?: string }[],
-): Promise<Pick<FetchResult, 'leftOnPod' | 'leftFiles'>> {
+): Promise<Pick<FetchResult, 'leftOnPod' | 'left'>> {
   const taken = new Set(fetched.map(sourceOf));
   const untaken = entries
     .filter((entry) => entry.kind === 'file' && !taken.has(entry.path))
@@ -190,7 +190,7 @@ async function leftOf(
       .toSorted((a, b) => b.bytes - a.bytes)
       .slice(0, MAX_LISTED)
       .map(({ path: name, bytes }) => ({ path: name, bytes })),
-    leftFiles: left.length,
+    left: left.length,
   };
 }
 

@@ -106,7 +106,8 @@ async function afterFailure(lease: Lease, failure: unknown, deps: OrderDeps): Pr
     const seen = await observer.look(lease);
     if (seen.kind === 'absent') {
       await ledger.close(lease.leaseId, { podId: undefined, how: seen.how, failure: reason });
-      return { kind: 'refused', reason, cleanup: 'nothing_created' };
+      const isRemoved = isAppError(failure) && failure.isRemoved;
+      return { kind: 'refused', reason, cleanup: isRemoved ? 'gone' : 'nothing_created' };
     }
     if (seen.kind === 'present') {
       const found = await observer.settle(lease, seen);

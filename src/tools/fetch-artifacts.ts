@@ -41,7 +41,7 @@ export const fetchArtifacts = defineTool({
     return { ...result, summary: summaryOf(result), next: nextOf(machine, result, job) };
   },
   render(result) {
-    const { manifest, missing, leftOnPod, leftFiles } = result;
+    const { manifest, missing, leftOnPod, left } = result;
     return renderResult(
       result,
       list(
@@ -52,13 +52,13 @@ export const fetchArtifacts = defineTool({
       ),
       missing.length > 0 && `Missing:\n${list(missing)}`,
       leftOnPod.length > 0 &&
-        `Left on the pod${leftFiles > leftOnPod.length ? ` (the largest ${leftOnPod.length} of ${leftFiles})` : ''}:\n${list(leftOnPod.map(({ path, bytes: size }) => `${path} (${bytes(size)})`))}`,
+        `Left on the pod${left > leftOnPod.length ? ` (the largest ${leftOnPod.length} of ${left})` : ''}:\n${list(leftOnPod.map(({ path, bytes: size }) => `${path} (${bytes(size)})`))}`,
       manifest.manifestPath !== undefined && `Manifest: ${manifest.manifestPath}`,
     );
   },
 });
 
-function summaryOf({ podId, manifest, missing, leftFiles, dryRun }: FetchResult): string {
+function summaryOf({ podId, manifest, missing, left, dryRun }: FetchResult): string {
   const isOwn = podId.startsWith('ssh:');
   const broken = manifest.files.filter(({ problem }) => problem !== undefined).length;
   const lowest = PROOF_LEVELS.find((level) => manifest.files.some(({ proof }) => proof === level));
@@ -68,7 +68,7 @@ function summaryOf({ podId, manifest, missing, leftFiles, dryRun }: FetchResult)
     broken > 0 && `${count(broken, 'file')} with a problem.`,
     missing.length > 0 &&
       `${count(missing.length, 'declared path')} missing. ${isOwn ? '' : GIVE_UP}`.trimEnd(),
-    leftFiles > 0 && `${count(leftFiles, 'file')} left on the pod.`,
+    left > 0 && `${count(left, 'file')} left on the pod.`,
   ]
     .filter((part) => part !== false)
     .join(' ');

@@ -224,7 +224,7 @@ describe('hostile text from a pod', () => {
               manifest: { root: EVIL, files: [], totalFiles: 0, totalBytes: 0 },
               missing: [EVIL],
               leftOnPod: [{ path: EVIL, bytes: 1 }],
-              leftFiles: 1,
+              left: 1,
               dryRun,
             }),
         },

@@ -347,7 +347,9 @@ export function createFakeProvider(options: FakeProviderOptions): FakeProvider {
           throw new ProviderError('no_capacity', `Creation failed, ${machine.podId} remains.`);
         if (strikes('failAndRemove')) {
           machine.alive = false;
-          throw new ProviderError('no_capacity', 'Creation failed; what had appeared is removed.');
+          throw new ProviderError('no_capacity', 'Creation failed; what had appeared is removed.', {
+            isRemoved: true,
+          });
         }
         if (strikes('lostButFound')) {
           const found = machines.find(({ request: { label } }) => label === request.label);

@@ -247,7 +247,7 @@ export function fakeServices(overrides: Overrides = {}): Services {
           },
           missing: [],
           leftOnPod: [],
-          leftFiles: 0,
+          left: 0,
           dryRun,
         }),
       gates: async () => Promise.resolve([]),

@@ -124,7 +124,7 @@ export function createCreation(
       return new ProviderError(
         'no_capacity',
         'Lambda could not start the pod. What it made is removed.',
-        { cause: failure },
+        { cause: failure, isRemoved: true },
       );
     return failure.code === 'not_found'
       ? new InputError('offer_gone', `${WHAT}: Lambda has no such offer any more.`, {

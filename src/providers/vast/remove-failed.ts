@@ -72,6 +72,7 @@ export async function removeFailed(
         'Vast.ai could not start the pod. What it made is removed.',
         {
           foreignText,
+          isRemoved: true,
         },
       );
 }

@@ -157,6 +157,15 @@ describe('candidates', () => {
   const two = { offers: [anOffer({ id: 'a' }), anOffer({ id: 'b', usdPerHour: 0.7 })] };
   const offerIds = ['vast:a', 'vast:b'] as unknown as ReturnType<typeof someTerms>['offerIds'];
 
+  it('a machine that a refusal left and the cloud client removed is told as gone, not as never made [CR-05]', async () => {
+    const bench = createLeaseBench({ cloud: two });
+    bench.cloud.faults.failAndRemove = 1;
+    expect(await bench.create({ offerIds })).toMatchObject({
+      status: 'ready',
+      attempts: [{ offerId: 'vast:a', cleanup: 'gone' }],
+    });
+  });
+
   it('goes on to the next after a refusal, and says what happened [CR-05] [OF-23] [L-08]', async () => {
     const bench = createLeaseBench({ cloud: two });
     bench.cloud.faults.noCapacity = 1;

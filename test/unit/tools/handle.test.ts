@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import { NO_FILE_MATCHES } from '../../../src/core/files.ts';
-import { podIdSchema } from '../../../src/core/ids.ts';
+import { jobIdSchema, podIdSchema } from '../../../src/core/ids.ts';
 import { TOOLS } from '../../../src/tools/index.ts';
 import type { Tool, ToolContext } from '../../../src/tools/tool.ts';
 import type { Answer } from '../../support/answer.ts';
@@ -120,13 +120,59 @@ describe('find_offer', () => {
       }),
     );
     expect(answer.summary).toBe(
-      'No offer matches. See relaxations for the filter to drop. No answer from runpod.',
+      'No answer from runpod. No offer of those that answered matches. See relaxations for the filter to drop.',
     );
-    expect(answer.next.map(({ tool }) => tool)).toEqual(['find_offer', 'doctor']);
+    expect(answer.next.map(({ tool }) => tool)).toEqual(['doctor', 'find_offer']);
+  });
+
+  it('never says that nothing is on sale where nobody answered [OF-09]', async () => {
+    const find = async () =>
+      Promise.resolve({
+        offers: [],
+        applied: {},
+        relaxations: [],
+        providers: [{ provider: 'lambda' as const, ok: false, error: 'provider_unavailable: 500' }],
+        snapshotAt: AT,
+      });
+    const answer = await run('find_offer', {}, context({ offers: { find } }));
+    expect(answer.summary).toBe('No answer from lambda. Whether anything matches is not known.');
+    expect(answer.next.map(({ tool }) => tool)).toEqual(['doctor', 'find_offer']);
+    expect(JSON.stringify(answer.next)).not.toContain('fewer filters');
   });
 });
 
 describe('create_pod', () => {
+  it('tells what was given beside a quoteId, and no default [CO-12]', async () => {
+    const pods = {
+      create: async (request: Parameters<ToolContext['pods']['create']>[0]) =>
+        note(
+          { status: 'needs_confirmation' as const, quote: aQuote() },
+          request.stated,
+          request.terms,
+        ),
+    };
+    await run('create_pod', { quoteId: QUOTE, ttlMinutes: 600 }, context({ pods }));
+    await run('create_pod', { quoteId: QUOTE, waitSeconds: 3 }, context({ pods }));
+    await run('create_pod', { quoteId: QUOTE, offerId: OFFER }, context({ pods }));
+    await run('create_pod', { offerId: OFFER }, context({ pods }));
+    expect([asked[0], asked[2], asked[4], asked[6]]).toEqual([
+      { ttlMinutes: 600 },
+      {},
+      { offerIds: [OFFER] },
+      undefined,
+    ]);
+    expect(asked[7]).toEqual({
+      offerIds: [OFFER],
+      diskGb: 64,
+      env: {},
+      secretEnv: [],
+      ports: [],
+      ttlMinutes: 360,
+      onExpiry: 'destroy',
+      maxAttempts: 3,
+    });
+  });
+
   const creating = (outcome: Awaited<ReturnType<ToolContext['pods']['create']>>): ToolContext =>
     context({ pods: { create: async (request) => note(outcome, request) } });
 
@@ -228,6 +274,23 @@ describe('destroy', () => {
     expect(answer.next.map(({ tool }) => tool)).toEqual(['job_wait', 'fetch_artifacts', 'get_pod']);
   });
 
+  it('does not send anybody to fetch a broken file again, which brings the same', async () => {
+    const broken = { gate: 'artifact_broken' as const, jobId: JOB, path: 'b', why: 'cut short' };
+    const answer = await run(
+      'destroy',
+      { podId: POD },
+      context({
+        pods: {
+          destroy: async () =>
+            Promise.resolve({ outcome: 'blocked', pod: aPod(), missing: [broken] }),
+        },
+      }),
+    );
+    expect(answer.next).toMatchObject([{ tool: 'job_logs', arguments: { jobId: JOB } }]);
+    expect(answer.summary).toMatch(/1 file came home and cannot be opened.*run it again/);
+    expect(answer.summary).toContain('ask the user, then destroy with discardUnfetched');
+  });
+
   it('does not send anybody to fetch what was never written', async () => {
     const why = `The job ended as completed and ${NO_FILE_MATCHES}.`;
     const nowhere = { gate: 'artifact_not_fetched' as const, jobId: JOB, path: 'a', why };
@@ -269,7 +332,9 @@ describe('list_pods', () => {
       },
       { podId: 'ssh:lab', mode: 'user_managed', sessions: [], unfetched: [] },
     ]);
-    expect(answer.summary).toBe('2 pods, burning $0.35/h; $0.12 spent.');
+    expect(answer.summary).toBe(
+      "1 pod, burning $0.35/h; $0.12 spent. Beside them 1 saved profile of the user's own machines, not seen running.",
+    );
   });
 
   it('shows the records when the pod does not answer about its jobs', async () => {
@@ -409,6 +474,39 @@ it('report keeps the three successes apart and asks for the end of what is still
   );
   expect(answer.summary).toContain('Command success: yes; artifacts: yes; scientific: unknown.');
   expect(answer.next.map(({ tool }) => tool)).toEqual(['destroy']);
+});
+
+it('report sends for results only those jobs that declared some, and nobody for a broken file', async () => {
+  const other = jobIdSchema.parse('job_nothingdeclared');
+  const row = { name: 'train', command: 'python train.py', status: 'completed' as const };
+  const next = async (filesMissing: string[]) => {
+    const open = aReport({
+      status: 'ready',
+      filesMissing,
+      jobs: [
+        { ...row, jobId: other },
+        { ...row, jobId: JOB },
+      ],
+    });
+    delete open.destroyed;
+    const answer = await run(
+      'report',
+      { podId: POD },
+      context({
+        reports: { report: async () => Promise.resolve(open) },
+        jobs: {
+          list: async () =>
+            Promise.resolve([
+              aJob({ jobId: other, artifacts: [] }),
+              aJob({ jobId: JOB, artifacts: ['a'] }),
+            ]),
+        },
+      }),
+    );
+    return answer.next.map(({ tool, arguments: args }) => [tool, args?.['jobId']]);
+  };
+  expect(await next(['a'])).toEqual([['fetch_artifacts', JOB]]);
+  expect(await next(['a (what is home is broken)'])).toEqual([['job_logs', JOB]]);
 });
 
 describe('what is suggested next never costs work', () => {
@@ -581,6 +679,31 @@ describe('what a newcomer reads', () => {
       'Its deadline is now EARLIER: 2026-01-01T06:00:00.000Z, was 2026-01-01T09:00:00.000Z.',
     );
     expect((await update('2026-01-01T01:00:00.000Z')).summary).not.toContain('EARLIER');
+  });
+
+  it('update_pod says aloud what is not home, and asks about what a stop would wipe [VO-04]', async () => {
+    const stop = async (more: object) =>
+      run(
+        'update_pod',
+        { podId: POD, action: 'stop' },
+        context({
+          pods: {
+            update: async () =>
+              Promise.resolve({ pod: aPod({ status: 'stopped' }), stillCharged: 'Disk.', ...more }),
+          },
+        }),
+      );
+    const gates = [{ gate: 'artifact_not_fetched', jobId: JOB, path: 'model.pt', why: 'x' }];
+    expect((await stop({ notHome: gates })).summary).toMatch(
+      /NOT HOME: model\.pt\. .*Tell the user/,
+    );
+    expect((await stop({})).summary).not.toContain('NOT HOME');
+    const change = { podId: POD, action: 'stop', discardUnfetched: true };
+    const quote = { ...aQuote(), change, notes: ['stop it although it wipes "model.pt"'] };
+    const asks = await stop({ quote });
+    expect(asks.summary).toContain('Not done yet: work would be LOST.');
+    expect(asks.summary).toContain('model.pt');
+    expect(asks.next.map(({ tool }) => tool)).toEqual(['update_pod', 'fetch_artifacts']);
   });
 
   it.each(['closed', 'lost', 'idle', 'unreachable'] as const)(
