@@ -88,6 +88,7 @@ function render(findings: Findings): readonly string[] {
     `State      ${shown(findings.home)}`,
     `Workspace  ${shown(findings.workspace)}`,
     '',
+    ...madeUpLines(findings),
     ...findings.fixed.map((what) => `Fixed: ${shown(what)}`),
     ...listed(
       'Not set up:',
@@ -96,6 +97,15 @@ function render(findings: Findings): readonly string[] {
     ...listed('In the way:', troubles(findings)),
     ...(troubles(findings).length === 0 ? ['Ready: what is on works.'] : []),
   ];
+}
+
+function madeUpLines({ providers }: Findings): readonly string[] {
+  const names = providers.filter(({ isMadeUp }) => isMadeUp === true).map((each) => each.provider);
+  return names.length === 0
+    ? []
+    : [
+        `Rehearsal: ${names.join(', ')} ${names.length === 1 ? 'is a sandbox' : 'are sandboxes'} on this machine. No machine or money there is real.`,
+      ];
 }
 
 function balanceOf({ balanceUsd, hoursLeft }: Findings['providers'][number]): string {

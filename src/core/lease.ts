@@ -12,6 +12,8 @@ export const termsSchema = z.object({
   workload: z.string().exactOptional(),
   /** The image that stands for the workload on these offers; chosen when the quote was made. */
   workloadImage: z.string().exactOptional(),
+  /** Candidates that were asked for and could not be rented when the quote was made. */
+  leftOut: z.array(offerIdSchema).exactOptional(),
   diskGb: z.number().positive(),
   setup: z.string().exactOptional(),
   env: z.record(z.string(), z.string()),
@@ -37,6 +39,8 @@ const changeSchema = z.object({
   name: z.string().exactOptional(),
   adopt: z.boolean().exactOptional(),
   bidUsdPerHour: z.number().positive().exactOptional(),
+  /** Shown with the quote: work that is nowhere else would be lost. */
+  discardUnfetched: z.boolean().exactOptional(),
 });
 
 /** Lives 5 minutes, is used once, binds offers, price, disk, deadline and budget. */

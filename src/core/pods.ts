@@ -133,6 +133,11 @@ export type DestroyOutcome =
       readonly declined?: true;
     };
 
+/** Terms as far as somebody gave them; nothing that stands by default. */
+export type StatedTerms = {
+  readonly [Name in keyof Terms]?: Terms[Name] | undefined;
+};
+
 /** Where money, deadlines and teardown are decided. */
 export interface Pods {
   /** Terms without `quoteId` make a quote first; with it the quote's own terms are used. `ask` may be called once. */
@@ -140,6 +145,8 @@ export interface Pods {
     request: {
       readonly terms: Terms;
       readonly quoteId?: QuoteId | undefined;
+      /** What the caller said of the terms beside `quoteId`: refused where the quote says otherwise. */
+      readonly stated?: StatedTerms | undefined;
       readonly waitSeconds: number;
     },
     options: CallOptions & { readonly ask: Ask },
@@ -172,7 +179,7 @@ export interface Pods {
       readonly name?: string | undefined;
       readonly adopt?: boolean | undefined;
       readonly bidUsdPerHour?: number | undefined;
-      /** The quote of an earlier answer: what it says is done, and nothing else of this call. */
+      /** The quote of an earlier answer: what it says is done. Anything else of this call that it does not say is refused. */
       readonly quoteId?: QuoteId | undefined;
     },
     options: CallOptions & { readonly ask: Ask },
@@ -181,6 +188,8 @@ export interface Pods {
     readonly quote?: Quote | undefined;
     readonly pod: Pod;
     readonly stillCharged: string;
+    /** Work of a pod that is stopped that is nowhere else: it stays on its disk. */
+    readonly notHome?: readonly Gate[] | undefined;
     /** The deadline before the call, when the call gave another one. */
     readonly deadlineBefore?: string | undefined;
   }>;

@@ -84,6 +84,8 @@ export interface ProviderFacts {
   readonly offersReturn?: boolean | undefined;
   /** Without image, template and workload it takes a template of its own that is known to work there. */
   readonly choosesImage?: boolean | undefined;
+  /** None of its machines is sold by bids. */
+  readonly hasNoInterruptible?: boolean | undefined;
 }
 export interface PathFact {
   readonly path: string;
@@ -151,6 +153,8 @@ export interface AccountCheck {
 export interface Provider {
   readonly name: ProviderName;
   readonly facts: ProviderFacts;
+  /** Its address is on this machine: a rehearsal, in which no machine and no money is real. */
+  readonly isMadeUp?: boolean | undefined;
   listOffers(query: OfferQuery, options: CallOptions): Promise<readonly Offer[]>;
   /** One offer priced afresh with this disk; `undefined`: gone. Absent where only `listOffers` can tell. */
   readonly getOffer?: (

@@ -2,7 +2,6 @@ import type { CallOptions } from '../core/call.ts';
 import { isAppError } from '../core/errors.ts';
 import type { DoctorProvider } from '../core/health.ts';
 import type { ProviderName } from '../core/ids.ts';
-import { isLoopback } from '../core/loopback.ts';
 import type { Provider } from '../core/provider.ts';
 
 export interface KnownProvider {
@@ -36,31 +35,32 @@ export async function checkProvider(
     ]);
     const account = await provider.checkAccount({ ...options, signal });
     const burn = await burnOf(provider, account.balanceUsd, { ...options, signal });
-    const isMadeUp = name !== 'local' && isHere(account.account);
     return {
       provider: name,
       configured: true,
       ...account,
       ...burn,
-      ...(isMadeUp ? { isMadeUp } : {}),
+      ...madeUp(provider),
     };
   } catch (thrown) {
     options.signal.throwIfAborted();
     const problem = isAppError(thrown)
       ? `${thrown.message} ${thrown.hint}`
       : `It did not answer within ${CHECK_LIMIT_SECONDS} s, or failed unexpectedly.`;
-    return { provider: name, configured: true, keySource: keyVariable, reachable: false, problem };
+    return {
+      provider: name,
+      configured: true,
+      ...madeUp(provider),
+      keySource: keyVariable,
+      reachable: false,
+      problem,
+    };
   }
 }
 
-/** "127.0.0.1:8001/vast/7": the address that the account was asked at is on this machine. */
-function isHere(account: string | undefined): boolean {
-  try {
-    return account !== undefined && isLoopback(`http://${account}`);
-  } catch {
-    return false;
-  }
-}
+/** Nothing of a cloud at an address of this machine is real. */
+const madeUp = ({ isMadeUp }: Provider): Pick<DoctorProvider, 'isMadeUp'> =>
+  isMadeUp === true ? { isMadeUp } : {};
 
 /** What all running machines of the account cost, ours or not: they draw on the same balance [KE-02]. */
 async function burnOf(

@@ -7,8 +7,12 @@ import type { Store } from '../core/store.ts';
 import { minutesAfter } from './money.ts';
 import { keepQuote, QUOTE_MINUTES, validQuote } from './quotes.ts';
 import type { Consent } from './spend-more.ts';
+import { checkStatedChange } from './stated.ts';
 
-type Change = Parameters<Pods['update']>[1];
+/** A change, and whether losing work by it was agreed to. */
+export type Change = Parameters<Pods['update']>[1] & {
+  readonly discardUnfetched?: boolean | undefined;
+};
 /** Rounding, not money. */
 const SLACK_USD = 0.005;
 
@@ -16,7 +20,7 @@ const SLACK_USD = 0.005;
 export async function quoteChange(
   podId: PodId,
   change: Omit<Change, 'quoteId'>,
-  { lease, what, maxUsd }: Consent,
+  { lease, what, maxUsd, discards }: Consent,
   { store, clock }: { readonly store: Store; readonly clock: Clock },
 ): Promise<Quote> {
   const now = clock.now();
@@ -30,7 +34,11 @@ export async function quoteChange(
     notes: [what],
     createdAt: now.toISOString(),
     expiresAt: minutesAfter(now, QUOTE_MINUTES),
-    change: { podId, ...Object.fromEntries(asked) },
+    change: {
+      podId,
+      ...Object.fromEntries(asked),
+      ...(discards === true ? { discardUnfetched: true } : {}),
+    },
   };
   await keepQuote(store, quote, clock);
   return quote;
@@ -38,11 +46,12 @@ export async function quoteChange(
 
 /**
  * The change that was agreed to, and who may be asked about it: nobody but the quote, up to its price. Its time counts from when
- * it was made. The quote is used up. Throws `quote_invalid`.
+ * it was made. The quote is used up. Throws `quote_invalid`, also where `stated` is not what it says.
  */
 export async function takeChange(
   podId: PodId,
   quoteId: QuoteId,
+  stated: Omit<Change, 'quoteId'>,
   { store, clock }: { readonly store: Store; readonly clock: Clock },
 ): Promise<{ readonly change: Omit<Change, 'quoteId'>; readonly ask: Ask }> {
   return store.transaction(async (tx) => {
@@ -52,6 +61,7 @@ export async function takeChange(
       throw new PolicyError('quote_invalid', 'This quote is not for a change of this pod.', {
         hint: 'Call update_pod without quoteId for a fresh quote and show it to the user.',
       });
+    checkStatedChange(stated, quote.change);
     const now = clock.now();
     await tx.quotes.put(quoteId, { ...quote, usedAt: now.toISOString(), approvedBy: 'quote' });
     const minutes = Math.max(0, now.getTime() - Date.parse(createdAt)) / 60_000;

@@ -16,6 +16,7 @@ import { type Approval, leaseFor, readableLeases } from './rent.ts';
 import { type RentNextDeps, rentNext } from './rent-next.ts';
 import type { Replacer } from './replace.ts';
 import type { See } from './see.ts';
+import { checkStated } from './stated.ts';
 import { mayBeFollowed } from './succession.ts';
 import { checkTerms } from './terms.ts';
 
@@ -59,6 +60,7 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
         throw new PolicyError('quote_invalid', 'This quote is for a change of a pod.', {
           hint: 'Call update_pod with its podId and this quoteId.',
         });
+      checkStated(request.stated ?? {}, quote.terms);
       checkTerms(quote.terms, secrets);
       const sold = await sellable(quote.terms);
       const { offers } = await checkPreconditions(sold, quote.terms, checks, options);
@@ -70,7 +72,11 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
     const { offers } = plan;
     const gone = request.terms.offerIds.filter((id) => !sold.some(({ offerId }) => offerId === id));
     const notes = gone.map((id) => `${id} is left out: it is not sold any more with this disk.`);
-    const quote = quoteFor(plan.terms, offers, clock, [...notes, ...plan.notes]);
+    const leftOut = request.terms.offerIds.filter(
+      (id) => !offers.some(({ offerId }) => offerId === id),
+    );
+    const bound = leftOut.length === 0 ? plan.terms : { ...plan.terms, leftOut };
+    const quote = quoteFor(bound, offers, clock, [...notes, ...plan.notes]);
     // Nobody is asked for what the limits forbid; they are checked again when the intent is written.
     for (const offer of offers.slice(0, 1))
       checkLimits(

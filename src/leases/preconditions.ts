@@ -46,12 +46,14 @@ export async function checkPreconditions(
   const notes: string[] = [];
   for (const offer of offers) {
     const account = accounts.get(offer.provider);
+    const cannot = cannotStop(offer, terms, deps);
     const checked =
-      account === undefined || isAppError(account)
+      cannot ??
+      (account === undefined || isAppError(account)
         ? account
         : passed.length >= terms.maxAttempts
           ? []
-          : await plan(offer, terms, deps, options);
+          : await plan(offer, terms, deps, options));
     if (isAppError(checked)) {
       failures.push(checked);
       notes.push(`${offer.offerId} is left out: ${checked.message}`);
@@ -69,6 +71,7 @@ export async function checkPreconditions(
     terms,
     notes: [
       ...new Set([
+        ...rehearsalNotes(passed, deps),
         ...states.flatMap((state) => state.notes),
         ...imageNotes(terms, passed),
         ...(await hostNotes(passed, deps)),
@@ -97,6 +100,41 @@ async function plan(
     if (isAppError(failure)) return failure;
     throw failure;
   }
+}
+
+/** A cloud without a stop would destroy at the deadline what was to be kept (TD-09). */
+function cannotStop(
+  { provider }: Offer,
+  { onExpiry }: Terms,
+  { providers }: PreconditionDeps,
+): AppError | undefined {
+  const cloud = providers.get(provider);
+  return onExpiry !== 'stop' || cloud === undefined || cloud.power !== undefined
+    ? undefined
+    : new InputError(
+        'unsupported',
+        `${provider} cannot stop a pod: at its deadline it would be destroyed with all that is on it.`,
+        {
+          hint: 'Call again with onExpiry "destroy", a ttlMinutes that leaves time for fetch_artifacts, or an offer of a cloud that can stop pods.',
+        },
+      );
+}
+
+function rehearsalNotes(
+  offers: readonly Offer[],
+  { providers }: PreconditionDeps,
+): readonly string[] {
+  return offers.flatMap((offer) =>
+    providers.get(offer.provider)?.isMadeUp === true
+      ? [
+          prefixed(
+            `A rehearsal: ${offer.provider} is a sandbox on this machine, no machine or money there is real.`,
+            offer,
+            offers,
+          ),
+        ]
+      : [],
+  );
 }
 
 function checkVolume({ volume }: Terms, provider: Provider): void {

@@ -17,6 +17,8 @@ export interface Consent {
   readonly what: string;
   /** What it can cost in all, what is spent already included. */
   readonly maxUsd: number;
+  /** It is not about money: work that is nowhere else would be lost. */
+  readonly discards?: boolean;
 }
 
 /** Nobody could be asked. Whoever catches it shows the price as a quote. */

@@ -10,7 +10,7 @@ import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
 import type { AccountBook } from './account-book.ts';
 import { changeBid } from './bid.ts';
-import { quoteChange, takeChange } from './change-quote.ts';
+import { type Change, quoteChange, takeChange } from './change-quote.ts';
 import { type Ledger, without } from './ledger.ts';
 import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
@@ -20,6 +20,8 @@ import { prolong } from './prolong.ts';
 import { checkTtl } from './quotes.ts';
 import { stopped } from './reconcile.ts';
 import { ConsentNeeded } from './spend-more.ts';
+import { workNotHome } from './stop-loss.ts';
+import type { Teardown } from './teardown.ts';
 import { checkPodName } from './terms.ts';
 import { hasLiveJob, unmanagedPodOf } from './view.ts';
 
@@ -35,11 +37,12 @@ export interface UpdateDeps {
   readonly looks: Looks;
   readonly accounts: AccountBook;
   readonly timer: PodTimer;
+  readonly gates: Teardown['gates'];
   readonly adopt: (podId: PodId, ttlMinutes: number, options: UpdateOptions) => Promise<Lease>;
   readonly view: (lease: Lease) => ReturnType<Pods['update']>;
 }
 export type UpdateOptions = CallOptions & { readonly ask: Ask };
-export type Change = Parameters<Pods['update']>[1];
+export type { Change } from './change-quote.ts';
 
 const DEFAULT_TTL_MINUTES = 360;
 
@@ -65,6 +68,7 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
         'teardown_unconfirmed',
         'This pod was ordered to end and has not been seen gone yet.',
       );
+    const notHome = await workNotHome(lease, change, options, deps);
     const deadlineBefore = adopt === true && !isMine ? undefined : lease.deadlineAt;
     if ((ttlMinutes !== undefined && adopt !== true) || budgetUsd !== undefined)
       lease = await prolong(lease, change, options, deps);
@@ -73,7 +77,11 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
     if (name !== undefined) lease = await rename(lease, name, ledger);
     await ledger.note('updated', lease, describe(change, clock));
     const isMoved = deadlineBefore !== undefined && deadlineBefore !== lease.deadlineAt;
-    return { ...(await deps.view(lease)), ...(isMoved ? { deadlineBefore } : {}) };
+    return {
+      ...(await deps.view(lease)),
+      ...(isMoved ? { deadlineBefore } : {}),
+      ...(notHome.length > 0 ? { notHome } : {}),
+    };
   }
 
   /** The pod as it is, which a quote changes nothing of. */
@@ -90,7 +98,8 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
   }
 
   return async (podId, { quoteId, ...asked }, options) => {
-    const agreed = quoteId === undefined ? undefined : await takeChange(podId, quoteId, deps);
+    const agreed =
+      quoteId === undefined ? undefined : await takeChange(podId, quoteId, asked, deps);
     const { change, ask } = agreed ?? { change: asked, ask: options.ask };
     try {
       return await apply(podId, change, { ...options, ask });

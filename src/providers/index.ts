@@ -1,3 +1,4 @@
+import { isLoopback } from '../core/loopback.ts';
 import type { Provider, Providers } from '../core/provider.ts';
 import { createLambdaProvider, type LambdaProviderDeps } from './lambda/provider.ts';
 import { createLocalProvider, type LocalProviderDeps } from './local/provider.ts';
@@ -17,9 +18,20 @@ export function createProviders(deps: ProvidersDeps): Providers {
   const { vast, runpod, lambda, clock, ownPublicKey } = deps;
   const configured: readonly Provider[] = [
     createLocalProvider(deps),
-    ...(vast === undefined ? [] : [createVastProvider({ ...vast, clock, ownPublicKey })]),
-    ...(runpod === undefined ? [] : [createRunpodProvider({ ...runpod, clock, ownPublicKey })]),
-    ...(lambda === undefined ? [] : [createLambdaProvider({ ...lambda, clock, ownPublicKey })]),
+    ...(vast === undefined
+      ? []
+      : [seenAt(vast.baseUrl, createVastProvider({ ...vast, clock, ownPublicKey }))]),
+    ...(runpod === undefined
+      ? []
+      : [seenAt(runpod.graphqlUrl, createRunpodProvider({ ...runpod, clock, ownPublicKey }))]),
+    ...(lambda === undefined
+      ? []
+      : [seenAt(lambda.baseUrl, createLambdaProvider({ ...lambda, clock, ownPublicKey }))]),
   ];
   return new Map(configured.map((provider) => [provider.name, provider]));
+}
+
+/** What answers from this machine is a rehearsal, whatever it says of money. */
+function seenAt(url: string, provider: Provider): Provider {
+  return isLoopback(url) ? { ...provider, isMadeUp: true } : provider;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { offerIdSchema, quoteIdSchema } from '../core/ids.ts';
-import { type Attempt, attemptSchema, quoteSchema } from '../core/lease.ts';
+import { type Attempt, attemptSchema, quoteSchema, type Terms } from '../core/lease.ts';
 import { type CreateOutcome, type Pods, podSchema } from '../core/pods.ts';
 import { envParam, names, secretEnvParam, text, waitParam } from './params.ts';
 import { podNext } from './pod-next.ts';
@@ -12,6 +12,15 @@ import { type Kept, keptWords } from './volume-text.ts';
 import { count, inSentence, type Next, renderResult, usd } from './words.ts';
 
 const positive = z.number().positive();
+const DEFAULTS: Pick<Terms, 'diskGb' | 'ttlMinutes' | 'onExpiry' | 'maxAttempts'> = {
+  diskGb: 64,
+  ttlMinutes: 360,
+  onExpiry: 'destroy',
+  maxAttempts: 3,
+};
+/** Shown with its default and left out where the caller gave none: beside a quoteId only what was given is compared. */
+const standing = <Schema extends z.ZodType>(schema: Schema, value: z.output<Schema>) =>
+  schema.exactOptional().meta({ default: value });
 
 export const createPod = defineTool({
   name: 'create_pod',
@@ -34,19 +43,19 @@ export const createPod = defineTool({
       .enum(['pytorch', 'cuda', 'transformers', 'tensorflow', 'vllm', 'jax'])
       .exactOptional()
       .describe('Or image, or template.'),
-    diskGb: positive.max(100_000).default(64),
+    diskGb: standing(positive.max(100_000), DEFAULTS.diskGb),
     setup: text(60_000).exactOptional().describe('Boot script, setup only.'),
-    env: envParam.default({}).describe('No secrets here.'),
-    secretEnv: secretEnvParam.default([]).describe('Names only.'),
-    ports: names(50).default([]).describe('Like "8888/http".'),
+    env: envParam.exactOptional().describe('No secrets here.'),
+    secretEnv: secretEnvParam.exactOptional().describe('Names only.'),
+    ports: names(50).exactOptional().describe('Like "8888/http".'),
     registryAuth: text(200).exactOptional().describe('Variable with user:password@host.'),
     volume: text(200).exactOptional().describe('"ID:/mount" or "new:20:/mount" (GB).'),
     bidUsdPerHour: positive.exactOptional().describe('For interruptible offers.'),
     expectedHours: positive.exactOptional(),
     budgetUsd: positive.exactOptional().describe('The pod ends when this is spent.'),
-    ttlMinutes: positive.max(525_600).default(360).describe('Deadline from now.'),
-    onExpiry: z.enum(['destroy', 'stop']).default('destroy'),
-    maxAttempts: z.int().min(1).max(20).default(3),
+    ttlMinutes: standing(positive.max(525_600), DEFAULTS.ttlMinutes).describe('Deadline from now.'),
+    onExpiry: standing(z.enum(['destroy', 'stop']), DEFAULTS.onExpiry),
+    maxAttempts: standing(z.int().min(1).max(20), DEFAULTS.maxAttempts),
     quoteId: quoteIdSchema.exactOptional().describe('Only after the user agreed.'),
     waitSeconds: waitParam.default(25),
   }),
@@ -58,18 +67,30 @@ export const createPod = defineTool({
     declined: z.boolean().exactOptional(),
     ...resultShape,
   }),
-  async handle({ offerId, offerIds, quoteId, waitSeconds, ...terms }, context) {
+  async handle({ offerId, offerIds, quoteId, waitSeconds, ...stated }, context) {
     const { pods, signal, progress, ask } = context;
     const candidates = candidatesOf(offerId, offerIds, quoteId !== undefined);
     const sources = ['image', 'template', 'workload'] as const;
-    const chosen = sources.filter((source) => terms[source] !== undefined);
+    const chosen = sources.filter((source) => stated[source] !== undefined);
     if (chosen.length > 1)
       throw new InputError('invalid_input', `Give at most one of ${sources.join(', ')}.`);
     const outcome = await pods.create(
       {
-        terms: { ...terms, offerIds: candidates },
+        terms: {
+          ...DEFAULTS,
+          env: {},
+          secretEnv: [],
+          ports: [],
+          ...stated,
+          offerIds: candidates,
+        },
         waitSeconds,
-        ...(quoteId === undefined ? {} : { quoteId }),
+        ...(quoteId === undefined
+          ? {}
+          : {
+              quoteId,
+              stated: candidates.length === 0 ? stated : { ...stated, offerIds: candidates },
+            }),
       },
       { signal, progress, ask },
     );

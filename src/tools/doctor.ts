@@ -106,7 +106,7 @@ export const doctor = defineTool({
   },
 });
 
-const MADE_UP = 'a sandbox on this machine, no machine or money there is real';
+const MADE_UP = 'a sandbox on this machine, a rehearsal: no machine or money there is real';
 
 type Found = Awaited<ReturnType<Doctor['check']>>;
 /** A cloud without a key is a choice, and a key is made when the first pod needs it: neither is a fault. */
@@ -120,7 +120,7 @@ function summaryOf(
     ({ configured, reachable, problem }) =>
       configured && (reachable === false || problem !== undefined),
   );
-  const madeUp = usable.filter(({ isMadeUp }) => isMadeUp === true);
+  const madeUp = providers.filter(({ isMadeUp }) => isMadeUp === true);
   const faults = problems.length + broken.length;
   return [
     `Usable: ${names.join('; ') || 'nothing'}.`,

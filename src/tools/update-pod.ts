@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
+import type { Gate } from '../core/files.ts';
 import { quoteIdSchema } from '../core/ids.ts';
 import { type Quote, quoteSchema } from '../core/lease.ts';
 import { type Pod, podSchema } from '../core/pods.ts';
@@ -20,16 +21,19 @@ function deadlineWords(before: string | undefined, after: string | undefined): s
 /** Nobody could be asked by a form: the agent asks, and calls again. */
 function confirmWords(
   { podId }: Pod,
-  { quoteId, notes = [], expiresAt }: Quote,
+  { quoteId, notes = [], expiresAt, change }: Quote,
 ): { readonly summary: string; readonly next: Next } {
   return {
-    summary: `Not done yet: this costs money. Show the user this and ask: ${notes.map(inSentence).join('; ')}. The quote lives until ${expiresAt}.`,
+    summary: `Not done yet: ${change?.discardUnfetched === true ? 'work would be LOST' : 'this costs money'}. Show the user this and ask: ${notes.map(inSentence).join('; ')}. The quote lives until ${expiresAt}.`,
     next: [
       {
         tool: 'update_pod',
         why: 'Only after the user agreed.',
         arguments: { podId, quoteId },
       },
+      ...(change?.discardUnfetched === true
+        ? [{ tool: 'fetch_artifacts', why: 'Or bring it home first, to a localPath.', arguments: { podId } }]
+        : []),
     ],
   };
 }
@@ -49,6 +53,19 @@ function nextOf(pod: Pod, action: Action): Next {
       arguments: { podId: pod.podId, waitFor, waitSeconds: 40 },
     },
   ];
+}
+
+/** The disk is kept, the GPUs are not: nobody fetches from a pod that cannot start again. */
+function notHomeWords(notHome: readonly Gate[] = []): string {
+  if (notHome.length === 0) return '';
+  const names = [...new Set(notHome.map((gate) => gate.path ?? gate.jobId ?? 'not checked'))];
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
+  return ` NOT HOME: ${names
+    .slice(0, 3)
+    .map((name) => oneLine(name, 80))
+    .join(
+      ', ',
+    )}${more}. It stays on the disk, but can be fetched only once the pod starts again, and its GPUs may be taken by then. Tell the user.`;
 }
 
 export const updatePod = defineTool({
@@ -79,11 +96,15 @@ export const updatePod = defineTool({
         'invalid_input',
         'Nothing to change: give action, ttlMinutes, budgetUsd, name, bidUsdPerHour or adopt.',
       );
-    const { pod, stillCharged, deadlineBefore, quote } = await pods.update(podId, request, {
-      signal,
-      progress,
-      ask,
-    });
+    const { pod, stillCharged, deadlineBefore, quote, notHome } = await pods.update(
+      podId,
+      request,
+      {
+        signal,
+        progress,
+        ask,
+      },
+    );
     if (quote !== undefined)
       return { pod: briefPod(pod), stillCharged, quote, ...confirmWords(pod, quote) };
     const done = Object.entries(request)
@@ -96,7 +117,7 @@ export const updatePod = defineTool({
     return {
       pod: briefPod(pod),
       stillCharged,
-      summary: `${isOnItsWay(pod, request.action) ? `Pod ${pod.podId}: ${done} is ordered, the pod was last seen ${pod.status}.` : `Pod ${pod.podId} is ${pod.status} after ${done}.`}${deadline}`,
+      summary: `${isOnItsWay(pod, request.action) ? `Pod ${pod.podId}: ${done} is ordered, the pod was last seen ${pod.status}.` : `Pod ${pod.podId} is ${pod.status} after ${done}.`}${deadline}${notHomeWords(notHome)}`,
       next: nextOf(pod, request.action),
     };
   },

@@ -93,6 +93,20 @@ describe('doctor', () => {
     expect(asked).toEqual([{ fix: 'generate_ssh_key', provider: 'local' }]);
     expect(JSON.parse(text)).toEqual(FINDINGS);
   });
+
+  it('says which clouds are a rehearsal', async () => {
+    const cloud = (provider: 'runpod' | 'lambda') => ({
+      provider,
+      configured: true,
+      reachable: true,
+    });
+    const providers = [{ ...cloud('runpod'), isMadeUp: true }, cloud('lambda')];
+    const { text } = await run({ ...FINDINGS, providers });
+    expect(text).toContain(
+      'Rehearsal: runpod is a sandbox on this machine. No machine or money there is real.',
+    );
+    expect((await run(FINDINGS)).text).not.toContain('Rehearsal');
+  });
 });
 
 describe('pods', () => {

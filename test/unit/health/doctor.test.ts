@@ -195,16 +195,23 @@ describe('doctor', () => {
 });
 
 it('a cloud whose address is on this machine is told to be made up', async () => {
-  const at = (account: string) => async () => Promise.resolve({ reachable: true, account });
-  const found = await doctorOf(
-    provider('vast', at('127.0.0.1:8123/1234')),
-    provider('runpod', at('api.runpod.io/user_1')),
-    provider('local', at('127.0.0.1:1/x')),
-  ).check({}, options);
+  const answers = async () => Promise.resolve({ reachable: true });
+  const madeUp = ([name, cloud]: [ProviderName, Provider]): [ProviderName, Provider] => [
+    name,
+    { ...cloud, isMadeUp: true },
+  ];
+  const doctor = doctorOf(
+    provider('vast', answers),
+    madeUp(provider('runpod', answers)),
+    madeUp(provider('lambda', async () => Promise.reject(new Error('down')))),
+  );
+  const found = await doctor.check({}, options);
   expect(found.providers.map((one) => [one.provider, one.isMadeUp])).toEqual([
     ['local', undefined],
-    ['vast', true],
-    ['runpod', undefined],
-    ['lambda', undefined],
+    ['vast', undefined],
+    ['runpod', true],
+    ['lambda', true],
   ]);
+  const [lambda] = (await doctor.check({ provider: 'lambda' }, options)).providers;
+  expect(lambda).toMatchObject({ provider: 'lambda', isMadeUp: true, reachable: false });
 });

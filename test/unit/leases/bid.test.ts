@@ -64,7 +64,10 @@ describe('a bid', () => {
     const { quote, pod } = await bid(0.5);
     expect(quote).toMatchObject({ usdPerHour: 0.51, change: { bidUsdPerHour: 0.5 } });
     const quoteId = quote?.quoteId;
-    await bench.pods.update(pod.podId, { quoteId, bidUsdPerHour: 9 }, bench.options);
+    const higher = bench.pods.update(pod.podId, { quoteId, bidUsdPerHour: 9 }, bench.options);
+    await expect(higher).rejects.toMatchObject({ code: 'quote_invalid' });
+    expect(bench.cloud.calls).not.toContain('changeBid');
+    await bench.pods.update(pod.podId, { quoteId }, bench.options);
     expect((await lease(bench))?.terms.bidUsdPerHour).toBe(0.5);
     expect(bench.cloud.calls).toContain('changeBid');
   });
