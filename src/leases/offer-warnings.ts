@@ -1,3 +1,4 @@
+import type { ProviderName } from '../core/ids.ts';
 import type { Offer, OfferQuery } from '../core/offer.ts';
 import { hours, SPARE_TIME } from './cost-notes.ts';
 import { gpusMeantBy, namesakesOf } from './gpu-catalog.ts';
@@ -50,11 +51,14 @@ export function notesOf(
     found,
     blocked,
     sold = [],
+    neverInterruptible = [],
   }: {
     readonly found: boolean;
     readonly blocked: readonly Offer[];
     /** What would be there with other filters. */
     readonly sold?: readonly Offer[];
+    /** Clouds that were asked and sell nothing by bids, ever. */
+    readonly neverInterruptible?: readonly ProviderName[];
   },
 ): readonly string[] {
   const left = blocked.slice(0, SHOWN_NAMES).map(({ offerId }) => offerId);
@@ -66,6 +70,9 @@ export function notesOf(
         ]
       : []),
     ...(found ? [] : regionNotes(query, sold)),
+    ...(query.interruptible
+      ? neverInterruptible.map((name) => `${name} has no interruptible machines.`)
+      : []),
     ...vastNotes(query, found),
     ...(blocked.length > 0
       ? [

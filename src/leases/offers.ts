@@ -22,6 +22,9 @@ export interface OffersDeps {
 /** Counts of what other filters would find may be so old. */
 const WIDE_LOOK_SECONDS = 30;
 
+/** On one machine a bid and a fixed price are two offers. */
+const nameOf = ({ offerId, pricing }: Offer): string => `${pricing} ${offerId}`;
+
 interface Relaxation {
   readonly drop: string;
   readonly wouldMatch: number;
@@ -64,9 +67,17 @@ export function createOffers({ providers, clock, hosts }: OffersDeps): Offers {
   }> => {
     const everything = withoutFilters(query);
     const hasVastQuery = query.vastQuery !== undefined && names.includes('vast');
-    const [wide, plainVast] = await Promise.all([
+    const [wide, plainVast, steady] = await Promise.all([
+      // What sells nothing by bids may sell at a fixed price.
       Promise.all(names.map(async (name) => lookWide(name, everything, options))),
       hasVastQuery ? sources.ask('vast', { ...query, vastQuery: undefined }, options) : undefined,
+      query.interruptible
+        ? Promise.all(
+            names.map(async (name) =>
+              sources.ask(name, { ...query, interruptible: false }, options),
+            ),
+          )
+        : [],
     ]);
     const filter = offerFilter(query);
     const counts = new Map<string, number>();
@@ -79,6 +90,11 @@ export function createOffers({ providers, clock, hosts }: OffersDeps): Offers {
     }
     for (const offer of plainVast?.offers ?? [])
       if (isEligible(offer) && filter.passes(offer)) count('vastQuery');
+    const fixed = offerFilter({ ...query, interruptible: false });
+    const seen = new Set(wide.flatMap(({ offers }) => offers.map(nameOf)));
+    for (const offer of steady.flatMap(({ offers }) => offers))
+      if (!seen.has(nameOf(offer)) && isEligible(offer) && fixed.passes(offer))
+        count('interruptible');
     const relaxations = [...counts].map(([drop, wouldMatch]) => ({ drop, wouldMatch }));
     return { relaxations: relaxations.sort((a, b) => b.wouldMatch - a.wouldMatch), wide };
   };
@@ -125,6 +141,11 @@ export function createOffers({ providers, clock, hosts }: OffersDeps): Offers {
         found: free.length > 0,
         blocked: fitting.filter(isBlocked),
         sold: wide.flatMap(({ offers }) => offers),
+        neverInterruptible: names.filter(
+          (name) =>
+            (free.length === 0 || named.includes(name)) &&
+            providers.get(name)?.facts.hasNoInterruptible === true,
+        ),
       });
       return {
         offers: free.slice(0, limit).map((offer) => {

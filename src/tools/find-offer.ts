@@ -62,7 +62,7 @@ export const findOffer = defineTool({
       : ' No cloud is switched on: with VAST_API_KEY, RUNPOD_API_KEY or LAMBDA_API_KEY in its environment the server rents there.';
     const summary =
       best === undefined
-        ? `No offer matches.${cloudsOff}${found.relaxations.length > 0 ? ' See relaxations for the filter to drop.' : ''}${gap}`
+        ? `${gap === '' ? '' : `${gap.trim()} `}${nothingWords(found.providers.length - failed.length, failed.length)}${cloudsOff}${found.relaxations.length > 0 ? ' See relaxations for the filter to drop.' : ''}`
         : best.rehearsal === true
           ? `No GPU offer matches. What is left is a rehearsal without a GPU: ${best.offerId} on this machine, free, for trying the steps only.${cloudsOff} Tell the user.${gap}`
           : `${count(found.offers.length, 'offer')}, best first: ${best.offerId} at ${usd(best.usdPerHour)}/h in all. A reading at ${found.snapshotAt}, not a reservation.${gap}`;
@@ -110,6 +110,14 @@ export const findOffer = defineTool({
   },
 });
 
+/** Of clouds that did not answer nobody knows what they sell. */
+function nothingWords(answered: number, failed: number): string {
+  if (failed === 0) return 'No offer matches.';
+  return answered === 0
+    ? 'Whether anything matches is not known.'
+    : 'No offer of those that answered matches.';
+}
+
 /** What a price depends on goes with the call, so that what is rented is what was shown. */
 interface Asked {
   readonly diskGb: number;
@@ -123,16 +131,18 @@ function nextCalls(
 ): Next {
   if (best === undefined)
     return [
-      {
-        tool: 'find_offer',
-        why:
-          drop === undefined
-            ? 'Search again with fewer filters.'
-            : `Search again without ${oneLine(drop, 80)}, if the user agrees.`,
-      },
       ...(someFailed
         ? [{ tool: 'doctor', why: 'See why a provider did not answer.', arguments: {} }]
         : []),
+      {
+        tool: 'find_offer',
+        why:
+          drop !== undefined
+            ? `Search again without ${oneLine(drop, 80)}, if the user agrees.`
+            : someFailed
+              ? 'Ask the same again in a minute: who did not answer may sell it.'
+              : 'Search again with fewer filters.',
+      },
     ];
   const { offerId, minBidUsdPerHour, rehearsal } = best;
   if (rehearsal === true)

@@ -3,6 +3,7 @@ import type { ProviderFacts } from '../../core/provider.ts';
 export const LAMBDA_FACTS: ProviderFacts = {
   verified: '2026-08',
   hasOwnImage: true,
+  hasNoInterruptible: true,
   offersReturn: true,
   dangerClocks: [
     'A Lambda pod cannot be stopped: it is charged in full, by the minute, until it is destroyed. Shutting it down from inside ends nothing.',

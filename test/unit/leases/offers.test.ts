@@ -174,3 +174,23 @@ describe('names of GPUs [OF-07]', () => {
     expect(isGpuMatch(wanted, offered, 80)).toBe(expected);
   });
 });
+
+it('a cloud without interruptible machines says so, and what it sells at a fixed price [OF-05]', async () => {
+  const offer = anOffer({ provider: 'lambda', id: 'a' });
+  const lambda = createFakeProvider({ clock, name: 'lambda', offers: [offer] });
+  const plain: Provider = {
+    ...lambda,
+    facts: { ...lambda.facts, hasNoInterruptible: true },
+    listOffers: async ({ interruptible }) => Promise.resolve(interruptible ? [] : [offer]),
+  };
+  const none = await find([plain], { interruptible: true });
+  expect(none.offers).toEqual([]);
+  expect(none.relaxations).toEqual([{ drop: 'interruptible', wouldMatch: 1 }]);
+  expect(none.notes).toContain('lambda has no interruptible machines.');
+  expect((await find([plain])).notes).toBeUndefined();
+  const other = cloud('vast', anOffer({ pricing: 'interruptible' }));
+  const some = await find([plain, other], { interruptible: true });
+  expect([some.offers.length, some.notes]).toEqual([1, undefined]);
+  const named = await find([plain, other], { interruptible: true }, ['lambda', 'vast']);
+  expect(named.notes).toEqual(['lambda has no interruptible machines.']);
+});
