@@ -82,10 +82,13 @@ export const listPods = defineTool({
     const volumes = listed.volumes ?? [];
     const failed = listed.providers.filter(({ ok }) => !ok);
     const alive = all.filter(({ status }) => status !== 'gone');
+    const unseen = alive.filter(isUnseen).length;
     const followed = all.filter(({ isBeingReplaced }) => isBeingReplaced === true).length;
     const strange = all.filter(({ mode }) => mode === 'unmanaged').length;
     const summary = [
-      `${count(alive.length, 'pod')}, burning ${usd(listed.usdPerHour)}/h; ${usd(listed.spentUsd)} spent.`,
+      `${count(alive.length - unseen, 'pod')}, burning ${usd(listed.usdPerHour)}/h; ${usd(listed.spentUsd)} spent.`,
+      unseen > 0 &&
+        `Beside them ${count(unseen, 'saved profile')} of the user's own machines, not seen running.`,
       followed > 0 && `${count(followed, 'failed pod')} being replaced, as agreed.`,
       volumes.length > 0 && volumeWords(volumes),
       strange > 0 && `${count(strange, 'machine')} not rented by us (unmanaged).`,
@@ -137,6 +140,9 @@ export const listPods = defineTool({
     );
   },
 });
+
+/** A machine of the user that nobody has reached for this list: a profile, not a pod that is known to run. */
+const isUnseen = ({ mode, status }: Pod): boolean => mode === 'user_managed' && status !== 'ready';
 
 const userPod = (profileId: string, podId: Pod['podId']): Pod => ({
   podId,
