@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
-import { InputError } from '../core/errors.ts';
+import { InputError, RemoteError } from '../core/errors.ts';
 import type { SyncRequest } from '../core/files.ts';
 import type { FilesDeps } from './deps.ts';
 import { openHashCache } from './local-hash.ts';
@@ -66,6 +66,15 @@ export async function hashLocal(
   await cache.save();
   refuseSecrets(walked.secretNames, found);
   return { files, warnings: warnings.slice(0, 20) };
+}
+
+/** A file that went while it was being sent: told as what a second call makes good. Anything else is thrown as it is. */
+export function throwVanished(failure: unknown): never {
+  if (!isGone(failure)) throw failure;
+  throw new RemoteError('checksum_mismatch', 'A local file vanished while it was being sent.', {
+    cause: failure,
+    hint: 'Call again when the files no longer change.',
+  });
 }
 
 function isGone(failure: unknown): boolean {

@@ -14,7 +14,7 @@ import { type PodFolders, resolveRemoteTarget } from './remote-target.ts';
 import { createRules, type Rules } from './rules.ts';
 import type { Pace } from './send.ts';
 import { createStagings, type Stagings } from './staging.ts';
-import { hashLocal, nothingToSend, oneFile, walkFolder } from './sync-local.ts';
+import { hashLocal, nothingToSend, oneFile, throwVanished, walkFolder } from './sync-local.ts';
 import { type Look, lookAt } from './sync-look.ts';
 import { afterLook, unknownOf } from './sync-memory.ts';
 import {
@@ -139,7 +139,7 @@ async function syncOnce(
     },
     plan.send,
     state,
-  );
+  ).catch(throwVanished);
   if (done.state !== state) await memory.save(done.state);
   return answer(done.files, done.wireBytes);
 }
