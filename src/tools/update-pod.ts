@@ -32,7 +32,13 @@ function confirmWords(
         arguments: { podId, quoteId },
       },
       ...(change?.discardUnfetched === true
-        ? [{ tool: 'fetch_artifacts', why: 'Or bring it home first, to a localPath.', arguments: { podId } }]
+        ? [
+            {
+              tool: 'fetch_artifacts',
+              why: 'Or bring it home first, to a localPath.',
+              arguments: { podId },
+            },
+          ]
         : []),
     ],
   };

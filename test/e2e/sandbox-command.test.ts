@@ -105,7 +105,7 @@ describe('gpu-lease sandbox', () => {
 
   it('each cloud that it makes up works with what is printed: the doctor reaches all three', async () => {
     const varsFile = path.join(home, 'clouds.env');
-    await using _sandbox = await startSandboxProcess(['--vars-file', varsFile], { home });
+    await using sandbox = await startSandboxProcess(['--vars-file', varsFile], { home });
     const variables = Object.fromEntries(
       (await readFile(varsFile, 'utf8'))
         .split('\n')
@@ -116,6 +116,7 @@ describe('gpu-lease sandbox', () => {
       env: { ...environment(), ...variables },
       cwd: home,
     });
+    expect(sandbox.stderr()).toBe('');
     const { providers } = JSON.parse(stdout) as { providers: Record<string, unknown>[] };
     for (const provider of ['vast', 'runpod', 'lambda'])
       expect(providers).toContainEqual(
