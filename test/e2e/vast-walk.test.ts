@@ -282,7 +282,7 @@ describe("the user's skill, by MCP clients, against gpu-lease sandbox --speed 60
   );
 
   it(
-    'a bid, by a client of the old era that shows forms: stop, a GPU that is taken, start, reboot, name, bid [AC-09]',
+    'a bid, by a client of the old era that shows forms: stop, a GPU that is taken, start, reboot, name, bid',
     async () => {
       await using walk = await startWalk();
       const { rowOf, billing, lastCreation, strike, open } = walk;
