@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isAppError } from '../../src/core/errors.ts';
@@ -6,6 +6,9 @@ import type { SessionId } from '../../src/core/ids.ts';
 import { isTerminal } from '../../src/core/job.ts';
 import type { Direction, Fault, Strike } from './fault-proxy.ts';
 import { Hung, type TransportBench, within } from './transport-bench.ts';
+
+/** Each work counts in a file of its own, so that one that is tried again begins at nothing. */
+const newCounter = (): string => `counter-${randomBytes(6).toString('hex')}`;
 
 /** A link may break under any call; only these may come of it. */
 const LINK_CODES: readonly string[] = ['ssh_unreachable', 'link_lost'];
@@ -70,7 +73,8 @@ function compareLines(seen: readonly string[], wanted: readonly string[]): Omit<
 /** One-shot commands. `warm`: the connection stands before the fault is armed. */
 export function execWork(bench: TransportBench): Work {
   const { podId, ssh } = bench;
-  const counter = path.join(bench.podHome, 'exec-counter');
+  const counterFile = newCounter();
+  const counter = path.join(bench.podHome, counterFile);
   const certain: string[] = [];
   const never: string[] = [];
   return {
@@ -79,7 +83,7 @@ export function execWork(bench: TransportBench): Work {
       const done = await within(30, async (signal) =>
         ssh.remote.exec(
           podId,
-          `echo ${turn} >>"$HOME/exec-counter"; head -c 200000 /dev/zero | tr '\\0' x; cat; exit 7`,
+          `echo ${turn} >>"$HOME/${counterFile}"; head -c 200000 /dev/zero | tr '\\0' x; cat; exit 7`,
           { signal, timeoutSeconds: 30, stdin: 'y'.repeat(20_000) },
         ),
       ).catch(codeOf);
@@ -107,10 +111,11 @@ export async function sessionWork(bench: TransportBench): Promise<Work> {
   const { sessionId } = await within(30, async (signal) =>
     ssh.sessions.open(podId, { reuse: false }, { signal }),
   );
+  const counterFile = newCounter();
   let ran = 0;
   const unknown = new Set<string>();
   const write = async (number: number): Promise<string | undefined> => {
-    const input = `echo ${number} >>"$HOME/session-counter"; echo "out-$((${number}))"; (exit ${number % 100})`;
+    const input = `echo ${number} >>"$HOME/${counterFile}"; echo "out-$((${number}))"; (exit ${number % 100})`;
     const written = await within(60, async (signal) =>
       ssh.sessions.write(
         sessionId,
@@ -141,10 +146,7 @@ export async function sessionWork(bench: TransportBench): Promise<Work> {
     async finish() {
       const all = Array.from({ length: ran }, (_, index) => String(index + 1));
       const sure = all.filter((number) => !unknown.has(number));
-      const counted = compareLines(
-        await linesOf(path.join(bench.podHome, 'session-counter')),
-        sure,
-      );
+      const counted = compareLines(await linesOf(path.join(bench.podHome, counterFile)), sure);
       const text = (await readAll(bench, sessionId)).replaceAll(/\x1b[^\n]*?m/g, '');
       const shown = compareLines(
         text.split('\n').filter((line) => /^out-\d+$/.test(line)),
@@ -301,14 +303,15 @@ export function fetchWork(
 /** Jobs are started, waited for and their logs read; each command runs once at most. */
 export function jobWork(bench: TransportBench): Work {
   const { jobs, podId } = bench;
-  const counter = path.join(bench.podHome, 'job-counter');
+  const counterFile = newCounter();
+  const counter = path.join(bench.podHome, counterFile);
   const certain: string[] = [];
   const never: string[] = [];
   return {
     name: 'job',
     async run(turn) {
       const codes: string[] = [];
-      const command = `echo ${turn} >>"$HOME/job-counter"; seq 1 3000; exit ${3 + (turn % 5)}`;
+      const command = `echo ${turn} >>"$HOME/${counterFile}"; seq 1 3000; exit ${3 + (turn % 5)}`;
       const started = await within(60, async (signal) =>
         jobs.start(
           { podId, command, env: {}, secretEnv: [], artifacts: [], maxRuntimeMinutes: 5 },
