@@ -76,7 +76,7 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     looks,
     accounts,
     timer,
-    gates: teardown.gates,
+    gates: async (lease, options) => teardown.gates(lease, options),
     adopt: async (podId, ttlMinutes, options) =>
       adoptPod(podId, ttlMinutes, options, { ...deps, accounts }),
     view: async (lease) => {

@@ -1,5 +1,6 @@
 import type { CallOptions, Clock } from '../core/call.ts';
 import { InputError, PolicyError, ProviderError, RemoteError } from '../core/errors.ts';
+import type { Gate } from '../core/files.ts';
 import { type PodId, providerOf } from '../core/ids.ts';
 import type { Jobs } from '../core/job.ts';
 import type { Lease } from '../core/lease.ts';
@@ -21,7 +22,6 @@ import { checkTtl } from './quotes.ts';
 import { stopped } from './reconcile.ts';
 import { ConsentNeeded } from './spend-more.ts';
 import { workNotHome } from './stop-loss.ts';
-import type { Teardown } from './teardown.ts';
 import { checkPodName } from './terms.ts';
 import { hasLiveJob, unmanagedPodOf } from './view.ts';
 
@@ -37,7 +37,7 @@ export interface UpdateDeps {
   readonly looks: Looks;
   readonly accounts: AccountBook;
   readonly timer: PodTimer;
-  readonly gates: Teardown['gates'];
+  readonly gates: (lease: Lease, options: CallOptions) => Promise<readonly Gate[]>;
   readonly adopt: (podId: PodId, ttlMinutes: number, options: UpdateOptions) => Promise<Lease>;
   readonly view: (lease: Lease) => ReturnType<Pods['update']>;
 }
