@@ -3,7 +3,7 @@ import { STATE } from './talk.ts';
 
 /* One writer at a time. The kernel gives flock back when its owner dies; the folder is the way where flock is missing. */
 const LOCK = `if command -v flock >/dev/null 2>&1; then
-  exec 9>>"$d/lock" && flock -w 20 9 || { echo locked; exit 0; }
+  exec 9>>"$d/lock" && flock -w 9 9 || { echo locked; exit 0; }
 else
   n=0
   until mkdir "$d/lock.d" 2>/dev/null; do
@@ -15,7 +15,7 @@ else
         [ "$q" = "$o" ] && rm -rf "$d/lock.$$" || mv "$d/lock.$$" "$d/lock.d"
       fi
     fi
-    n=$((n+1)); [ $n -gt 400 ] && { echo locked; exit 0; }
+    n=$((n+1)); [ $n -gt 180 ] && { echo locked; exit 0; }
     sleep 0.05 2>/dev/null || sleep 1
   done
   echo $$ > "$d/lock.d/owner"
