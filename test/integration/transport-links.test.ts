@@ -47,11 +47,11 @@ async function openShell(options: TransportOptions = {}): Promise<Shell> {
     bench,
     id,
     write: async (input, waitSeconds = 30) =>
-      within(waitSeconds + 30, async (signal) =>
+      within(waitSeconds + 20, async (signal) =>
         ssh.sessions.write(id, { input, newline: true, secret: false, waitSeconds }, { signal }),
       ),
     read: async (offset, waitSeconds = 0) =>
-      within(waitSeconds + 10, async (signal) =>
+      within(waitSeconds, async (signal) =>
         ssh.sessions.read(
           id,
           { offset, maxBytes: 40_000, waitSeconds, format: 'clean' },
