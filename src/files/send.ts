@@ -7,6 +7,7 @@ import { chooseCodec, hasZstd, openWire, sampleRatio, UNPACK, type Wire } from '
 import { END_OF_TAR, packFiles, packText } from './pack.ts';
 import { PLACE_EXIT, type Placing, placeScript, WRONG } from './place-script.ts';
 import { failed, HASH_FUNCTION, hashSeconds, type Pod, transferSeconds } from './pod.ts';
+import { fastHash } from './pod-hash.ts';
 import { factsScript, parseFacts } from './pod-names.ts';
 import { BIG_BYTES, sendBig } from './send-big.ts';
 import { END_OF_TREE, fieldsOf, type Look } from './sync-look.ts';
@@ -108,6 +109,8 @@ async function sendThrough(
       target: look.real,
       staging: parcel.staging,
       files: placed,
+      // Nothing else can be in the staging folder.
+      alone: !parcel.resume && placed.length === files.length,
     });
     const name = `./${PLACE_NAME}${createHash('sha256').update(script).digest('hex')}`;
     yield packText(name, script);
@@ -215,7 +218,7 @@ function isUntouched(file: PlannedFile): boolean {
 async function alreadyThere(pod: Pod, parcel: Parcel): Promise<readonly PlannedFile[]> {
   const small = parcel.files.filter(({ bytes }) => bytes < BIG_BYTES);
   const names = small.map(({ path }) => path);
-  const output = await pod.must(factsScript(stagingPath(parcel), names, []), {
+  const output = await pod.must(factsScript(stagingPath(parcel), names, [], fastHash(totalBytes(small))), {
     timeoutSeconds: hashSeconds(totalBytes(small)),
     what: 'hash the files that have arrived',
   });

@@ -5,6 +5,7 @@ import type { FilesDeps } from './deps.ts';
 import { openHashCache } from './local-hash.ts';
 import { placeScript } from './place-script.ts';
 import { hashSeconds, type Pod } from './pod.ts';
+import { fastHash } from './pod-hash.ts';
 import { listScript, parseListing } from './pod-listing.ts';
 import { factsScript, foldersOf, parseFacts } from './pod-names.ts';
 import { lookAtFolder } from './remote-folder.ts';
@@ -74,7 +75,7 @@ async function hashThere(
   files: readonly PlannedFile[],
 ): Promise<ReturnType<typeof parseFacts>['facts']> {
   const names = files.map((file) => file.path);
-  const output = await pod.must(factsScript(folder, names, []), {
+  const output = await pod.must(factsScript(folder, names, [], fastHash(totalBytes(files))), {
     timeoutSeconds: hashSeconds(totalBytes(files)),
     what: 'hash the files that are there',
   });
@@ -193,7 +194,7 @@ async function sendWithRetry(
 
 /** Removes what `delete` may, and staging folders that a killed sync left. */
 async function tidy(pod: Pod, look: Look, place: Parcel['place']): Promise<After> {
-  const script = placeScript({ ...place, target: look.real, staging: undefined, files: [] });
+  const script = placeScript({ ...place, target: look.real, staging: undefined, files: [], alone: false });
   const answer = await pod.run(script, { timeoutSeconds: 600 });
   return readPlaced(answer, []);
 }
