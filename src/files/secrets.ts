@@ -91,9 +91,24 @@ function inRun(run: string): Found | undefined {
   return best;
 }
 
+/** Four bytes at a time: every byte of every file goes through here. */
 function countLines(bytes: Buffer, end: number): number {
+  const head = (4 - (bytes.byteOffset % 4)) % 4;
+  if (end <= head) return countSlowly(bytes, 0, end);
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + head, (end - head) >> 2);
+  let count = countSlowly(bytes, 0, head);
+  for (let index = 0; index < words.length; index += 1) {
+    const mixed = (words[index] ?? 0) ^ 0x0a0a0a0a;
+    // Not zero when one of the four is a line end.
+    if (((mixed - 0x01010101) & ~mixed & 0x80808080) !== 0)
+      count += countSlowly(bytes, head + 4 * index, head + 4 * index + 4);
+  }
+  return count + countSlowly(bytes, head + 4 * words.length, end);
+}
+
+function countSlowly(bytes: Buffer, start: number, end: number): number {
   let count = 0;
-  for (let at = 0; at < end; at += 1) if (bytes[at] === NEWLINE) count += 1;
+  for (let at = start; at < end; at += 1) if (bytes[at] === NEWLINE) count += 1;
   return count;
 }
 

@@ -218,10 +218,13 @@ function isUntouched(file: PlannedFile): boolean {
 async function alreadyThere(pod: Pod, parcel: Parcel): Promise<readonly PlannedFile[]> {
   const small = parcel.files.filter(({ bytes }) => bytes < BIG_BYTES);
   const names = small.map(({ path }) => path);
-  const output = await pod.must(factsScript(stagingPath(parcel), names, [], fastHash(totalBytes(small))), {
-    timeoutSeconds: hashSeconds(totalBytes(small)),
-    what: 'hash the files that have arrived',
-  });
+  const output = await pod.must(
+    factsScript(stagingPath(parcel), names, [], fastHash(totalBytes(small))),
+    {
+      timeoutSeconds: hashSeconds(totalBytes(small)),
+      what: 'hash the files that have arrived',
+    },
+  );
   const { facts } = parseFacts(output, names);
   return small.filter(({ path, sha256, executable }) => {
     const fact = facts.get(path);

@@ -194,7 +194,13 @@ async function sendWithRetry(
 
 /** Removes what `delete` may, and staging folders that a killed sync left. */
 async function tidy(pod: Pod, look: Look, place: Parcel['place']): Promise<After> {
-  const script = placeScript({ ...place, target: look.real, staging: undefined, files: [], alone: false });
+  const script = placeScript({
+    ...place,
+    target: look.real,
+    staging: undefined,
+    files: [],
+    alone: false,
+  });
   const answer = await pod.run(script, { timeoutSeconds: 600 });
   return readPlaced(answer, []);
 }
