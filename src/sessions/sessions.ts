@@ -21,7 +21,7 @@ export function createSessions(
   const link = createLink(given);
   const writers = createWriters(given);
   const deps = { ...given, link, writers };
-  const { store } = given;
+  const { store, clock } = given;
   const opening = new KeyedLock();
   const cursors = new Map<SessionId, number>();
   /** The secrets that tell genuine marks from look-alikes. */
