@@ -180,6 +180,7 @@ export function createApp(
     secrets,
     clock,
     limits,
+    receiptsFolder: path.join(home, 'receipts'),
     processId: processIdOf(process.pid),
     probe: createProbe(),
     looks,
