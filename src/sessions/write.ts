@@ -95,7 +95,6 @@ export async function writeSession(
     {
       offset,
       running,
-      isCommand: answer === 'command',
       typedTo: words[1] === 'program' ? 'program' : 'shell',
     },
     options,
@@ -125,18 +124,17 @@ async function answerOf(
   {
     offset,
     running,
-    isCommand,
     typedTo,
   }: {
     readonly offset: number;
     readonly running: string | undefined;
-    readonly isCommand: boolean;
     readonly typedTo: SessionWritten['typedTo'];
   },
   options: CallOptions,
 ): Promise<SessionWritten> {
   const { ended, shellEnded } = watched;
-  const start = isCommand ? (watched.outputStart ?? offset) : offset;
+  // What was typed to a command that had only just begun comes after its command line too.
+  const start = watched.outputStart ?? offset;
   const end = ended?.outputEnd ?? watched.seenTo;
   const bytes = watched.head.subarray(start - offset, end - offset);
   const length = pageLength(bytes, DEFAULT_PAGE_BYTES, true);
