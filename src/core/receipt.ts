@@ -112,7 +112,7 @@ export const sealedReceiptSchema = z.object({
 });
 export type SealedReceipt = Readonly<z.output<typeof sealedReceiptSchema>>;
 
-export function sha256Of(text: string): string {
+export function sha256Of(text: string | Uint8Array): string {
   return createHash('sha256').update(text).digest('hex');
 }
 

@@ -103,7 +103,7 @@ export async function writeReceipt(
         ...(terms.setup === undefined ? {} : { setupSha256: sha256Of(terms.setup) }),
       },
       gpuUuids: uuidsOf(lease),
-      code: code.map(({ podId: _podId, ...record }) => record),
+      code,
       cost: {
         usdPerHour: lease.usdPerHour,
         secondsBilled: receipt.runtimeSeconds,
@@ -164,7 +164,7 @@ export async function amendReceipt(
 
 async function sealAfter(
   tx: Tx,
-  { supersedes: _supersedes, previous: _previous, ...last }: SealedReceipt,
+  last: SealedReceipt,
   change: Pick<SealedReceipt, 'kind' | 'writtenAt'> & Pick<Partial<SealedReceipt>, 'volumes'>,
   deps: ReceiptDeps,
 ): Promise<void> {
@@ -197,7 +197,7 @@ async function headOf(tx: Tx): Promise<{
 async function seal(tx: Tx, facts: Facts, { redact }: ReceiptDeps): Promise<void> {
   const { sequence, previous, chain } = await headOf(tx);
   const shown = redact === undefined ? facts : mapTexts(facts, redact);
-  // Without the fields that are made here, also where the facts are those of an older link.
+  // Without what a receipt does not hold, and with what is made here where the facts are those of an older link.
   const draft = sealedReceiptSchema.parse({
     ...(typeof shown === 'object' ? shown : {}),
     format: RECEIPT_FORMAT,
