@@ -175,7 +175,10 @@ export async function checkLanded(
 
 /** Moves what arrived with a wrong hash aside, for a person to look at. Returns the folder. */
 export async function quarantine(beside: string, files: readonly Arrived[]): Promise<string> {
-  const folder = `${beside}.quarantine-${randomToken(8)}`;
+  // Where they arrived a rename is enough; beside a destination that is a mount point it would not be.
+  const [first] = files;
+  const parent = path.dirname(first === undefined ? beside : path.dirname(first.partial));
+  const folder = path.join(parent, `${path.basename(beside)}.quarantine-${randomToken(8)}`);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const { partial, sha256 } of files)
     await rename(partial, path.join(folder, sha256)).catch(() => undefined);
