@@ -24,8 +24,9 @@ export interface ReadFolder {
   readonly findings: readonly Finding[];
   /** How many lie there without their text for people. */
   readonly withoutText: number;
-  /** The folder that was named. Absent: a receipt was. */
+  /** What was named: a folder, or the file of one receipt. */
   readonly folder?: string | undefined;
+  readonly named?: string | undefined;
 }
 
 /** Of a receipt with a hundred thousand artifacts. */
@@ -61,7 +62,13 @@ export async function readReceipts(target: string, signal: AbortSignal): Promise
     if (text === undefined) withoutText += 1;
     else findings.push(...text);
   }
-  return { receipts, findings, withoutText, ...(isFolder ? { folder: real } : {}) };
+  const [only] = named;
+  return {
+    receipts,
+    findings,
+    withoutText,
+    ...(only === undefined ? { folder: real } : { named: only }),
+  };
 }
 
 async function readReceipt(

@@ -28,14 +28,17 @@ export function createVerifier(): Verifier {
         read.receipts.flatMap(({ receipt, sound }) => (sound ? (receipt.supersedes ?? []) : [])),
       );
       const findings = [...read.findings, ...chain.findings];
+      const named = read.receipts.find(({ file }) => file === read.named)?.receipt.sha256;
       const places = await placesOf(request, read.folder);
       const receipts: VerifiedReceipt[] = [];
       const found = new Set<string>();
       for (const one of unique(read.receipts)) {
         const { receipt, file, sound } = one;
         const superseded = gone.has(receipt.sha256) || receipt.kind === 'withdrawn';
+        // Of one receipt that was named, its files are looked at; of the others beside it, the chain.
+        const isWanted = read.named === undefined ? !superseded : receipt.sha256 === named;
         const checked =
-          request.chainOnly || superseded || !sound
+          request.chainOnly || !isWanted || !sound
             ? []
             : await checkArtifacts(one, read.receipts, places, signal);
         for (const { artifact, finding } of checked) {
@@ -56,6 +59,9 @@ export function createVerifier(): Verifier {
         ...(request.head === undefined ? [UNSIGNED] : []),
         ...chain.notChecked,
         ...(request.chainOnly ? ['The artifacts were not looked at.'] : []),
+        ...(read.named !== undefined && read.receipts.length > 1 && !request.chainOnly
+          ? ['Of the other receipts beside it only the chain was looked at, not their artifacts.']
+          : []),
         ...(read.withoutText > 0
           ? [`${read.withoutText} receipts lie here without their text for people.`]
           : []),

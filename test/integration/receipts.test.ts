@@ -1,7 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { podIdSchema } from '../../src/core/ids.ts';
 import { sealedReceiptSchema, sealOf, sha256Of } from '../../src/core/receipt.ts';
+import { createVerifier } from '../../src/files/verify.ts';
+import { createSqliteStore } from '../../src/store/sqlite.ts';
 import { openShelf } from '../support/receipt-shelf.ts';
 
 const read = async (folder: string, name: string) =>
@@ -127,5 +132,73 @@ describe('receipts of ended pods', () => {
       expect(text).not.toContain('s3cr3t-value');
       expect(text).toContain('[redacted]');
     }
+  });
+
+  it('of two servers that end pods at the same time are one chain without a fork', async () => {
+    await using shelf = await openShelf();
+    await shelf.end();
+    const [pattern] = await shelf.bench.store.leases.list();
+    if (pattern === undefined) throw new Error('no lease');
+    const file = path.join(shelf.root, 'other', 'state.db');
+    const folder = path.join(shelf.root, 'other', 'receipts');
+    await using store = createSqliteStore({ file });
+    const each = 15;
+    await store.transaction(async (tx) => {
+      for (let at = 0; at < 2 * each; at += 1)
+        await tx.leases.put(`lease-${at}`, {
+          ...pattern,
+          leaseId: `lease-${at}`,
+          state: 'closing',
+          podId: podIdSchema.parse(`vast:${at}`),
+        });
+    });
+    const source = path.resolve(import.meta.dirname, '../../src');
+    const program = path.resolve(import.meta.dirname, '../support/receipt-process.mjs');
+    const children = [0, each].map((first) =>
+      spawn(
+        process.execPath,
+        ['--import', 'tsx', program, source, file, folder, String(first), String(each)],
+        { stdio: ['pipe', 'pipe', 'inherit'] },
+      ),
+    );
+    await Promise.all(children.map(async ({ stdout }) => once(stdout, 'data')));
+    const ends = children.map(async (child) => once(child, 'close'));
+    for (const { stdin } of children) stdin.write('go\n');
+    expect(await Promise.all(ends)).toEqual([
+      [0, null],
+      [0, null],
+    ]);
+    const chain = await store.chain.list();
+    expect(chain.map(({ sequence }) => sequence)).toEqual(
+      Array.from({ length: 2 * each }, (_none, at) => at + 1),
+    );
+    // Both took turns: the one did not simply follow the other.
+    const owners = chain.map(({ lease }) => Number(lease.podId.split(':')[1]) < each);
+    const turns = owners.filter((mine, at) => mine !== owners[at + 1]).length;
+    expect(turns).toBeGreaterThan(2);
+    const result = await createVerifier().verify(
+      { target: folder, workspace: shelf.work, chainOnly: true, head: chain.at(-1)?.sha256 },
+      { signal: shelf.bench.signal },
+    );
+    expect(result.findings).toEqual([]);
+    expect(result.receipts).toHaveLength(2 * each);
+  });
+
+  it('a link that can no longer be read is still the one the next follows', async () => {
+    await using shelf = await openShelf();
+    const file = path.join(shelf.root, 'other', 'state.db');
+    await using store = createSqliteStore({ file });
+    await using other = await openShelf({ store });
+    await other.end();
+    const [first] = await store.chain.list();
+    if (first === undefined) throw new Error('no receipt');
+    const id = `000000001:${first.sha256}:${first.chain}`;
+    // As a version would leave it that knows more.
+    await store.chain.put(id, { ...first, sequence: 0 });
+    expect(await store.chain.unreadable?.()).toEqual([id]);
+    await other.end();
+    expect(await store.chain.list()).toMatchObject([
+      { sequence: 2, previous: first.sha256, chain: first.chain },
+    ]);
   });
 });
