@@ -10,7 +10,7 @@ export async function provePng(bytes: Bytes): Promise<'loaded'> {
   const head = await bytes.at(8, 16);
   if (
     head.toString('latin1', 4, 8) !== 'IHDR' ||
-    head.readUInt32BE(0) < 13 ||
+    head.readUInt32BE(0) !== 13 ||
     head.readUInt32BE(8) === 0 ||
     head.readUInt32BE(12) === 0
   )

@@ -94,7 +94,7 @@ export function createJsonWalk(why: string): JsonWalk {
       let at = 0;
       while (at < text.length) {
         if (inside === 'none') {
-          at = skip(SPACES, text, at);
+          if (text.charCodeAt(at) <= 0x20) at = skip(SPACES, text, at);
           const char = text[at];
           if (char === undefined) return;
           mark(char);

@@ -3,12 +3,15 @@ import { type Bytes, broken, unchecked } from './bytes.ts';
 import { createCursor } from './cursor.ts';
 
 const ZSTD = 0xfd2fb528;
+/** No packer writes blocks of nothing; a hole full of zeros looks like many. */
+const MAX_EMPTY_BLOCKS = 1000;
 const MAX_XZ_INDEX = 16 << 20;
 
 /** Every frame and every block of it up to the last byte. The content is not unpacked, so its checksum is not compared. */
 export async function proveZstd(bytes: Bytes): Promise<'structure'> {
   const cursor = createCursor(bytes, 0);
   let frames = 0;
+  let empty = 0;
   while (!cursor.isAtEnd()) {
     const magic = await cursor.u32();
     if (magic >= 0x184d2a50 && magic <= 0x184d2a5f) {
@@ -28,6 +31,10 @@ export async function proveZstd(bytes: Bytes): Promise<'structure'> {
       isLast = (head & 1) === 1;
       const kind = (head >> 1) & 3;
       if (kind === 3) throw broken('a block of it is damaged');
+      if (!isLast && head >> 3 === 0) {
+        empty += 1;
+        if (empty > MAX_EMPTY_BLOCKS) throw broken('a block of it is damaged');
+      }
       cursor.skip(kind === 1 ? 1 : head >> 3);
     }
     if ((flags & 0x04) !== 0) cursor.skip(4);

@@ -33,7 +33,7 @@ export interface PickleStack {
   isJoblib(): boolean;
 }
 
-const MAX_KEPT = 250_000;
+const MAX_KEPT = 150_000;
 const EMPTY_DICT: readonly Value[] = [];
 
 /** The stack and memo of a pickle; names that it would look up are compared with a list and never looked up. */
@@ -149,13 +149,13 @@ export function createPickleStack(onText?: (text: string) => void): PickleStack 
         push(undefined);
         return;
       case 'tuple':
-        push(popMark());
+        push(ofStorage(popMark()));
         return;
       case 'tuple1':
       case 'tuple2':
       case 'tuple3': {
         const last = Array.from({ length: Number(effect.slice(-1)) }, pop);
-        push(last.reverse());
+        push(ofStorage(last.reverse()));
         return;
       }
       case 'dup': {
@@ -220,6 +220,11 @@ export function createPickleStack(onText?: (text: string) => void): PickleStack 
     },
     isJoblib: () => isJoblib,
   };
+}
+
+/** Of all tuples only those that name the data of a tensor matter; keeping others would fill the memory. */
+function ofStorage(tuple: readonly Value[]): Value {
+  return tuple[0] === 'storage' ? tuple : undefined;
 }
 
 /** Opening it would run code; nothing else about it matters then. */

@@ -1,5 +1,8 @@
 import { crc32, deflateRawSync } from 'node:zlib';
 import { lookup3 } from '../../../src/files/proof/hdf5.ts';
+
+export { lookup3 };
+
 import { maskedCrc } from '../../../src/files/proof/records.ts';
 
 /** Files of every type, made of bytes: no binary is kept. */
