@@ -41,6 +41,13 @@ export function createVerifier(): Verifier {
           request.chainOnly || !isWanted || !sound
             ? []
             : await checkArtifacts(one, read.receipts, places, signal);
+        if (isWanted && sound && receipt.proof.status !== 'gone')
+          findings.push({
+            finding: 'end_unproven',
+            file,
+            sequence: receipt.sequence,
+            why: 'By its own words nobody saw the pod gone: it may go on costing money.',
+          });
         for (const { artifact, finding } of checked) {
           if (artifact.localPath !== undefined) found.add(artifact.localPath);
           if (finding !== undefined) findings.push(finding);

@@ -27,6 +27,8 @@ export interface End {
   /** When the reading that proved it was made. */
   readonly readAt: Date;
   readonly endedAt: Date;
+  /** Nobody saw the pod gone: `how` says why the lease counts no more. */
+  readonly unproven?: boolean;
 }
 
 /**
@@ -41,7 +43,7 @@ export async function writeReceipt(
 ): Promise<void> {
   const { podId } = lease;
   if (podId === undefined || (await tx.receipts.get(podId)) !== undefined) return;
-  const { how, readAt, endedAt } = end;
+  const { how, readAt, endedAt, unproven = false } = end;
   const artifacts = (await tx.artifacts.list()).filter((artifact) => artifact.podId === podId);
   const receipt: Receipt = {
     podId,
@@ -69,7 +71,7 @@ export async function writeReceipt(
   await seal(
     tx,
     {
-      kind: 'ended',
+      kind: unproven ? 'given_up' : 'ended',
       ...(await supersededBy(tx, podId)),
       writtenAt: readAt.toISOString(),
       lease: {
@@ -121,9 +123,9 @@ export async function writeReceipt(
       ...(receipt.volumes === undefined ? {} : { volumes: receipt.volumes }),
       proof: {
         provider: lease.provider,
-        verb: lease.closingAt === undefined ? 'none' : 'terminate',
-        ...(lease.closingAt === undefined ? {} : { orderedAt: lease.closingAt }),
-        status: 'gone',
+        verb: lease.closingAt === undefined || unproven ? 'none' : 'terminate',
+        ...(lease.closingAt === undefined || unproven ? {} : { orderedAt: lease.closingAt }),
+        status: unproven ? 'unknown' : 'gone',
         how,
         readAt: readAt.toISOString(),
         ...(lease.observedAt === undefined ? {} : { lastSeenAt: lease.observedAt }),

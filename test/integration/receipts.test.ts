@@ -7,6 +7,7 @@ import { podIdSchema } from '../../src/core/ids.ts';
 import { sealedReceiptSchema, sealOf, sha256Of } from '../../src/core/receipt.ts';
 import { createVerifier } from '../../src/files/verify.ts';
 import { createSqliteStore } from '../../src/store/sqlite.ts';
+import { createLeaseBench } from '../support/lease-bench.ts';
 import { openShelf } from '../support/receipt-shelf.ts';
 
 const read = async (folder: string, name: string) =>
@@ -200,5 +201,34 @@ describe('receipts of ended pods', () => {
     expect(await store.chain.list()).toMatchObject([
       { sequence: 2, previous: first.sha256, chain: first.chain },
     ]);
+  });
+
+  it('of a pod that was given up never say gone, and are never all proven', async () => {
+    await using shelf = await openShelf({ cloud: { account: 'console.vast.ai/1' } });
+    const { clock, store } = shelf.bench;
+    const created = await shelf.bench.create();
+    if (created.status !== 'ready') throw new Error(created.status);
+    const moved = createLeaseBench({
+      store,
+      clock,
+      receiptsFolder: shelf.receipts,
+      cloud: { account: 'console.vast.ai/2' },
+    });
+    const end = { discardUnfetched: true, reason: 'the account was closed', waitSeconds: 25 };
+    expect(await moved.pods.destroy(created.pod.podId, end, moved.options)).toMatchObject({
+      outcome: 'unknown',
+    });
+    expect(await store.chain.list()).toMatchObject([
+      { kind: 'given_up', proof: { status: 'unknown', verb: 'none' } },
+    ]);
+    const [text = ''] = (await readdir(shelf.receipts)).filter((name) => name.endsWith('.md'));
+    const said = await readFile(path.join(shelf.receipts, text), 'utf8');
+    expect(said).toContain('NOT proven');
+    expect(said).not.toMatch(/\bgone\b/);
+    const { ok, findings } = await createVerifier().verify(
+      { target: shelf.receipts, workspace: shelf.work, chainOnly: true },
+      { signal: moved.signal },
+    );
+    expect({ ok, findings }).toMatchObject({ ok: false, findings: [{ finding: 'end_unproven' }] });
   });
 });

@@ -5,8 +5,7 @@ import path from 'node:path';
 import type { Proof } from '../../src/core/files.ts';
 import type { PodId } from '../../src/core/ids.ts';
 import type { Terms } from '../../src/core/lease.ts';
-import type { Store } from '../../src/core/store.ts';
-import { createLeaseBench, type LeaseBench } from './lease-bench.ts';
+import { type BenchOptions, createLeaseBench, type LeaseBench } from './lease-bench.ts';
 
 export interface Shelf extends AsyncDisposable {
   /** A temporary folder; `receipts` and `work` lie in it. */
@@ -20,7 +19,7 @@ export interface Shelf extends AsyncDisposable {
 
 /** Receipts as a lease leaves them, over a fake cloud, with real files. */
 export async function openShelf(
-  options: { readonly store?: Store; readonly redact?: (text: string) => string } = {},
+  options: Pick<BenchOptions, 'store' | 'redact' | 'cloud'> = {},
 ): Promise<Shelf> {
   const root = await realpath(await mkdtemp(path.join(tmpdir(), 'gl-receipts-')));
   const receipts = path.join(root, 'state', 'receipts');
