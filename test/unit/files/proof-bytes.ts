@@ -33,8 +33,6 @@ export function be32(value: number): Buffer {
 export function floats(values: readonly number[]): Buffer<ArrayBuffer> {
   return Buffer.from(new Float32Array(values).buffer);
 }
-export const cut = (content: Buffer, bytes = 1): Buffer =>
-  content.subarray(0, content.length - bytes);
 export function flip(content: Buffer, at: number): Buffer {
   const copy = Buffer.from(content);
   copy[at] = (copy[at] ?? 0) ^ 1;
