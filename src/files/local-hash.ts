@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { type BigIntStats, createReadStream, lstatSync, readFileSync } from 'node:fs';
-import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { createReadStream, lstatSync, readFileSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../core/call.ts';
 import { randomToken } from '../core/ids.ts';
+import { createBlockHash, DELTA_BYTES, rememberBlocks } from './block-hash.ts';
 import { countLines, createSecretScanner, type SecretFinding } from './secrets.ts';
-import type { LocalFile } from './walk.ts';
+import { keyOf, type LocalFile } from './walk.ts';
 
 const entrySchema = z.object({
   key: z.string(),
@@ -32,12 +33,13 @@ const CHUNK = 1 << 20;
 /** Below this one synchronous read is many times cheaper than four turns of the thread pool. */
 export const SMALL_BYTES = 128 << 10;
 /** A file touched this shortly before it was hashed may change again without a new time stamp. */
-const UNSURE_NS = 2_000_000_000n;
+const UNSURE_MS = 2000;
 
 export interface HashCache {
   /** What is remembered of the file as it is. */
   known(file: LocalFile): LocalHash | undefined;
-  hash(file: LocalFile, signal: AbortSignal): Promise<LocalHash>;
+  /** `inBlocks`: the hashes of its blocks are remembered as well, from the same read. */
+  hash(file: LocalFile, signal: AbortSignal, inBlocks?: boolean): Promise<LocalHash>;
   /** Of what was just read of it; undefined when it is no longer the file that was found. */
   take(file: LocalFile, content: Buffer): LocalHash | undefined;
   save(): Promise<void>;
@@ -60,38 +62,36 @@ export async function openHashCache(options: {
   const before = await readCache(file);
   let isNew = false;
   const next = new Map<string, Entry>();
-  const known = (local: LocalFile, key = keyOf(local.stats)): Entry | undefined => {
+  const known = (local: LocalFile): Entry | undefined => {
     const entry = before.get(local.path);
-    if (entry?.key !== key) return undefined;
+    if (entry?.key !== local.key) return undefined;
     next.set(local.path, entry);
     return entry;
   };
-  const keep = (local: LocalFile, startedNs: bigint, fresh: Fresh): void => {
+  const keep = (local: LocalFile, startedMs: number, fresh: Fresh): void => {
     isNew = true;
-    const { mtimeNs, ctimeNs } = local.stats;
-    const touchedNs = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
-    if (startedNs - touchedNs > UNSURE_NS && fresh.key === keyOf(local.stats))
+    if (startedMs - local.touchedMs > UNSURE_MS && fresh.key === local.key)
       next.set(local.path, { key: fresh.key, ...fresh.hash });
   };
-  const nowNs = (): bigint => BigInt(options.clock.now().getTime()) * 1_000_000n;
+  const nowMs = (): number => options.clock.now().getTime();
   return {
     known: (local) => known(local),
-    async hash(local, signal) {
+    async hash(local, signal, inBlocks = false) {
       const entry = known(local);
       if (entry !== undefined) return entry;
-      const startedNs = nowNs();
+      const startedMs = nowMs();
       const fresh =
         local.bytes <= SMALL_BYTES
           ? await hashSmall(local.absolute, signal)
-          : await hashFile(local.absolute, signal);
-      keep(local, startedNs, fresh);
+          : await hashFile(local.absolute, signal, inBlocks && local.bytes >= DELTA_BYTES);
+      keep(local, startedMs, fresh);
       return fresh.hash;
     },
     take(local, content) {
-      const startedNs = nowNs();
+      const startedMs = nowMs();
       const fresh = freshOf(local.absolute, content);
-      if (fresh.key !== keyOf(local.stats)) return undefined;
-      keep(local, startedNs, fresh);
+      if (fresh.key !== local.key) return undefined;
+      keep(local, startedMs, fresh);
       return fresh.hash;
     },
     async save() {
@@ -105,10 +105,6 @@ export async function openHashCache(options: {
 interface Fresh {
   readonly hash: Omit<Entry, 'key'>;
   readonly key: string;
-}
-
-function keyOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 }
 
 const isShell = (file: string): boolean => /\.(?:sh|bash|zsh)$/.test(file);
@@ -137,30 +133,36 @@ function freshOf(absolute: string, content: Buffer): Fresh {
   };
 }
 
-async function hashFile(absolute: string, signal: AbortSignal): Promise<Fresh> {
+async function hashFile(absolute: string, signal: AbortSignal, inBlocks: boolean): Promise<Fresh> {
   const hash = createHash('sha256');
   const scanner = createSecretScanner();
   const shell = isShell(absolute);
   let crlf = false;
+  const blocks = inBlocks ? createBlockHash() : undefined;
   await using handle = await open(absolute, 'r');
   // The next piece is read while this one is looked at.
   let [buffer, other] = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)];
-  let reading = handle.read(buffer, 0, CHUNK, null);
+  let reading = readWhole(handle, buffer);
   for (;;) {
-    const { bytesRead } = await reading;
+    const bytesRead = await reading;
     if (bytesRead === 0) break;
     const chunk = buffer.subarray(0, bytesRead);
     [buffer, other] = [other, buffer];
     signal.throwIfAborted();
-    reading = handle.read(buffer, 0, CHUNK, null);
+    reading = readWhole(handle, buffer);
+    const inPieces = blocks?.add(chunk);
     hash.update(chunk);
     scanner.add(chunk);
     if (shell && chunk.includes('\r\n')) crlf = true;
+    // Its bytes are overwritten by the next read but one.
+    await inPieces;
   }
   const secret = scanner.finding();
+  const sha256 = hash.digest('hex');
+  if (blocks !== undefined) rememberBlocks(sha256, await blocks.blocks());
   return {
     hash: {
-      sha256: hash.digest('hex'),
+      sha256,
       crlf,
       ...(secret === undefined
         ? {}
@@ -168,6 +170,17 @@ async function hashFile(absolute: string, signal: AbortSignal): Promise<Fresh> {
     },
     key: keyOf(await handle.stat({ bigint: true })),
   };
+}
+
+/** Fills the buffer, unless the file ends. */
+async function readWhole(handle: FileHandle, buffer: Buffer): Promise<number> {
+  let at = 0;
+  while (at < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, at, buffer.length - at, null);
+    if (bytesRead === 0) break;
+    at += bytesRead;
+  }
+  return at;
 }
 
 /** The line in which the byte at `at` is. Only what is refused is read again. */

@@ -108,7 +108,7 @@ async function* contentOf(
 
 /** The time of last change that the file has on the pod. */
 export function sentSeconds(file: LocalFile): number {
-  return Math.max(0, Number(file.stats.mtimeNs / 1_000_000_000n));
+  return file.modifiedSeconds;
 }
 
 function headersOf(file: LocalFile): readonly Buffer[] {

@@ -30,6 +30,8 @@ export interface Parcel {
   readonly look: Look;
   /** Whether a file of this name is in place now. */
   readonly isThere: (path: string) => boolean;
+  /** The hash of what is in place, as far as it is known for sure. */
+  readonly hashThere: (path: string) => string | undefined;
   readonly place: Pick<Placing, 'extras' | 'listed' | 'sweep'>;
   /** For files without a hash. */
   readonly late: LateHash;
@@ -192,13 +194,7 @@ function without(
 /** What was read piece by piece is what was hashed before, as long as nothing changed it since. */
 function isUntouched(file: PlannedFile): boolean {
   try {
-    const { stats } = localFile(file.absolute, file.path);
-    return (
-      stats.ino === file.stats.ino &&
-      stats.size === file.stats.size &&
-      stats.mtimeNs === file.stats.mtimeNs &&
-      stats.ctimeNs === file.stats.ctimeNs
-    );
+    return localFile(file.absolute, file.path).key === file.key;
   } catch {
     return false;
   }

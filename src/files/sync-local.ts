@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
 import { InputError, RemoteError } from '../core/errors.ts';
@@ -26,7 +27,7 @@ export async function walkFolder(
 
 export function oneFile(local: string, name: string, request: SyncRequest): Walked {
   const file = localFile(local, name);
-  if (!file.stats.isFile())
+  if (!lstatSync(local).isFile())
     throw new InputError('unsupported', 'localPath is neither a folder nor a regular file.');
   const own = path.basename(local);
   const allowed = request.allowSecrets.map(matcher);
@@ -78,6 +79,7 @@ export async function hashLocal(
   async function hashed(
     files: readonly (LocalFile & { readonly sha256?: string })[],
     waits: (file: LocalFile) => boolean,
+    mayBeThere: (path: string) => boolean,
   ): Promise<readonly PlannedFile[]> {
     const done: PlannedFile[] = [];
     const found: Parameters<typeof refuseSecrets>[1][number][] = [];
@@ -91,7 +93,8 @@ export async function hashLocal(
         done.push({ ...file, sha256: '' });
         continue;
       }
-      const hash = known ?? (await cache.hash(file, signal).catch(goneIsNothing));
+      const hash =
+        known ?? (await cache.hash(file, signal, mayBeThere(file.path)).catch(goneIsNothing));
       // It went between the listing and the reading: as if it had gone a moment earlier.
       if (hash === undefined) continue;
       if (hash.secret !== undefined && !isAllowed(file)) found.push([file, hash]);
@@ -108,11 +111,11 @@ export async function hashLocal(
         (file) => !mayBeThere(file.path) && cache.known(file) === undefined,
       );
       const waiting = new Set(request.dryRun ? [] : mayWait(unknown).map((file) => file.path));
-      return hashed(walked.files, (file) => waiting.has(file.path));
+      return hashed(walked.files, (file) => waiting.has(file.path), mayBeThere);
     },
     present: async (files, isThere) =>
       files.some((file) => file.sha256 === '' && isThere(file.path))
-        ? hashed(files, (file) => !isThere(file.path))
+        ? hashed(files, (file) => !isThere(file.path), isThere)
         : files,
     late: (files) =>
       createLateHash({ cache, files: files.filter((f) => f.sha256 === ''), isAllowed, warn }),

@@ -155,6 +155,10 @@ export async function carryOut(
     const sent = await sendWithRetry(errand, staging, left, {
       place: { extras, listed, sweep },
       isThere: (name) => there.get(name)?.isFile === true,
+      hashThere: (name) => {
+        const entry = there.get(name);
+        return entry?.isFile === true && entry.sure ? entry.sha256 : undefined;
+      },
       late: hashing.late(left),
     });
     done.push(...sent.placed);
@@ -172,7 +176,7 @@ async function sendWithRetry(
   { deps, pod, look, pace }: Errand,
   staging: Staging,
   files: readonly PlannedFile[],
-  rest: Pick<Parcel, 'place' | 'isThere' | 'late'>,
+  rest: Pick<Parcel, 'place' | 'isThere' | 'hashThere' | 'late'>,
 ): Promise<Sent> {
   let known = files;
   let resume = look.stagings.includes(staging.name);

@@ -10,7 +10,11 @@ export interface LocalFile {
   readonly absolute: string;
   readonly bytes: number;
   readonly executable: boolean;
-  readonly stats: BigIntStats;
+  /** Device, inode, size and both times in nanoseconds: another one as soon as anything changed. */
+  readonly key: string;
+  readonly modifiedSeconds: number;
+  /** The later of both times, rounded up. */
+  readonly touchedMs: number;
 }
 export interface Skipped {
   readonly path: string;
@@ -113,11 +117,18 @@ export function localFile(absolute: string, relative: string): LocalFile {
 }
 
 function fileOf(absolute: string, relative: string, stats: BigIntStats): LocalFile {
+  const { mtimeNs, ctimeNs } = stats;
   return {
     path: relative,
     absolute,
     bytes: Number(stats.size),
     executable: (Number(stats.mode) & 0o111) !== 0,
-    stats,
+    key: keyOf(stats),
+    modifiedSeconds: Math.max(0, Number(mtimeNs / 1_000_000_000n)),
+    touchedMs: Number((mtimeNs > ctimeNs ? mtimeNs : ctimeNs) / 1_000_000n) + 1,
   };
+}
+
+export function keyOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 }
