@@ -43,7 +43,8 @@ export async function runLane(pod: Pod, options: LaneOptions): Promise<LaneEnd> 
   let isOver = false;
 
   const ask = (): void => {
-    while (!isOver && outstanding < options.aheadBytes()) {
+    // What gzip holds back until it has more is never seen here, so it is asked for all there is.
+    while (!isOver && (options.zip || outstanding < options.aheadBytes())) {
       const work = options.next();
       if (work === undefined) {
         isOver = true;

@@ -6,7 +6,7 @@ const USUAL_WINDOW_BYTES = 2 * MEBI;
 const LONG_LINK_SECONDS = 0.01;
 const LONG_WINDOW_BYTES = 8 * MEBI;
 const WORTH_BYTES = 16 * MEBI;
-const MOST_AHEAD_BYTES = 64 * MEBI;
+export const MOST_AHEAD_BYTES = 64 * MEBI;
 /** The window binds when this much of what it allows is reached; round trips are estimated, so not all of it. */
 const BINDING = 0.45;
 /** Another connection that brought less than this was not what was missing. */

@@ -7,7 +7,7 @@ import { localFailure } from './local-failure.ts';
 import { type Arrived, readJournal } from './partial-file.ts';
 import type { Pod } from './pod.ts';
 import { type LaneEnd, runLane, UnsafeStream } from './pull-lane.ts';
-import { aheadFor, lanesFor, shouldZip, windowFor } from './pull-pace.ts';
+import { aheadFor, lanesFor, MOST_AHEAD_BYTES, shouldZip, windowFor } from './pull-pace.ts';
 import { createPullQueue, type PullQueue } from './pull-queue.ts';
 import { createPullStore } from './pull-store.ts';
 import { CUT_SHORT, NO_ROOT, type Piece, SMALL_BYTES, type Wanted } from './pull-work.ts';
@@ -105,7 +105,7 @@ async function runLanes(
       aheadBytes: () => aheadFor(pace, windowBytes, lanes),
       next: () =>
         queue.next(
-          aheadFor(pace, windowBytes, lanes) / 2,
+          zip ? MOST_AHEAD_BYTES : aheadFor(pace, windowBytes, lanes) / 2,
           !zipping ? undefined : zip ? 'plain' : 'packed',
         ),
       receive,
