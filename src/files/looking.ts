@@ -12,7 +12,7 @@ interface Asked {
   readonly files: readonly string[];
   readonly folders: readonly string[];
 }
-export interface Place {
+interface Place {
   readonly target: string;
   /** Of the one file; empty for a folder. */
   readonly name: string;

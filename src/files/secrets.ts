@@ -26,7 +26,7 @@ export interface SecretFinding {
   readonly kind: string;
   readonly line: number;
 }
-export interface SecretPlace {
+interface SecretPlace {
   readonly kind: string;
   /** Bytes before it. */
   readonly at: number;
