@@ -1,6 +1,13 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { execCommand, loginShellQuote } from '../../../src/sessions/pod-script/exec.ts';
+import { randomToken } from '../../../src/core/ids.ts';
+import {
+  EXEC_VARIABLE,
+  execCommand,
+  killScript,
+  loginShellQuote,
+} from '../../../src/sessions/pod-script/exec.ts';
 import { createBoundedBuffer, createPreamble } from '../../../src/sessions/preamble.ts';
 import { fc } from '../../support/property.ts';
 
@@ -40,6 +47,31 @@ describe('execCommand', () => {
       });
       expect(out.toString()).toMatch(/^token \d+\nits input\n$/);
     }
+  });
+});
+
+describe('killScript', () => {
+  it('finds a command whose pid nobody knows, though it runs nothing but its own shell', async () => {
+    const token = randomToken(20);
+    const start = async (own: string): Promise<ReturnType<typeof spawn>> => {
+      const child = spawn(
+        'sh',
+        ['-c', execCommand('while :; do read -r x || :; done', own).command],
+        {
+          stdio: ['pipe', 'pipe', 'ignore'],
+        },
+      );
+      await once(child.stdout, 'data');
+      return child;
+    };
+    const [sought, other] = [await start(token), await start(randomToken(20))];
+    const ended = once(sought, 'exit');
+    const said = execFileSync('sh', ['-c', killScript(EXEC_VARIABLE, token, 0)]).toString();
+    expect(said).toBe('gone\n');
+    expect((await ended)[1]).toBe('SIGTERM');
+    expect(other.exitCode ?? other.signalCode).toBeNull();
+    other.kill('SIGKILL');
+    await once(other, 'exit');
   });
 });
 
