@@ -77,11 +77,16 @@ function wholeOf(
 ): { readonly content: Buffer; readonly sha256: string } {
   if (file.sha256 === '') {
     const { content, sha256 } = late.read(file);
-    return sha256 === undefined ? changed(file) : { content, sha256 };
+    return sha256 === undefined || content.length !== file.bytes
+      ? changed(file)
+      : { content, sha256 };
   }
   const content = readFileSync(file.absolute);
   const sha256 = createHash('sha256').update(content).digest('hex');
-  return sha256 === file.sha256 ? { content, sha256 } : changed(file);
+  // It may have grown between the listing and the hashing: its header says what it was then.
+  return sha256 === file.sha256 && content.length === file.bytes
+    ? { content, sha256 }
+    : changed(file);
 }
 
 function changed({ bytes }: LocalFile): { readonly content: Buffer; readonly sha256: string } {

@@ -8,6 +8,7 @@ import { systemClock } from '../../../src/core/call.ts';
 import type { Remote } from '../../../src/core/remote.ts';
 import { createLateHash, mayWait } from '../../../src/files/late-hash.ts';
 import { openHashCache } from '../../../src/files/local-hash.ts';
+import { packFiles } from '../../../src/files/pack.ts';
 import { localFile } from '../../../src/files/walk.ts';
 import { call, openWorld, sha, syncRequest, treeOf, type World } from './harness.ts';
 
@@ -137,6 +138,33 @@ describe('a cold tree of many files is read once', () => {
     // A few files are looked through before anything is sent.
     expect(mayWait([found])).toEqual([]);
   });
+});
+
+it('a file that grew between the listing and the hashing leaves the others of the stream as they are', async () => {
+  await using world = await openWorld();
+  await world.write({ 'a.txt': 'one', 'b.txt': 'two' });
+  const files = ['a.txt', 'b.txt'].map((name) =>
+    localFile(path.join(world.local('project'), name), name),
+  );
+  // Far more than fills its block.
+  appendFileSync(path.join(world.local('project'), 'a.txt'), 'more'.repeat(500));
+  const planned = files.map((file) => ({ ...file, sha256: sha(readFileSync(file.absolute)) }));
+  const sent = new Map<string, string>();
+  const late = {
+    read: () => {
+      throw new Error('All are planned.');
+    },
+  };
+  const parts: Buffer[] = [];
+  for await (const part of packFiles(planned, (name, sha256) => sent.set(name, sha256), {
+    late,
+    signal,
+  }))
+    parts.push(part);
+  // Two members of a header and one block each.
+  expect(Buffer.concat(parts)).toHaveLength(4 * 512);
+  expect(sent.get('a.txt')).not.toBe(planned[0]?.sha256);
+  expect(sent.get('b.txt')).toBe(planned[1]?.sha256);
 });
 
 describe('a file of some megabytes', () => {
