@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -110,7 +111,7 @@ describe.each([
     let turn = 0;
     const change = async (): Promise<void> => {
       turn += 1;
-      await writeFile(path.join(project, 'big.bin'), bytesFrom(turn, big));
+      await writeFile(path.join(project, 'big.bin'), randomBytes(big));
       for (let index = 0; index < 8; index += 1)
         await writeFile(path.join(project, `small-${index}`), `turn ${turn}\n`.repeat(500));
     };
