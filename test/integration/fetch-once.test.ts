@@ -338,3 +338,31 @@ it('a lane never asks for so much that a slow disk makes memory grow', async () 
   expect(most).toBeGreaterThan(0);
   expect(most).toBeLessThan(3 * MEBI);
 });
+
+it('zeros over a slow link come packed, and none of them is waited for in vain', async () => {
+  await using world = await openWorld(systemClock);
+  await mkdir(world.pod('out'));
+  const handle = await open(world.pod('out/zeros.img'), 'w');
+  await handle.truncate(64 * MEBI);
+  await handle.close();
+  const scripts: string[] = [];
+  const remote: Remote = {
+    ...world.remote,
+    stream: async (pod, script, options) => {
+      scripts.push(script);
+      const sink = options.stdout;
+      if (sink === undefined) throw new Error('no sink');
+      // 16 MB/s at most.
+      const slow = new Transform({
+        transform(chunk: Buffer, _encoding, done) {
+          setTimeout(done, chunk.length / 16e3, null, chunk);
+        },
+      });
+      slow.pipe(sink);
+      return world.remote.stream(pod, script, { ...options, stdout: slow });
+    },
+  };
+  await world.over(remote).fetch(fetchRequest({ verify: 'hash' }), call);
+  expect(scripts.filter((script) => script.includes('gzip'))).toHaveLength(1);
+  expect(await treeOf(world.local('results'))).toEqual(await treeOf(world.podHome));
+});
