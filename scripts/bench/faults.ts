@@ -71,7 +71,9 @@ export async function benchFaults(args: readonly string[]): Promise<void> {
   const commit = commitOf();
   const rows = await Promise.all(
     works.map(async ([name, open]) => {
-      const row = await strikeWork(name, open, count);
+      const row = await strikeWork(name, open, count).catch((failure: unknown) =>
+        failedRow(name, failure),
+      );
       process.stdout.write(`${lineOf(row)}\n`);
       return row;
     }),
@@ -117,6 +119,23 @@ async function strikeWork(
     lost: left.lost + sum(({ lost }) => lost),
     doubled: left.doubled + sum(({ doubled }) => doubled),
     hung: struck.filter(({ failure }) => failure instanceof Hung).length,
+    broken,
+  };
+}
+
+/** Of a work that did not even go through without a fault. */
+function failedRow(work: string, failure: unknown): Row {
+  const hung = failure instanceof Hung ? 1 : 0;
+  const broken = [`${work}: ${String(failure)}`];
+  return {
+    work,
+    struck: 0,
+    mended: 0,
+    told: '',
+    worstSeconds: 0,
+    lost: 0,
+    doubled: 0,
+    hung,
     broken,
   };
 }

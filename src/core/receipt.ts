@@ -36,8 +36,11 @@ export const sealedReceiptSchema = z.object({
   sequence: z.int().positive(),
   /** sha256 of the receipt before. Absent: this is the first. */
   previous: sha256Schema.exactOptional(),
-  /** `amended`: a later fact of the same end. `withdrawn`: the pod was seen again, so the receipt spoke too early. */
-  kind: z.enum(['ended', 'amended', 'withdrawn']),
+  /**
+   * `amended`: a later fact of the same end. `withdrawn`: the pod was seen again, so the receipt spoke too early. `given_up`: the
+   * lease counts no more, and nobody saw the pod gone.
+   */
+  kind: z.enum(['ended', 'amended', 'withdrawn', 'given_up']),
   /** sha256 of the receipt of the same pod that counts no more. */
   supersedes: sha256Schema.exactOptional(),
   writtenAt: z.string(),
@@ -98,7 +101,7 @@ export const sealedReceiptSchema = z.object({
     /** Whether its end was ordered by us or was found. */
     verb: z.enum(['terminate', 'none']),
     orderedAt: z.string().exactOptional(),
-    status: z.literal('gone'),
+    status: z.enum(['gone', 'unknown']),
     how: z.string(),
     readAt: z.string(),
     /** The last time it was seen there, and as what. */
@@ -112,7 +115,7 @@ export const sealedReceiptSchema = z.object({
 });
 export type SealedReceipt = Readonly<z.output<typeof sealedReceiptSchema>>;
 
-export function sha256Of(text: string): string {
+export function sha256Of(text: string | Uint8Array): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
@@ -167,6 +170,7 @@ export const FINDINGS = [
   'reordered',
   'forked',
   'head',
+  'end_unproven',
   'artifact_missing',
   'artifact_changed',
   'artifact_broken',

@@ -46,6 +46,9 @@ export function blockLines(names: readonly string[], hasPython: boolean): readon
   ];
 }
 
+/** From here the old file on the pod is taken as a base and only blocks that differ are sent. */
+export const DELTA_BYTES = 8 << 20;
+
 export interface Blocks {
   readonly blockBytes: number;
   readonly digests: readonly string[];
@@ -70,6 +73,46 @@ function split(line: string): readonly string[] {
   for (let at = 0; at < line.length; at += DIGEST_LETTERS)
     digests.push(line.slice(at, at + DIGEST_LETTERS));
   return digests;
+}
+
+/** Of contents that were sent lately, by their sha256: what the pod holds of them need not be hashed there again. */
+const kept = new Map<string, Blocks>();
+/** 128 GiB. */
+const MOST_BLOCKS = 1 << 20;
+
+export function rememberBlocks(sha256: string, blocks: Blocks): void {
+  kept.delete(sha256);
+  kept.set(sha256, blocks);
+  let count = 0;
+  for (const { digests } of kept.values()) count += digests.length;
+  for (const [oldest, { digests }] of kept) {
+    if (count <= MOST_BLOCKS) return;
+    kept.delete(oldest);
+    count -= digests.length;
+  }
+}
+
+export function blocksOf(sha256: string | undefined, blockBytes: number): Blocks | undefined {
+  const blocks = sha256 === undefined ? undefined : kept.get(sha256);
+  return blocks?.blockBytes === blockBytes ? blocks : undefined;
+}
+
+/** Takes the pieces of a content in their order; every piece but the last is some whole blocks. */
+export function createBlockHash(): {
+  add(piece: Buffer): Promise<unknown>;
+  blocks(): Promise<Blocks>;
+} {
+  const digests: Promise<string>[] = [];
+  return {
+    async add(piece) {
+      const own: Promise<string>[] = [];
+      for (let at = 0; at < piece.length; at += BLOCK_BYTES)
+        own.push(digestOf(piece.subarray(at, at + BLOCK_BYTES)));
+      digests.push(...own);
+      return Promise.all(own);
+    },
+    blocks: async () => ({ blockBytes: BLOCK_BYTES, digests: await Promise.all(digests) }),
+  };
 }
 
 /** The same of a local file. */

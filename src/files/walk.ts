@@ -10,7 +10,11 @@ export interface LocalFile {
   readonly absolute: string;
   readonly bytes: number;
   readonly executable: boolean;
-  readonly stats: BigIntStats;
+  /** Device, inode, size and both times in nanoseconds: another one as soon as anything changed. */
+  readonly key: string;
+  readonly modifiedSeconds: number;
+  /** The later of both times, rounded up. */
+  readonly touchedMs: number;
 }
 export interface Skipped {
   readonly path: string;
@@ -47,16 +51,17 @@ export async function walkTree(
     const entries = readdirSync(absolute, { withFileTypes: true, encoding: 'buffer' });
     if (entries.some((entry) => entry.name.equals(GITIGNORE) && entry.isFile()))
       rules.addGitignore(folder, readFileSync(path.join(absolute, '.gitignore'), 'utf8'));
-    for (const entry of entries) look(entry, folder);
+    for (const entry of entries) look(entry, folder, absolute);
   };
 
-  const look = (entry: Dirent<Buffer>, folder: string): void => {
+  const look = (entry: Dirent<Buffer>, folder: string, absolute: string): void => {
     const name = entry.name.toString();
     const relative = folder === '' ? name : `${folder}/${name}`;
     const skip = (why: string): void => {
       skipped.push({ path: relative, why });
     };
-    const odd = oddOf(entry, name) ?? (isPrivatePath(relative) ? 'default: private' : undefined);
+    // The folders above were asked before they were entered.
+    const odd = oddOf(entry, name) ?? (isPrivatePath(name) ? 'default: private' : undefined);
     if (odd !== undefined) {
       skip(odd);
       return;
@@ -77,7 +82,10 @@ export async function walkTree(
       else skip(`secret: ${secret}`);
       return;
     }
-    files.push(localFile(path.join(root, relative), relative));
+    const file = `${absolute}${path.sep}${name}`;
+    const stats = lstatSync(file, { bigint: true, throwIfNoEntry: false });
+    // One that went meanwhile: as if it had gone a moment earlier.
+    if (stats !== undefined) files.push(fileOf(file, relative, stats));
   };
 
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
@@ -99,18 +107,28 @@ function byPath(a: { readonly path: string }, b: { readonly path: string }): num
 }
 
 function oddOf(entry: Dirent<Buffer>, name: string): string | undefined {
-  if (!Buffer.from(name).equals(entry.name)) return 'name is not UTF-8';
+  if (name.includes('\uFFFD') && !Buffer.from(name).equals(entry.name)) return 'name is not UTF-8';
   if (entry.isSymbolicLink()) return 'symbolic link';
   return entry.isFile() || entry.isDirectory() ? undefined : 'not a regular file';
 }
 
 export function localFile(absolute: string, relative: string): LocalFile {
-  const stats = lstatSync(absolute, { bigint: true });
+  return fileOf(absolute, relative, lstatSync(absolute, { bigint: true }));
+}
+
+function fileOf(absolute: string, relative: string, stats: BigIntStats): LocalFile {
+  const { mtimeNs, ctimeNs } = stats;
   return {
     path: relative,
     absolute,
     bytes: Number(stats.size),
-    executable: (stats.mode & 0o111n) !== 0n,
-    stats,
+    executable: (Number(stats.mode) & 0o111) !== 0,
+    key: keyOf(stats),
+    modifiedSeconds: Math.max(0, Number(mtimeNs / 1_000_000_000n)),
+    touchedMs: Number((mtimeNs > ctimeNs ? mtimeNs : ctimeNs) / 1_000_000n) + 1,
   };
+}
+
+export function keyOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 }

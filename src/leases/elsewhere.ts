@@ -41,6 +41,7 @@ export async function endElsewhere(
     podId: lease.podId,
     how: `NOT proven: given up while this server was pointed at another account than ${lease.account ?? 'its own'}.`,
     failure: 'Given up: its end was never seen, and it may go on costing money.',
+    unproven: true,
   });
   return { outcome: 'unknown', pod };
 }

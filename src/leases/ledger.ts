@@ -47,6 +47,8 @@ export interface Ending {
   readonly failure?: string | undefined;
   /** It went by itself at a time nobody saw: it cost nothing after its deadline. */
   readonly unseen?: boolean;
+  /** It was given up: nobody saw it gone. */
+  readonly unproven?: boolean;
 }
 
 type Clearable =
@@ -145,7 +147,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
         return after ?? before;
       });
     },
-    async close(leaseId, { podId, how, failure, unseen = false }) {
+    async close(leaseId, { podId, how, failure, unseen = false, unproven = false }) {
       return thenPublished(async (tx) => {
         const before = await present(tx, leaseId);
         if (before.state === 'closed' || before.podId !== podId) return before;
@@ -162,7 +164,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
           endedAt: ended.toISOString(),
         };
         await tx.leases.put(leaseId, closed);
-        await writeReceipt(tx, closed, { how, readAt: now, endedAt: ended }, deps);
+        await writeReceipt(tx, closed, { how, readAt: now, endedAt: ended, unproven }, deps);
         await noteIn(tx, 'closed', closed, how);
         return closed;
       });

@@ -38,7 +38,7 @@ export function receiptMarkdown(receipt: SealedReceipt): string {
     '',
     '## Proof of the end',
     '',
-    `${proof.verb === 'terminate' ? `Its end was ordered at ${quoted(proof.orderedAt ?? '')}.` : 'Its end was found, not ordered.'} Read from ${proof.provider} at ${quoted(proof.readAt)}: ${proof.status}. ${quoted(proof.how)}`,
+    `${proof.verb === 'terminate' ? `Its end was ordered at ${quoted(proof.orderedAt ?? '')}.` : 'Its end was not ordered here.'} Read from ${proof.provider} at ${quoted(proof.readAt)}: ${proof.status}. ${quoted(proof.how)}`,
     ...(proof.lastSeenAt === undefined
       ? []
       : [`Last seen at ${quoted(proof.lastSeenAt)} as ${quoted(proof.lastStatus ?? 'unknown')}.`]),
@@ -96,6 +96,7 @@ export function receiptMarkdown(receipt: SealedReceipt): string {
 const TITLES = {
   ended: 'the pod is gone',
   amended: 'a later fact of its end',
+  given_up: 'given up, its end NOT proven',
   withdrawn: 'withdrawn, since the pod was seen again',
 } as const satisfies Record<SealedReceipt['kind'], string>;
 

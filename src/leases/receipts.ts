@@ -27,6 +27,8 @@ export interface End {
   /** When the reading that proved it was made. */
   readonly readAt: Date;
   readonly endedAt: Date;
+  /** Nobody saw the pod gone: `how` says why the lease counts no more. */
+  readonly unproven?: boolean;
 }
 
 /**
@@ -41,7 +43,7 @@ export async function writeReceipt(
 ): Promise<void> {
   const { podId } = lease;
   if (podId === undefined || (await tx.receipts.get(podId)) !== undefined) return;
-  const { how, readAt, endedAt } = end;
+  const { how, readAt, endedAt, unproven = false } = end;
   const artifacts = (await tx.artifacts.list()).filter((artifact) => artifact.podId === podId);
   const receipt: Receipt = {
     podId,
@@ -69,7 +71,7 @@ export async function writeReceipt(
   await seal(
     tx,
     {
-      kind: 'ended',
+      kind: unproven ? 'given_up' : 'ended',
       ...(await supersededBy(tx, podId)),
       writtenAt: readAt.toISOString(),
       lease: {
@@ -103,7 +105,7 @@ export async function writeReceipt(
         ...(terms.setup === undefined ? {} : { setupSha256: sha256Of(terms.setup) }),
       },
       gpuUuids: uuidsOf(lease),
-      code: code.map(({ podId: _podId, ...record }) => record),
+      code,
       cost: {
         usdPerHour: lease.usdPerHour,
         secondsBilled: receipt.runtimeSeconds,
@@ -121,9 +123,9 @@ export async function writeReceipt(
       ...(receipt.volumes === undefined ? {} : { volumes: receipt.volumes }),
       proof: {
         provider: lease.provider,
-        verb: lease.closingAt === undefined ? 'none' : 'terminate',
-        ...(lease.closingAt === undefined ? {} : { orderedAt: lease.closingAt }),
-        status: 'gone',
+        verb: lease.closingAt === undefined || unproven ? 'none' : 'terminate',
+        ...(lease.closingAt === undefined || unproven ? {} : { orderedAt: lease.closingAt }),
+        status: unproven ? 'unknown' : 'gone',
         how,
         readAt: readAt.toISOString(),
         ...(lease.observedAt === undefined ? {} : { lastSeenAt: lease.observedAt }),
@@ -164,7 +166,7 @@ export async function amendReceipt(
 
 async function sealAfter(
   tx: Tx,
-  { supersedes: _supersedes, previous: _previous, ...last }: SealedReceipt,
+  last: SealedReceipt,
   change: Pick<SealedReceipt, 'kind' | 'writtenAt'> & Pick<Partial<SealedReceipt>, 'volumes'>,
   deps: ReceiptDeps,
 ): Promise<void> {
@@ -197,7 +199,7 @@ async function headOf(tx: Tx): Promise<{
 async function seal(tx: Tx, facts: Facts, { redact }: ReceiptDeps): Promise<void> {
   const { sequence, previous, chain } = await headOf(tx);
   const shown = redact === undefined ? facts : mapTexts(facts, redact);
-  // Without the fields that are made here, also where the facts are those of an older link.
+  // Without what a receipt does not hold, and with what is made here where the facts are those of an older link.
   const draft = sealedReceiptSchema.parse({
     ...(typeof shown === 'object' ? shown : {}),
     format: RECEIPT_FORMAT,

@@ -239,9 +239,6 @@ export function hasLiveJob(jobs: readonly Job[]): boolean {
 }
 
 /** What helps to choose. The numbers of the cards stand in the receipt. */
-function shownOf({
-  gpuUuids: _gpuUuids,
-  ...shown
-}: NonNullable<Lease['measured']>): NonNullable<Lease['measured']> {
-  return shown;
+function shownOf(measured: NonNullable<Lease['measured']>): NonNullable<Lease['measured']> {
+  return Object.fromEntries(Object.entries(measured).filter(([name]) => name !== 'gpuUuids'));
 }

@@ -7,7 +7,7 @@ import type { SessionRecord, SessionState } from '../core/session.ts';
 import { wasSilence } from './connect-failure.ts';
 import { createFeed, type Feed, type Listener } from './feed.ts';
 import { IDLE_SECONDS } from './idle.ts';
-import { lookScript } from './pod-script/talk.ts';
+import { LOOK_BLOCK_BYTES, lookScript } from './pod-script/talk.ts';
 import type { Runs } from './runs.ts';
 import { within } from './wait.ts';
 
@@ -83,6 +83,8 @@ export function createLink({
 }): Link {
   const feeds = new Map<string, Promise<Feed>>();
   const followed = new Map<string, Feed>();
+  /** Of transcripts, as last seen: they only grow. */
+  const sizes = new Map<string, number>();
 
   /** Followed while nobody listens, the oldest first. */
   const unheard = new Map<string, PodId>();
@@ -130,30 +132,39 @@ export function createLink({
     );
 
   return {
-    async look({ podId, folder }, offset, maxBytes, options) {
+    async look({ sessionId, podId, folder }, offset, maxBytes, options) {
+      // Only an offset past the end makes the size necessary: what was there once still is.
+      const withSize = maxBytes === 0 || offset > (sizes.get(sessionId) ?? -1);
       const { stdout } = await again(async () =>
-        remote.exec(podId, lookScript(folder, offset, maxBytes), {
+        remote.exec(podId, lookScript(folder, { offset, maxBytes, withSize }), {
           ...options,
           timeoutSeconds: LOOK_SECONDS,
-          maxBytes: maxBytes + 8192,
+          maxBytes: maxBytes + 8192 + 2 * LOOK_BLOCK_BYTES,
         }),
       );
       const at = stdout.indexOf(0x0a);
-      const [state = '', run = '-', code = '-', size = '0', key = '-', base = '0', ...cwd] = stdout
+      const [state = '', run = '-', code = '-', said = '0', key = '-', base = '0', ...cwd] = stdout
         .toString('utf8', 0, Math.max(0, at))
         .split(' ');
       if (at < 0 || !/^(?:idle|busy|closed|lost|gone)$/.test(state))
         throw new RemoteError('remote_failed', 'The pod did not say how the session is.');
+      const from = Math.max(offset, Number(base));
+      const start = at + 1 + (from % LOOK_BLOCK_BYTES);
+      const bytes = stdout.subarray(start, start + maxBytes);
+      // The transcript may have grown between its size and its bytes.
+      const seen = bytes.length === 0 ? 0 : from + bytes.length;
+      const size = Math.max(seen, said === '-' ? (sizes.get(sessionId) ?? 0) : Number(said));
+      sizes.set(sessionId, size);
       return {
         state: state === 'idle' || state === 'busy' || state === 'closed' ? state : 'lost',
         folderGone: state === 'gone',
         runningCommandId: run === '-' ? undefined : run,
         exitCode: /^\d+$/.test(code) ? Number(code) : undefined,
-        size: Number(size),
+        size,
         keptFrom: Number(base),
         key,
         cwd: cwd.length > 0 && cwd[0] !== '' ? cwd.join(' ') : undefined,
-        bytes: stdout.subarray(at + 1),
+        bytes,
       };
     },
     async listen(record, offset, listener) {
@@ -171,6 +182,7 @@ export function createLink({
     },
     stop(sessionId) {
       unheard.delete(sessionId);
+      sizes.delete(sessionId);
       end(sessionId);
     },
     stopAll() {

@@ -6,7 +6,7 @@ import { wasSilence } from './connect-failure.ts';
 import { nonceOf } from './framing.ts';
 import { KEY_BYTES, KEY_SIGNALS } from './keys.ts';
 import { isUnreachable } from './link.ts';
-import { DELIVER_LIBRARY, deliverCall } from './pod-script/deliver.ts';
+import { type Delivery, deliverCall, deliverScript } from './pod-script/deliver.ts';
 import { commandWrapper } from './pod-script/shell.ts';
 import { within } from './wait.ts';
 import type { WriteDeps } from './write.ts';
@@ -49,7 +49,7 @@ export async function deliver(
         hint: 'Send key "ctrl-c", or give the input with a here-document.',
       },
     );
-  const call = deliverCall({
+  const delivery: Delivery = {
     folder,
     writeId,
     // Only a whole line can be a command; keys and half lines go to the terminal as they are.
@@ -72,8 +72,10 @@ export async function deliver(
     signal,
     isLongLine: text.split('\n').some((line) => Buffer.byteLength(line) > MAX_LINE_BYTES),
     isInterrupt: request.key === 'ctrl-c' || request.key === 'ctrl-\\',
-  });
-  const said = inline ? await writers.ask(podId, writeId, call, options) : undefined;
+  };
+  const said = inline
+    ? await writers.ask(podId, writeId, deliverCall(delivery), options)
+    : undefined;
   if (typeof said === 'object' && !isFull(said.answer)) return lastWords(said.answer);
   let mayHaveArrived = said === 'silent';
   const secondsLeft = (): number => DELIVER_SECONDS - (clock.now().getTime() - startedAt) / 1000;
@@ -86,7 +88,7 @@ export async function deliver(
       seconds + LAST_WORDS_SECONDS,
       options,
       async (given) =>
-        remote.exec(podId, `${DELIVER_LIBRARY}${call}`, {
+        remote.exec(podId, deliverScript(delivery), {
           ...given,
           timeoutSeconds: seconds,
           ...(inline ? {} : { stdin: text }),

@@ -86,15 +86,16 @@ it('no channel waits before a first command, and none for longer than it is of u
     clock: systemClock,
     home: sshd.folder,
     redactor: new Redactor(),
-    idleSeconds: 1,
+    // Long enough for one look through all processes of a busy machine.
+    idleSeconds: 3,
   });
   closers.push(async () => ssh[Symbol.asyncDispose]());
   expect(sshd.log()).not.toContain('Accepted publickey');
   await textOf(ssh, sshd, 'true');
   await warmed(sshd);
-  await expect.poll(async () => waiting(sshd.home), { timeout: 8000 }).toEqual([]);
+  await expect.poll(async () => waiting(sshd.home), { timeout: 12_000 }).toEqual([]);
   // The connection itself follows.
-  await expect.poll(() => sshd.log(), { timeout: 8000 }).toMatch(/Disconnected from user/);
+  await expect.poll(() => sshd.log(), { timeout: 12_000 }).toMatch(/Disconnected from user/);
   expect(await textOf(ssh, sshd, 'echo back')).toBe('back\n');
 });
 

@@ -14,13 +14,13 @@ export interface ExecCommand {
 
 /**
  * The command line for an exec channel: `script` under `sh` in the home, whatever the login shell is. Every process of it
- * carries `token` in its environment. The first line of ours on stdout is `<token> <pid>`, on stderr `<token>`; all before
- * these is noise of the login shell. A script too long for the command line is read from the start of stdin.
+ * carries `token` in its environment, `sh` itself in its command line: that spares one more program before it. The first
+ * line of ours on stdout is `<token> <pid>`, on stderr `<token>`; all before these is noise of the login shell. A script
+ * too long for the command line is read from the start of stdin.
  */
 export function execCommand(script: string, token: string): ExecCommand {
-  const start = `echo "${token} $$"; echo ${token} >&2; cd "$HOME" || cd /\n`;
-  const around = (body: string): string =>
-    `exec env ${EXEC_VARIABLE}=${token} sh -c ${loginShellQuote(body)}`;
+  const start = `export ${EXEC_VARIABLE}=${token}; echo "${token} $$"; echo ${token} >&2; cd "$HOME" || cd /\n`;
+  const around = (body: string): string => `exec sh -c ${loginShellQuote(body)}`;
   const command = around(start + script);
   if (Buffer.byteLength(command) <= MAX_COMMAND_BYTES) return { command, stdinPrefix: undefined };
   const stdinPrefix = Buffer.from(script);
@@ -66,11 +66,13 @@ export function loginShellQuote(text: string): string {
 }
 
 /**
- * Ends every process of an exec and looks again. Found by the token in their environment, by the session and group of the
- * leader, and by descent from those. TERM first, KILL after a moment. The last line is `gone`, or `left <pids>`.
+ * Ends every process of an exec and looks again. Found by the token in their environment or, of an exec, in their command
+ * line, by the session and group of the leader, and by descent from those. TERM first, KILL after a moment. The last line is `gone`, or `left <pids>`.
  */
 export function killScript(variable: string, token: string, leader: number): string {
-  return `v=${shellQuote(`${variable}=${token}`)} p=${leader}
+  const lines = variable === EXEC_VARIABLE ? "'/proc/[0-9]*/cmdline'" : '';
+  // In two pieces, so that the script does not find itself.
+  return `v=${shellQuote(variable)}; v=$v${shellQuote(`=${token}`)} p=${leader} lines=${lines}
 ${FIND_PROCESSES}
 signal() { for q in $2; do kill -"$1" "$q" 2>/dev/null; done; }
 round=0
@@ -90,15 +92,15 @@ done
 }
 
 /**
- * Needs $v (VARIABLE=value) and $p (pid of a leader, or 0). Prints the pids, without the asking process itself. A leader
- * that is alive without the token is a stranger under a used-again pid; a dead leader's session can only be ours, since
- * its number stays taken while the session lives.
+ * Needs $v (VARIABLE=value), $p (pid of a leader, or 0) and $lines (more files of /proc to look for $v in). Prints the
+ * pids, without the asking process itself. A leader that is alive without the token is a stranger under a used-again pid;
+ * a dead leader's session can only be ours, since its number stays taken while the session lives.
  */
 export const FIND_PROCESSES = `find_processes() {
   if [ -r /proc/self/stat ]; then
     set_of=" "
-    for f in $(grep -lsaF "$v" /proc/[0-9]*/environ 2>/dev/null); do
-      q=\${f#/proc/}; set_of="$set_of\${q%/environ} "
+    for f in $(grep -lsaF "$v" /proc/[0-9]*/environ $lines 2>/dev/null); do
+      q=\${f#/proc/}; set_of="$set_of\${q%%/*} "
     done
     leader=$p
     if [ "$p" != 0 ] && [ -d "/proc/$p" ]; then case "$set_of" in *" $p "*) ;; *) leader=0;; esac; fi

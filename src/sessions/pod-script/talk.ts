@@ -6,7 +6,7 @@ const header = (folder: string): string => `d=${shellQuote(folder)}\n`;
  * Sets st: idle, busy, closed, lost, gone; and typed, ended, pid, code, fg (the group that has the terminal), group (that of the shell). \`lost\`: the machine started anew, or the shell
  * vanished without leaving an exit status; \`gone\`: no such folder.
  */
-export const STATE = `typed= started= ended= pid= born= boot= code= now= l= st= fg= group=
+export const STATE = `typed= started= ended= terminal= pid= born= boot= code= now= l= st= fg= group=
 if [ ! -d "$d" ]; then st=gone; else
 { read -r pid born boot < "$d/pid"; } 2>/dev/null
 { read -r typed < "$d/typed"; read -r started < "$d/started"; read -r ended < "$d/ended"; read -r code < "$d/exit"; read -r terminal < "$d/terminal"; } 2>/dev/null
@@ -28,22 +28,36 @@ else st=idle; fi
 fi
 `;
 
+/** What a look reads: from so many bytes before the wanted one, and no more of them than asked for and this. */
+export const LOOK_BLOCK_BYTES = 4096;
+
+export interface LookWanted {
+  readonly offset: number;
+  /** 0: no bytes; then the first line ends with where the shell is. */
+  readonly maxBytes: number;
+  /** Whether the size must be told: it costs a process. */
+  readonly withSize: boolean;
+}
+
 /**
- * First line: \`<state> <running command or -> <exit code or -> <size> <key or -> <first kept byte> <cwd, to the end>\`; then
- * bytes from \`offset\`, or from the first one that is kept.
+ * First line: \`<state> <running command or -> <exit code or -> <size or -> <key or -> <first kept byte> <cwd, to the end>\`;
+ * then whole blocks, from the one on that holds \`offset\` or, where that is no longer kept, the first kept byte.
  */
-export function lookScript(folder: string, offset: number, maxBytes: number): string {
+export function lookScript(folder: string, { offset, maxBytes, withSize }: LookWanted): string {
   return `${header(folder)}${STATE}
 run=-; [ "$typed" != "$ended" ] && [ -n "$typed" ] && run=$typed
 # The exit status is written before the mark at the end of the transcript.
-size=0; [ -f "$d/out" ] && size=$(wc -c < "$d/out")
+size=-${withSize ? '; [ -f "$d/out" ] && size=$(($(wc -c < "$d/out"))) || size=0' : ''}
 key=-; { read -r key < "$d/key"; } 2>/dev/null
-at=$(readlink "/proc/$pid/cwd" 2>/dev/null)
+at=${maxBytes > 0 ? '' : '$(readlink "/proc/$pid/cwd" 2>/dev/null)'}
 base=0; { read -r base < "$d/base"; } 2>/dev/null
 from=${offset}; [ $from -lt $base ] && from=$base
-echo $st $run \${code:--} $((size)) \${key:--} $base "$at"
-[ ${maxBytes} -gt 0 ] && [ $from -lt $((size)) ] && tail -c +$((from + 1)) "$d/out" 2>/dev/null | head -c ${maxBytes}
-exit 0
+echo $st $run \${code:--} $size \${key:--} $base "$at"
+${
+  maxBytes > 0
+    ? `exec dd if="$d/out" bs=${LOOK_BLOCK_BYTES} skip=$((from / ${LOOK_BLOCK_BYTES})) count=${Math.ceil(maxBytes / LOOK_BLOCK_BYTES) + 1} 2>/dev/null`
+    : 'exit 0'
+}
 `;
 }
 

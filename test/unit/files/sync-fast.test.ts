@@ -96,7 +96,8 @@ describe('what is remembered of a pod', () => {
       expect((await world.sync()).sent.files).toBe(50);
     }
     expect(await treeOf(world.pod('project'))).toEqual(await treeOf(world.local('project')));
-  });
+    // Twenty syncs of a few dozen processes each: on a machine with much else to do they take their time.
+  }, 60_000);
 
   it('a memory that is broken, or of another folder, is no memory', async () => {
     await using world = await openWorld();
