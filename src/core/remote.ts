@@ -23,6 +23,11 @@ export interface StreamOptions extends CallOptions {
   /** Receives stdout with back-pressure and is ended; absent: stdout is dropped. */
   readonly stdout?: Writable;
   /**
+   * `stdout` copies what it needs of a chunk before its `write` returns and keeps no chunk itself: they may then lie in
+   * memory that is used again, which is what makes a fast stream cheap.
+   */
+  readonly lent?: boolean;
+  /**
    * A hint: streams of different lanes go over different connections, and never over the one of the commands. 1 to
    * `MAX_LANES`; 0 or absent: the common one.
    */

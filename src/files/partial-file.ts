@@ -30,8 +30,8 @@ export interface PartialFile {
 /** A kill costs at most so many bytes of each stream. */
 const LOG_EVERY_BYTES = 4 << 20;
 const READ_BYTES = 1 << 20;
-const HOLE_BYTES = 64 << 10;
-const ZEROS = Buffer.alloc(1 << 20);
+const HOLE_BYTES = 32 << 10;
+const ZEROS = Buffer.alloc(HOLE_BYTES);
 
 export function journalOf(partial: string): string {
   return `${partial}.got`;
@@ -154,27 +154,45 @@ async function writeSparse(
 ): Promise<number> {
   let at = offset;
   let run: Buffer[] = [];
-  let zeros: Buffer[] = [];
   const flush = async (): Promise<void> => {
     if (run.length > 0) await writeAll(handle, run, at);
     at += lengthOf(run);
     run = [];
   };
-  for (const part of parts) {
-    if (isZero(part)) {
-      zeros.push(part);
-      continue;
-    }
-    if (lengthOf(zeros) >= HOLE_BYTES) {
+  for (const part of parts)
+    for (let from = 0; from < part.length; ) {
+      const { length, isHole } = nextCells(part, from);
+      const cells = part.subarray(from, from + length);
+      from += length;
+      if (!isHole) {
+        run.push(cells);
+        continue;
+      }
       await flush();
-      at += lengthOf(zeros);
-    } else run.push(...zeros);
-    zeros = [];
-    run.push(part);
-  }
-  if (lengthOf(zeros) < HOLE_BYTES) run.push(...zeros.splice(0));
+      at += length;
+    }
   await flush();
-  return at + lengthOf(zeros);
+  return at;
+}
+
+/** The cells from `from` on that are all zeros, or all not. */
+function nextCells(
+  part: Buffer,
+  from: number,
+): { readonly length: number; readonly isHole: boolean } {
+  const isHole = isZeroCell(part, from);
+  let end = from + HOLE_BYTES;
+  while (end < part.length && isZeroCell(part, end) === isHole) end += HOLE_BYTES;
+  return { length: Math.min(end, part.length) - from, isHole };
+}
+
+/** A whole cell; what is left at the end of a part is none. */
+function isZeroCell(part: Buffer, from: number): boolean {
+  return (
+    part[from] === 0 &&
+    from + HOLE_BYTES <= part.length &&
+    part.compare(ZEROS, 0, HOLE_BYTES, from, from + HOLE_BYTES) === 0
+  );
 }
 
 async function writeAll(
@@ -195,12 +213,6 @@ async function writeAll(
       at += one.bytesWritten;
     }
   }
-}
-
-function isZero(part: Buffer): boolean {
-  return (
-    part[0] === 0 && part.length <= ZEROS.length && part.equals(ZEROS.subarray(0, part.length))
-  );
 }
 
 function lengthOf(parts: readonly Buffer[]): number {

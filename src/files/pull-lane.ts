@@ -1,14 +1,12 @@
-import { PassThrough, Writable } from 'node:stream';
+import { PassThrough, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { AppError } from '../core/errors.ts';
 import { type Pod, transferSeconds } from './pod.ts';
-import { CUT_SHORT, type Piece, pullPrelude, SMALL_BYTES, type Work } from './pull-work.ts';
+import { createSink, type SinkOptions } from './pull-sink.ts';
+import { CUT_SHORT, type Piece, pullPrelude, type Work } from './pull-work.ts';
 
-/** A stream said more, or something else, than it was asked for. */
-export class UnsafeStream extends Error {}
-
-export interface LaneOptions {
+export interface LaneOptions extends SinkOptions {
   readonly root: string;
   readonly lane: number;
   readonly windowBytes: number | undefined;
@@ -17,9 +15,6 @@ export interface LaneOptions {
   readonly aheadBytes: () => number;
   /** What to ask for next; undefined ends the stream. */
   readonly next: () => Work | undefined;
-  /** A whole small file, or up to 1 MiB of a large one. Called one after another. */
-  readonly receive: (piece: Piece, offset: number, parts: readonly Buffer[]) => Promise<void>;
-  readonly onBytes: (chunk: Buffer) => void;
   readonly leftBytes: number;
 }
 
@@ -30,8 +25,6 @@ export interface LaneEnd {
   /** Absent: the stream ended by itself. */
   readonly failure?: unknown;
 }
-
-const WRITE_BYTES = 1 << 20;
 
 /** One stream from the pod: a shell that answers one question after another with bytes and nothing else. Never rejects. */
 export async function runLane(pod: Pod, options: LaneOptions): Promise<LaneEnd> {
@@ -88,6 +81,7 @@ export async function runLane(pod: Pod, options: LaneOptions): Promise<LaneEnd> 
         timeoutSeconds: transferSeconds(options.leftBytes),
         stdin: questions,
         stdout: entrance,
+        lent: !options.zip,
         lane: options.lane,
         ...(options.windowBytes === undefined ? {} : { windowBytes: options.windowBytes }),
       },
@@ -114,126 +108,5 @@ export async function runLane(pod: Pod, options: LaneOptions): Promise<LaneEnd> 
     unfinished: sink.unfinished(),
     exitCode,
     ...(broken === undefined ? {} : { failure: broken }),
-  };
-}
-
-interface Sink {
-  readonly stream: Writable;
-  /** What our own side broke at. */
-  failure(): unknown;
-  /** Settles when the stream has ended or broken. */
-  ended(): Promise<void>;
-  /** What came is on the disk. */
-  closed(): Promise<void>;
-  unfinished(): readonly Piece[];
-}
-
-/** Cuts the stream by the sizes that were asked for. One write is under way while the next is gathered. */
-function createSink(
-  asked: readonly Piece[],
-  options: LaneOptions,
-  onTaken: (bytes: number) => void,
-): Sink {
-  let index = 0;
-  /** Of the current piece: handed on, and gathered. */
-  let done = 0;
-  let parts: Buffer[] = [];
-  let gathered = 0;
-  let writing: Promise<void> = Promise.resolve();
-  let failure: unknown;
-  let tail: Promise<void> = Promise.resolve();
-
-  const handOn = async (piece: Piece): Promise<void> => {
-    await writing;
-    const offset = piece.offset + done;
-    writing = options.receive(piece, offset, parts);
-    // Looked at before the next write and at the end.
-    writing.catch(() => undefined);
-    done += gathered;
-    parts = [];
-    gathered = 0;
-  };
-  const take = async (chunk: Buffer): Promise<void> => {
-    options.onBytes(chunk);
-    for (let rest = chunk; ; ) {
-      const piece = asked[index];
-      if (piece === undefined) {
-        if (rest.length === 0) return;
-        throw new UnsafeStream('More bytes than were asked for.');
-      }
-      const part = rest.subarray(0, piece.bytes - done - gathered);
-      rest = rest.subarray(part.length);
-      if (part.length > 0) {
-        parts.push(part);
-        gathered += part.length;
-        onTaken(part.length);
-      }
-      const isWhole = done + gathered === piece.bytes;
-      if (isWhole || (gathered >= WRITE_BYTES && piece.file.bytes > SMALL_BYTES))
-        await handOn(piece);
-      if (isWhole) {
-        index += 1;
-        done = 0;
-      } else if (rest.length === 0) return;
-    }
-  };
-  const guard = (work: () => Promise<void>, callback: (failure?: Error | null) => void): void => {
-    tail = work().catch((thrown: unknown) => {
-      failure ??= thrown;
-      throw thrown;
-    });
-    tail.then(
-      () => {
-        callback();
-      },
-      (thrown: unknown) => {
-        callback(thrown instanceof Error ? thrown : new Error('A write failed.'));
-      },
-    );
-  };
-  const stream = new Writable({
-    highWaterMark: WRITE_BYTES,
-    write(chunk: Buffer, _encoding, callback) {
-      guard(async () => take(chunk), callback);
-    },
-    final(callback) {
-      guard(async () => writing, callback);
-    },
-  });
-  const ended = new Promise<void>((resolve) => {
-    stream.once('finish', resolve);
-    stream.once('close', resolve);
-  });
-  stream.on('error', (thrown) => {
-    if (thrown instanceof UnsafeStream) failure ??= thrown;
-  });
-  return {
-    stream,
-    failure: () => failure,
-    ended: async () => ended,
-    async closed() {
-      await tail.catch(() => undefined);
-      const piece = asked[index];
-      // What came of a large file before a break is where the next stream goes on.
-      if (
-        piece !== undefined &&
-        gathered > 0 &&
-        piece.file.bytes > SMALL_BYTES &&
-        failure === undefined
-      )
-        await handOn(piece).catch(() => undefined);
-      await writing.catch((thrown: unknown) => {
-        failure ??= thrown;
-      });
-    },
-    unfinished() {
-      const current = asked[index];
-      if (current === undefined) return [];
-      const kept = current.file.bytes > SMALL_BYTES ? done : 0;
-      return [
-        { file: current.file, offset: current.offset + kept, bytes: current.bytes - kept },
-        ...asked.slice(index + 1),
-      ];
-    },
   };
 }

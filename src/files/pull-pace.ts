@@ -6,6 +6,7 @@ const USUAL_WINDOW_BYTES = 2 * MEBI;
 const LONG_LINK_SECONDS = 0.01;
 const LONG_WINDOW_BYTES = 8 * MEBI;
 const WORTH_BYTES = 16 * MEBI;
+const OWN_LINK_BYTES = 48 * MEBI;
 export const MOST_AHEAD_BYTES = 64 * MEBI;
 /** The window binds when this much of what it allows is reached; round trips are estimated, so not all of it. */
 const BINDING = 0.45;
@@ -19,6 +20,14 @@ const COMPRESSIBLE = 0.7;
 /** How much one stream may have on the way: more only for large pulls over long links, since sshd holds it in memory. */
 export function windowFor(rttSeconds: number, leftBytes: number): number | undefined {
   return rttSeconds > LONG_LINK_SECONDS && leftBytes > WORTH_BYTES ? LONG_WINDOW_BYTES : undefined;
+}
+
+/**
+ * The first stream: over the common connection, or over one of its own, whose memory is used again and again. Over a long
+ * link that is not worth a login.
+ */
+export function firstLaneFor(rttSeconds: number, leftBytes: number): number {
+  return rttSeconds <= LONG_LINK_SECONDS && leftBytes >= OWN_LINK_BYTES ? 1 : 0;
 }
 
 /**

@@ -6,9 +6,17 @@ import { isAppError, RemoteError } from '../core/errors.ts';
 import { localFailure } from './local-failure.ts';
 import { type Arrived, readJournal } from './partial-file.ts';
 import type { Pod } from './pod.ts';
-import { type LaneEnd, runLane, UnsafeStream } from './pull-lane.ts';
-import { aheadFor, lanesFor, MOST_AHEAD_BYTES, shouldZip, windowFor } from './pull-pace.ts';
+import { type LaneEnd, runLane } from './pull-lane.ts';
+import {
+  aheadFor,
+  firstLaneFor,
+  lanesFor,
+  MOST_AHEAD_BYTES,
+  shouldZip,
+  windowFor,
+} from './pull-pace.ts';
 import { createPullQueue, type PullQueue } from './pull-queue.ts';
+import { UnsafeStream } from './pull-sink.ts';
 import { createPullStore } from './pull-store.ts';
 import { CUT_SHORT, NO_ROOT, type Piece, SMALL_BYTES, type Wanted } from './pull-work.ts';
 import type { Span } from './spans.ts';
@@ -84,6 +92,7 @@ async function runLanes(
   root: string,
 ): Promise<{ readonly received: number; readonly broken?: Error }> {
   const windowBytes = windowFor(rttSeconds, queue.leftBytes);
+  const first = firstLaneFor(rttSeconds, queue.leftBytes);
   const running = new Set<Promise<void>>();
   const ends: { readonly lane: number; readonly end: LaneEnd }[] = [];
   let lanes = 1;
@@ -134,19 +143,20 @@ async function runLanes(
     if (zipping) return;
     if (hasGzip && shouldZip(bytesPerSecond, leftBytes, ratioOf(chunk))) {
       zipping = true;
-      start(0, true);
+      start(first, true);
       return;
     }
     const more = lanesFor({ rttSeconds, windowBytes, lanes, bytesPerSecond, before, leftBytes });
     if (more > lanes) before = bytesPerSecond;
-    for (; lanes < more; lanes += 1) start(lanes, false);
+    for (; lanes < more; lanes += 1) start(first + lanes, false);
   };
 
-  start(0, false);
+  start(first, false);
   while (running.size > 0) await Promise.race(running);
   for (const { end } of ends)
     if (!isBreak(end.failure) && end.failure !== undefined) throw wordsFor(end.failure);
-  const broken = ends.find(({ lane, end }) => lane === 0 && end.failure !== undefined)?.end.failure;
+  const broken = ends.find(({ lane, end }) => lane === first && end.failure !== undefined)?.end
+    .failure;
   // Without the first the others were extra: what they did not bring is asked for again.
   return { received, ...(broken instanceof Error ? { broken } : {}) };
 }

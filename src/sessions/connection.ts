@@ -87,6 +87,14 @@ export async function connect(endpoint: SshEndpoint, deps: ConnectDeps): Promise
     road.close();
   });
 
+  const channels = { open: 0, lent: 0 };
+  const count = (opened: number, lent: number): void => {
+    channels.open += opened;
+    channels.lent += lent;
+    // One that keeps what it got would find it overwritten.
+    road.reuseMemory(channels.lent > 0 && channels.open === channels.lent);
+  };
+
   return {
     get open() {
       return open;
@@ -94,9 +102,11 @@ export async function connect(endpoint: SshEndpoint, deps: ConnectDeps): Promise
     quietSeconds: () => (clock.now().getTime() - heardAt) / 1000,
     async exec(command) {
       return new Promise((resolve) => {
+        count(1, 0);
         try {
           client.exec(command, (failure, channel) => {
             if (failure !== undefined) {
+              count(-1, 0);
               // A dying connection also answers "Unable to exec"; a moment later it is known to be dead.
               setImmediate(() => {
                 const dead = !open || stream.destroyed || stream.readableEnded;
@@ -104,11 +114,20 @@ export async function connect(endpoint: SshEndpoint, deps: ConnectDeps): Promise
               });
               return;
             }
-            resolve({ kind: 'opened', ...openChannel(channel) });
+            let lent = 0;
+            channel.once('close', () => {
+              count(-1, -lent);
+            });
+            const opened = openChannel(channel, () => {
+              if (lent === 0 && open) count(0, 1);
+              lent = 1;
+            });
+            resolve({ kind: 'opened', ...opened });
           });
         } catch {
           // ssh2 throws when the connection is known to be over: nothing was sent.
           open = false;
+          count(-1, 0);
           resolve({ kind: 'gone' });
         }
       });

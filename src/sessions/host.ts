@@ -102,10 +102,11 @@ export function createHost({
         }
         lane.giveBack(line);
       });
-      const { channel, ended } = opened;
+      const { channel, ended, lendMemory } = opened;
       return {
         channel,
         ended,
+        lendMemory,
         isUp: () => line.connection.open,
         quietSeconds: () => line.connection.quietSeconds(),
         holdAs(next) {

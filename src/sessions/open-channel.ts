@@ -9,14 +9,16 @@ export interface OpenChannel {
   readonly channel: ClientChannel;
   /** Never rejects. `lost`: the link broke before the channel was closed, so nobody knows what else there was. */
   readonly ended: Promise<RunEnd>;
+  /** From now on nobody keeps what this channel brings: the memory it lies in may be used again. */
+  readonly lendMemory: () => void;
 }
 
 /**
  * Must be called in the very callback that hands out the channel: a short command's exit status may be in the same packet
  * as its start, and is told to nobody who listens later.
  */
-export function openChannel(channel: ClientChannel): OpenChannel {
-  return { channel, ended: endOf(channel) };
+export function openChannel(channel: ClientChannel, lendMemory: () => void): OpenChannel {
+  return { channel, ended: endOf(channel), lendMemory };
 }
 
 async function endOf(channel: ClientChannel): Promise<RunEnd> {

@@ -119,10 +119,11 @@ export function createRemote({
       // Listening from the first moment: a source may fail while we still connect.
       const source = stdin === undefined ? undefined : finished(stdin, { writable: false });
       source?.catch(() => undefined);
-      const { lane, windowBytes, signal, timeoutSeconds } = options;
+      const { lane, windowBytes, lent, signal, timeoutSeconds } = options;
       const run = await runs.start(podId, script, {
         lane,
         windowBytes,
+        lent: lent === true && stdout !== undefined,
         signal,
         withinSeconds: timeoutSeconds,
         holder: 'transfers',
@@ -134,7 +135,9 @@ export function createRemote({
       if (stdin === undefined) run.channel.end();
       else stdin.pipe(run.channel);
       const output =
-        stdout === undefined ? Promise.resolve(run.stdout.resume()) : pipeline(run.stdout, stdout);
+        stdout === undefined
+          ? Promise.resolve(run.stdout.resume())
+          : (run.lend?.(stdout) ?? pipeline(run.stdout, stdout));
       const ended = Promise.all([run.ended, output, complaints]);
       const brokenSource = new Promise<never>((_resolve, reject) => {
         source?.catch(reject);

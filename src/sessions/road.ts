@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Socket } from 'node:net';
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Client } from 'ssh2';
 import { RemoteError } from '../core/errors.ts';
@@ -8,6 +8,7 @@ import type { SshEndpoint, SshTarget } from '../core/machine.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { ConnectFailure, SilenceError, unreachable } from './connect-failure.ts';
 import { CONNECT_SECONDS } from './handshake.ts';
+import { createSlabs } from './slabs.ts';
 
 const MAX_SAID = 2000;
 const LAST_WORDS_SECONDS = 0.5;
@@ -19,6 +20,8 @@ export interface Road {
   close(): void;
   /** What the program that carries it complained of: foreign text. */
   complaint(): Promise<string>;
+  /** Whether memory that was read into may be read into again: nobody keeps any of it for long. At first it may not. */
+  reuseMemory(mayReuse: boolean): void;
 }
 
 /**
@@ -46,7 +49,15 @@ export async function openRoad(
       hops.push(client);
       stream = await forward(client, via[index + 1] ?? endpoint);
     }
-    return { stream, close, complaint: async () => start.complaint() };
+    return {
+      stream,
+      close,
+      complaint: async () => start.complaint(),
+      reuseMemory(mayReuse) {
+        // What runs over a machine on the way is kept by the connection to that machine.
+        if (via.length === 0) start.reuseMemory(mayReuse);
+      },
+    };
   } catch (failure) {
     close();
     throw failure;
@@ -69,7 +80,20 @@ export async function explained(failure: unknown, road: Road): Promise<unknown> 
 }
 
 async function dial({ host, port }: SshTarget): Promise<Road> {
-  const socket = new Socket();
+  const slabs = createSlabs();
+  const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = {
+    onread: {
+      buffer: slabs.next,
+      callback(bytes, buffer) {
+        slabs.fill(bytes);
+        socket.emit('data', Buffer.from(buffer.buffer, buffer.byteOffset, bytes));
+        return true;
+      },
+    },
+  };
+  const socket = new Socket(options);
+  // What came before anybody listens would be lost.
+  socket.pause();
   await new Promise<void>((resolve, reject) => {
     const fail = (cause: Error): void => {
       socket.destroy();
@@ -92,6 +116,7 @@ async function dial({ host, port }: SshTarget): Promise<Road> {
   return {
     stream: socket,
     complaint: async () => Promise.resolve(''),
+    reuseMemory: slabs.reuse,
     close() {
       socket.destroySoon();
     },
@@ -130,6 +155,7 @@ function runProxy(command: string): Road {
   return {
     stream,
     close,
+    reuseMemory: () => undefined,
     async complaint() {
       await Promise.race([
         once(child.stderr, 'close'),

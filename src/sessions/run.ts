@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
-import { Transform } from 'node:stream';
+import { Transform, type Writable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import type { HeldChannel } from './host.ts';
+import { lendOutput } from './lend.ts';
 import type { RunEnd } from './open-channel.ts';
 import { createPreamble } from './preamble.ts';
 
@@ -19,10 +20,12 @@ export interface Run extends Pick<HeldChannel, 'isUp' | 'quietSeconds' | 'holdAs
   noise(): string | undefined;
   /** Resolves when the token comes once more: a script that was handed to a waiting shell begins. Never rejects. */
   begins(): Promise<void>;
+  /** Instead of `stdout`, where the run was started so: chunks are only lent (see `lendOutput`). */
+  readonly lend?: (to: Writable) => Promise<void>;
 }
 
 /** The channel on which a command of `execCommand` with this token was started. */
-export function runOn(held: HeldChannel, token: string): Run {
+export function runOn(held: HeldChannel, token: string, lent = false): Run {
   const { channel } = held;
   let out = createPreamble(token);
   const err = createPreamble(token);
@@ -40,7 +43,7 @@ export function runOn(held: HeldChannel, token: string): Run {
     stream.on('error', () => {
       // An end without an exit status is what counts.
     });
-  channel.pipe(stdout);
+  if (!lent) channel.pipe(stdout);
   channel.stderr.pipe(stderr);
   const noise = (): string | undefined =>
     out.word === undefined ? `${out.noise}\n${err.noise}`.trim() : undefined;
@@ -50,18 +53,32 @@ export function runOn(held: HeldChannel, token: string): Run {
       stdout.once('started', resolve);
     });
   };
-  return { ...held, token, stdout, stderr, pid, noise, begins };
+  if (!lent) return { ...held, token, stdout, stderr, pid, noise, begins };
+  const lend = async (to: Writable): Promise<void> => {
+    held.lendMemory();
+    return lendOutput(channel, (chunk) => read(out, chunk, stdout), to);
+  };
+  return { ...held, token, stdout, stderr, pid, noise, begins, lend };
 }
 
 function strip(current: () => ReturnType<typeof createPreamble>): Transform {
   return new Transform({
     transform(chunk: Buffer, _encoding, done): void {
-      const preamble = current();
-      const before = preamble.word;
-      const bytes = preamble.push(chunk);
+      const bytes = read(current(), chunk, this);
       if (bytes !== undefined && bytes.length > 0) this.push(bytes);
-      if (before === undefined && preamble.word !== undefined) this.emit('started');
       done();
     },
   });
+}
+
+/** What of `chunk` is the script's own. */
+function read(
+  preamble: ReturnType<typeof createPreamble>,
+  chunk: Buffer,
+  stream: Readable,
+): Buffer | undefined {
+  const before = preamble.word;
+  const bytes = preamble.push(chunk);
+  if (before === undefined && preamble.word !== undefined) stream.emit('started');
+  return bytes;
 }

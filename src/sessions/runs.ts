@@ -14,6 +14,8 @@ const HAND_OVER_SECONDS = 2;
 
 export interface RunOptions extends Omit<OpenOptions, 'onLate'> {
   readonly windowBytes?: number | undefined;
+  /** The output will be lent, where no channel stands ready (see `Run.lend`). */
+  readonly lent?: boolean | undefined;
   /** The script reads nothing: its input ends at once. */
   readonly noInput?: boolean | undefined;
 }
@@ -62,7 +64,7 @@ export function createRuns({
       },
     });
     if (stdinPrefix !== undefined) held.channel.write(stdinPrefix);
-    const run = runOn(held, token);
+    const run = runOn(held, token, options.lent);
     // Not before a command has shown that this login runs commands.
     void run.pid.then((pid) => {
       if (pid > 0) ready.refill(podId);

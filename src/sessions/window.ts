@@ -1,5 +1,6 @@
 import type { ClientChannel } from 'ssh2';
 import { MAX_WINDOW_BYTES } from '../core/remote.ts';
+import { TAKEN } from './lend.ts';
 
 /** What ssh2 gives every channel. */
 const USUAL_BYTES = 2 * 1024 * 1024;
@@ -29,7 +30,7 @@ export function raiseWindow(channel: ClientChannel, windowBytes: number): void {
   };
   top();
   // Only what was taken makes room for more: a reader that stops gets no more than the window.
-  channel.on('data', top);
+  channel.on('data', top).on(TAKEN, top);
 }
 
 function property(from: unknown, name: string): unknown {

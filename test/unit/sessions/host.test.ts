@@ -95,6 +95,7 @@ function machineWith(limit: number): Machine {
             kind: 'opened',
             channel: channel as unknown as ClientChannel,
             ended: new Promise(() => undefined),
+            lendMemory: () => undefined,
           };
         },
       };
