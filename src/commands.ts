@@ -53,6 +53,7 @@ export async function runCommand(
     nodePath: process.execPath,
     mainPath: files.mainProgram,
     userHome: homedir(),
+    stateFolder: config.home,
     workingFolder: process.cwd(),
     platform: process.platform,
     settingsFolder: environment['XDG_CONFIG_HOME'] ?? environment['APPDATA'],

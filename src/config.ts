@@ -54,6 +54,10 @@ export interface Config {
     readonly allowedHosts: readonly string[];
   };
   readonly colour: boolean;
+  /** A watcher of its own may be started. */
+  readonly hasWatcher: boolean;
+  /** What a process of ours with the same settings is started with: this environment, flags put in. */
+  readonly ownEnvironment: () => Readonly<Record<string, string>>;
   /** The server's environment without keys and settings of ours: for what must find the person's programs and agents. */
   readonly childEnvironment: () => Readonly<Record<string, string>>;
   /** A value of the server's environment, for `secretEnv`. */
@@ -94,12 +98,13 @@ export function readConfig(
   const isRehearsal = [values.VAST_URL, values.RUNPOD_GRAPHQL_URL, values.LAMBDA_API_URL].some(
     isLoopback,
   );
+  const home = absolute(
+    'GPU_LEASE_HOME',
+    values.GPU_LEASE_HOME ??
+      path.join(dataFolder(environment), isRehearsal ? REHEARSAL : 'gpu-lease'),
+  );
   return Object.freeze({
-    home: absolute(
-      'GPU_LEASE_HOME',
-      values.GPU_LEASE_HOME ??
-        path.join(dataFolder(environment), isRehearsal ? REHEARSAL : 'gpu-lease'),
-    ),
+    home,
     workspace: path.resolve(expandHome(values.GPU_LEASE_WORKSPACE ?? '.')),
     sshKey: values.GPU_LEASE_SSH_KEY && path.resolve(expandHome(values.GPU_LEASE_SSH_KEY)),
     sshAgent: environment['SSH_AUTH_SOCK'],
@@ -141,6 +146,13 @@ export function readConfig(
         ),
       ),
     environmentValue: (name: string) => copy[name],
+    hasWatcher: values.GPU_LEASE_WATCHER,
+    ownEnvironment: () =>
+      Object.fromEntries(
+        Object.entries({ ...copy, ...wanted, GPU_LEASE_HOME: home }).flatMap(([name, value]) =>
+          value === undefined ? [] : [[name, value]],
+        ),
+      ),
   });
 }
 

@@ -53,6 +53,12 @@ export const SETTINGS = [
     default: '0',
   },
   {
+    variable: 'GPU_LEASE_WATCHER',
+    description:
+      'off: no watcher is started. It is a small process of its own that keeps deadlines and budgets of pods that cost money, also when no server runs, and ends with the last of them.',
+    default: 'on',
+  },
+  {
     variable: 'GPU_LEASE_PROGRESS_FILE',
     flag: '--progress-file',
     description: 'One JSON line per progress event goes here. OPENCOLAB_PROGRESS_FILE works too.',

@@ -4,6 +4,7 @@ import type { Files } from '../core/files.ts';
 import type { Doctor } from '../core/health.ts';
 import type { Pods } from '../core/pods.ts';
 import type { SandboxProgram } from '../core/sandbox.ts';
+import type { Watcher } from '../core/watcher.ts';
 import type { Output } from './output.ts';
 
 /** The part of the services that commands use. */
@@ -11,6 +12,7 @@ export interface CliServices {
   readonly pods: Pods;
   readonly files: Files;
   readonly doctor: Doctor;
+  readonly watcher: Watcher;
 }
 
 /** What the program knows about the process it runs in. Made once, by the entry. */
@@ -35,6 +37,8 @@ export interface CliHost {
   /** Absolute path of dist/main.js. */
   readonly mainPath: string;
   readonly userHome: string;
+  /** Where our state lies. */
+  readonly stateFolder: string;
   readonly workingFolder: string;
   readonly platform: NodeJS.Platform;
   /** Where programs of this person keep settings: XDG_CONFIG_HOME or APPDATA, when set. */

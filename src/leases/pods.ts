@@ -21,6 +21,7 @@ import { createPodTimer } from './pod-timer.ts';
 import { isProcessAlive } from './process-id.ts';
 import { createEnforce, createReconcile } from './reconcile.ts';
 import { createReplacer } from './replace.ts';
+import { createSaveHome } from './save-home.ts';
 import { createSee } from './see.ts';
 import { mayBeFollowed } from './succession.ts';
 import { createTeardown } from './teardown.ts';
@@ -67,7 +68,23 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     bootLogs,
   };
   const replacer = createReplacer(renting);
-  const care = { ledger, observer, looks, accounts, teardown, providers, clock, isBeingCreated };
+  const { rescue } = deps;
+  const saveHome =
+    rescue === undefined ? undefined : createSaveHome({ ...deps, ...rescue, ledger });
+  const { isLeftToOthers, actor } = deps;
+  const care = {
+    saveHome,
+    isLeftToOthers,
+    actor,
+    ledger,
+    observer,
+    looks,
+    accounts,
+    teardown,
+    providers,
+    clock,
+    isBeingCreated,
+  };
   const list = createList({ store, providers, clock, ledger, observer, looks, accounts, see });
   const create = createCreation({ ...renting, replacer, see });
   const update = createUpdate({

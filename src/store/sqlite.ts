@@ -8,6 +8,7 @@ import { leaseSchema, quoteSchema, receiptSchema } from '../core/lease.ts';
 import { savedProfileSchema } from '../core/profile.ts';
 import { sessionRecordSchema } from '../core/session.ts';
 import type { Collection, Collections, Store } from '../core/store.ts';
+import { watchRecordSchema } from '../core/watcher.ts';
 import { type Connection, FileReplacedError, openSqlite, type Queries } from './sqlite-file.ts';
 
 const hostKeySchema = z.object({
@@ -122,6 +123,7 @@ function collections({ read, write }: Runs, file: string): Collections {
     profiles: of('profiles', savedProfileSchema),
     hostKeys: of('hostKeys', hostKeySchema),
     hosts: of('hosts', hostSchema),
+    watchers: of('watchers', watchRecordSchema),
     log: {
       async append(entry) {
         await write(async (db) =>
