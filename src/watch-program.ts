@@ -38,6 +38,7 @@ export async function watchInBackground(
   const app = createApp(config, files, redactor);
   try {
     const { pid } = process;
+    await log(`process ${pid}, version ${files.version ?? 'unknown'}, wants to watch.`);
     const end = await app.services.watcher.watch(
       {
         way: 'background',

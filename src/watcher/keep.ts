@@ -59,11 +59,10 @@ export function createKeep({ store, clock, lock, pods }: KeepDeps): Watcher['wat
       for (;;) {
         if (!(await lock.beat())) return { kind: 'lost', by: await lock.holder() };
         const done = await round(way, { signal });
-        // What the end itself broke off is no trouble.
-        if (!signal.aborted) {
-          await lock.beat({ roundAt: clock.now().toISOString() }, done.actions);
-          await onRound(done);
-        }
+        await lock.beat({ roundAt: clock.now().toISOString() }, done.actions);
+        // What the end itself broke off is no trouble; what was done is told.
+        if (!signal.aborted) await onRound(done);
+        else if (done.actions.length > 0) await onRound({ at: done.at, actions: done.actions });
         if (way === 'once') return { kind: 'ended', isFine: done.failure === undefined };
         if (way === 'background') {
           const isIdle = !(await store.leases.list()).some(isCaredFor);
