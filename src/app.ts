@@ -194,7 +194,7 @@ export function createApp(
     redact,
     rescue: {
       folder: rescueFolder,
-      files: rescueFiles(() =>
+      files: rescueFiles(rescueFolder, () =>
         createFiles({ remote, store, jobs, clock, home, workspace: rescueFolder }),
       ),
     },

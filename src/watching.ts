@@ -6,6 +6,7 @@ import type { Clock } from './core/call.ts';
 import type { Files } from './core/files.ts';
 import type { Lease } from './core/lease.ts';
 import type { Pods } from './core/pods.ts';
+import { makePrivateFolder } from './core/private-folder.ts';
 import type { Store } from './core/store.ts';
 import type { Watcher } from './core/watcher.ts';
 import { isProcessAlive, processIdOf } from './leases/process-id.ts';
@@ -107,11 +108,14 @@ export async function keepRounds(
 }
 
 /** The part of the files that writes below the folder for what nobody fetched, made on first use. */
-export function rescueFiles(make: () => Files): Pick<Files, 'gates' | 'fetch'> {
+export function rescueFiles(folder: string, make: () => Files): Pick<Files, 'gates' | 'fetch'> {
   let made: Files | undefined;
   const files = (): Files => (made ??= make());
   return {
     gates: async (podId, options) => files().gates(podId, options),
-    fetch: async (request, options) => files().fetch(request, options),
+    async fetch(request, options) {
+      await makePrivateFolder(folder);
+      return files().fetch(request, options);
+    },
   };
 }

@@ -23,18 +23,21 @@ export interface WatchLockDeps {
  */
 export interface WatchLock {
   /** `undefined`: it is ours. Else who holds it. `over`: the epoch of a living holder that is to be replaced. */
-  take(way: WatchWay, over?: number): Promise<WatchRecord | undefined>;
+  readonly take: (way: WatchWay, over?: number) => Promise<WatchRecord | undefined>;
   /** Says that we live; false: our epoch is over. */
-  beat(change?: Partial<Pick<WatchRecord, 'roundAt'>>, deeds?: readonly string[]): Promise<boolean>;
+  readonly beat: (
+    change?: Partial<Pick<WatchRecord, 'roundAt'>>,
+    deeds?: readonly string[],
+  ) => Promise<boolean>;
   /** False: it was taken from us, or `unlessWantedSince` says that a lease is about to be made. */
-  release(unlessWantedSince?: Date): Promise<boolean>;
+  readonly release: (unlessWantedSince?: Date) => Promise<boolean>;
   /** The one who holds it and is heard. */
-  holder(): Promise<WatchRecord | undefined>;
-  last(): Promise<WatchRecord | undefined>;
+  readonly holder: () => Promise<WatchRecord | undefined>;
+  readonly last: () => Promise<WatchRecord | undefined>;
   /** Throws `watch_lost` where this process held it and does not any more. Processes that never held it pass. */
-  assert(tx?: Pick<Collections, 'watchers'>): Promise<void>;
+  readonly assert: (tx?: Pick<Collections, 'watchers'>) => Promise<void>;
   /** Whether this process holds it, as far as it knows. */
-  isMine(): boolean;
+  readonly isMine: () => boolean;
 }
 
 export function createWatchLock({ store, clock, isAlive, me }: WatchLockDeps): WatchLock {

@@ -148,8 +148,8 @@ describe('the watcher is a process of its own', () => {
     expect(got).toMatchObject({ reached: true });
     const started = await server.call('job_start', {
       podId,
-      command: 'echo the only copy > model.bin',
-      artifacts: ['model.bin'],
+      command: 'echo "[1, 2]" > result.json',
+      artifacts: ['result.json'],
     });
     const jobId = textAt(started, 'jobId');
     await server.call('job_wait', { jobId, waitSeconds: 25 });
@@ -165,8 +165,8 @@ describe('the watcher is a process of its own', () => {
       (count) => count === 0,
     );
 
-    const rescued = path.join(box.home, 'rescued', podId.replace(':', '-'), jobId, 'model.bin');
-    expect(await readFile(rescued, 'utf8')).toBe('the only copy\n');
+    const rescued = path.join(box.home, 'rescued', podId.replace(':', '-'), jobId, 'result.json');
+    expect(await readFile(rescued, 'utf8')).toBe('[1, 2]\n');
     await using next = await serverOf(box, cloud);
     const report = await next.call('report', { podId });
     expect(report).toMatchObject({ filesHome: [{ localPath: rescued }], filesMissing: [] });

@@ -4,7 +4,7 @@ import { aJob } from '../../support/fake-services.ts';
 import { createLeaseBench } from '../../support/lease-bench.ts';
 
 type Bench = ReturnType<typeof createLeaseBench>;
-type Care = NonNullable<Parameters<typeof createLeaseBench>[0]>['care'];
+type Care = NonNullable<NonNullable<Parameters<typeof createLeaseBench>[0]>['care']>;
 
 /** A pod that is ready, of a cloud that holds no deadline of its own. */
 async function rented(care: Care, world: (bench: Bench) => void = () => undefined) {

@@ -2,6 +2,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { offerIdSchema, podIdSchema, quoteIdSchema } from '../../../src/core/ids.ts';
+import type { Pod, Pods } from '../../../src/core/pods.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { createWatchLock } from '../../../src/watcher/lock.ts';
 import { withWatcher } from '../../../src/watcher/renting.ts';
@@ -150,37 +152,43 @@ describe('a server', () => {
 
 it('a watcher is wanted before money is asked for, not for a quote and not for free pods', async () => {
   const wanted: unknown[] = [];
-  const pods = withWatcher(
-    {
-      create: async () => {
-        wanted.push('create');
-        return Promise.resolve({ status: 'provisioning' as const, pod: {} as never, attempts: [] });
-      },
-      update: async () => Promise.resolve({} as never),
+  const made: Partial<Pods> = {
+    create: async () => {
+      wanted.push('create');
+      return Promise.resolve({ status: 'provisioning' as const, pod: {} as Pod, attempts: [] });
     },
-    {
-      ensure: async (request) => {
-        wanted.push(request ?? 'seen');
-        return Promise.resolve();
-      },
+    update: async () => Promise.resolve({ pod: {} as Pod, stillCharged: '' }),
+  };
+  const pods = withWatcher(made as Pods, {
+    ensure: async (request) => {
+      wanted.push(request ?? 'seen');
+      return Promise.resolve();
     },
-  );
+  });
   const options = {
     signal: new AbortController().signal,
     ask: async () => Promise.resolve('accepted' as const),
   };
   const create = async (offerId: string, quoteId?: string): Promise<readonly unknown[]> => {
     wanted.length = 0;
-    const terms = someTerms({ offerIds: [offerId as never] });
-    await pods.create({ terms, quoteId: quoteId as never, waitSeconds: 0 }, options);
+    const terms = someTerms({ offerIds: [offerIdSchema.parse(offerId)] });
+    await pods.create(
+      {
+        terms,
+        ...(quoteId === undefined ? {} : { quoteId: quoteIdSchema.parse(quoteId) }),
+        waitSeconds: 0,
+      },
+      options,
+    );
     return [...wanted];
   };
   expect(await create('vast:a', 'quo_abcdef')).toEqual([{ isRenting: true }, 'create', 'seen']);
   expect(await create('vast:a')).toEqual(['create', 'seen']);
   expect(await create('local:a', 'quo_abcdef')).toEqual(['create']);
   wanted.length = 0;
-  await pods.update('vast:1' as never, { action: 'start' }, options);
-  await pods.update('vast:1' as never, { action: 'stop' }, options);
-  await pods.update('local:1' as never, { action: 'start' }, options);
+  const change = (action: 'start' | 'stop') => ({ action });
+  await pods.update(podIdSchema.parse('vast:1'), change('start'), options);
+  await pods.update(podIdSchema.parse('vast:1'), change('stop'), options);
+  await pods.update(podIdSchema.parse('local:1'), change('start'), options);
   expect(wanted).toEqual([{ isRenting: true }]);
 });
