@@ -103,6 +103,7 @@ export function readConfig(
     values.GPU_LEASE_HOME ??
       path.join(dataFolder(environment), isRehearsal ? REHEARSAL : 'gpu-lease'),
   );
+  const own: Environment = { ...copy, ...wanted, GPU_LEASE_HOME: home };
   return Object.freeze({
     home,
     workspace: path.resolve(expandHome(values.GPU_LEASE_WORKSPACE ?? '.')),
@@ -149,7 +150,7 @@ export function readConfig(
     hasWatcher: values.GPU_LEASE_WATCHER,
     ownEnvironment: () =>
       Object.fromEntries(
-        Object.entries({ ...copy, ...wanted, GPU_LEASE_HOME: home }).flatMap(([name, value]) =>
+        Object.entries(own).flatMap(([name, value]) =>
           value === undefined ? [] : [[name, value]],
         ),
       ),

@@ -35,7 +35,8 @@ export async function watchInBackground(
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   await makePrivateFolder(config.home);
-  const app = createApp(config, files, redactor);
+  // Files are moved without a thread of their own: memory counts, speed does not.
+  const app = createApp(config, { ...files, transferWorker: undefined }, redactor);
   try {
     const { pid } = process;
     await log(`process ${pid}, version ${files.version ?? 'unknown'}, wants to watch.`);

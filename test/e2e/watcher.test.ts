@@ -1,12 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { BuiltServer, listAt, sandbox, textAt } from '../support/built-server.ts';
+import { BuiltServer, listAt, type sandbox, textAt } from '../support/built-server.ts';
 import { startVastSandbox, type VastSandbox } from '../support/vast-sandbox.ts';
 import {
-  endingWatchers,
   residentMb,
   until,
+  watchedSandbox,
   watchersOf,
   watchRecord,
 } from '../support/watcher-process.ts';
@@ -40,8 +40,7 @@ const billing = (cloud: VastSandbox): number => cloud.books().billingCount;
 describe('the watcher is a process of its own', () => {
   it('the server and its client are killed: the meter stops by the deadline all the same', async () => {
     await using cloud = await startVastSandbox({ machines: 'none' });
-    await using box = await sandbox();
-    await using _end = endingWatchers(box.home);
+    await using box = await watchedSandbox();
     const server = await serverOf(box, cloud);
     expect(await watchersOf(box.home)).toEqual([]);
     const rentedAt = Date.now();
@@ -95,8 +94,7 @@ describe('the watcher is a process of its own', () => {
 
   it('two servers: one watcher; it crashes: a server starts the next one; it is frozen: its time is over', async () => {
     await using cloud = await startVastSandbox({ machines: 'none' });
-    await using box = await sandbox();
-    await using _end = endingWatchers(box.home);
+    await using box = await watchedSandbox();
     await using first = await serverOf(box, cloud);
     await using second = await serverOf(box, cloud);
     await Promise.all([rent(first, 60), rent(second, 60, 1)]);
@@ -140,8 +138,7 @@ describe('the watcher is a process of its own', () => {
 
   it('what was declared and not fetched is home before the pod is destroyed', async () => {
     await using cloud = await startVastSandbox();
-    await using box = await sandbox();
-    await using _end = endingWatchers(box.home);
+    await using box = await watchedSandbox();
     const server = await serverOf(box, cloud);
     const podId = await rent(server, 2);
     const got = await server.call('get_pod', { podId, waitFor: 'ready', waitSeconds: 45 });
@@ -175,8 +172,7 @@ describe('the watcher is a process of its own', () => {
 
   it('free pods start none, and neither does a person who does not want one', async () => {
     await using cloud = await startVastSandbox({ machines: 'none' });
-    await using box = await sandbox();
-    await using _end = endingWatchers(box.home);
+    await using box = await watchedSandbox();
     await using server = await BuiltServer.start({
       home: box.home,
       workspace: box.workspace,

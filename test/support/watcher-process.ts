@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { WATCH_ID, type WatchRecord } from '../../src/core/watcher.ts';
 import { createSqliteStore } from '../../src/store/sqlite.ts';
+import { sandbox } from './built-server.ts';
 
 /** Pids of the background watchers of this state folder; zombies do not count. */
 export async function watchersOf(home: string): Promise<number[]> {
@@ -27,16 +28,17 @@ export async function residentMb(pid: number): Promise<number> {
 /** The record of the watcher in this state folder. */
 export async function watchRecord(home: string): Promise<WatchRecord | undefined> {
   await using store = createSqliteStore({ file: path.join(home, 'state.db') });
-  return store.watchers.get(WATCH_ID);
+  return await store.watchers.get(WATCH_ID);
 }
 
-/** Ends, for good, every watcher that this state folder has or still gets. */
-export function endingWatchers(home: string): AsyncDisposable {
+/** A state folder and a workspace, as `sandbox` gives them, that outlive no watcher which was started for them. */
+export async function watchedSandbox(): ReturnType<typeof sandbox> {
+  const box = await sandbox();
   return {
+    ...box,
     async [Symbol.asyncDispose]() {
-      for (;;) {
-        const pids = await watchersOf(home);
-        if (pids.length === 0) return;
+      // One that is being started may come after the look.
+      for (let pids = await watchersOf(box.home); pids.length > 0; ) {
         for (const pid of pids)
           try {
             process.kill(pid, 'SIGKILL');
@@ -44,7 +46,9 @@ export function endingWatchers(home: string): AsyncDisposable {
             // it ended meanwhile
           }
         await pause(50);
+        pids = await watchersOf(box.home);
       }
+      await box[Symbol.asyncDispose]();
     },
   };
 }

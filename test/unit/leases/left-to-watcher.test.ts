@@ -24,6 +24,11 @@ async function rented(care: Care, world: (bench: Bench) => void = () => undefine
   };
   return { bench, podId: outcome.pod.podId, lease, at };
 }
+const only = (made: readonly Bench[]): Bench => {
+  const [one] = made;
+  if (one === undefined) throw new Error('not made yet');
+  return one;
+};
 const OPEN: Gate = { gate: 'artifact_not_fetched', path: 'model.pt', why: 'It is not home.' };
 
 /** Files whose fetch closes the gate. */
@@ -92,7 +97,7 @@ describe('before an end that nobody asked for', () => {
   it('declared files come home, and then no gate is open', async () => {
     const fetched: FetchRequest[] = [];
     const made: Bench[] = [];
-    const the = (): Bench => made[0] as Bench;
+    const the = (): Bench => only(made);
     const { bench, podId, at } = await rented({ rescue: rescue(the, fetched) }, (one) => {
       made.push(one);
       one.world.jobs = [aJob({ artifacts: ['model.pt'], status: 'completed' })];
@@ -118,14 +123,11 @@ describe('before an end that nobody asked for', () => {
   it('they are brought home ten minutes early, in the background', async () => {
     const fetched: FetchRequest[] = [];
     const made: Bench[] = [];
-    const { bench, at } = await rented(
-      { rescue: rescue(() => made[0] as Bench, fetched) },
-      (one) => {
-        made.push(one);
-        one.world.jobs = [aJob({ artifacts: ['model.pt'], status: 'completed' })];
-        one.world.gates = [OPEN];
-      },
-    );
+    const { bench, at } = await rented({ rescue: rescue(() => only(made), fetched) }, (one) => {
+      made.push(one);
+      one.world.jobs = [aJob({ artifacts: ['model.pt'], status: 'completed' })];
+      one.world.gates = [OPEN];
+    });
     at(-590);
     expect(await bench.pods.enforce(bench.options)).toEqual([]);
     await expect.poll(() => fetched.length).toBe(1);
@@ -141,7 +143,7 @@ describe('before an end that nobody asked for', () => {
     const made: Bench[] = [];
     const failure = new Error('the pod lets nobody in');
     const { bench, podId, at } = await rented(
-      { rescue: rescue(() => made[0] as Bench, fetched, failure) },
+      { rescue: rescue(() => only(made), fetched, failure) },
       (one) => {
         made.push(one);
         one.world.jobs = [aJob({ artifacts: ['model.pt'], status: 'completed' })];
@@ -158,12 +160,12 @@ describe('before an end that nobody asked for', () => {
   it('a deadline that was moved while files came home is not the old one', async () => {
     const fetched: FetchRequest[] = [];
     const made: Bench[] = [];
-    const inner = rescue(() => made[0] as Bench, fetched);
+    const inner = rescue(() => only(made), fetched);
     const later = '2027-01-01T00:00:00.000Z';
     const files = {
       ...inner.files,
       fetch: async (request: FetchRequest) => {
-        const { store } = made[0] as Bench;
+        const { store } = only(made);
         for (const lease of await store.leases.list())
           await store.leases.put(lease.leaseId, { ...lease, deadlineAt: later });
         return inner.files.fetch(request);

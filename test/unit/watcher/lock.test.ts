@@ -12,7 +12,7 @@ interface Bench {
   readonly store: Store;
   readonly clock: ManualClock;
   readonly dead: Set<string>;
-  process(name: string, version?: string): WatchLock;
+  readonly process: (name: string, version?: string) => WatchLock;
 }
 function bench(): Bench {
   const store = createMemoryStore();

@@ -55,7 +55,7 @@ function bench(reach: string[] = ['vast#1'], version = '1.2.3') {
     lockOf,
     ensure,
     failures,
-    async lease(price = 0.5) {
+    lease: async (price = 0.5) => {
       const leases = createLeaseBench({
         provider: createFakeProvider({ clock, ...(price === 0 ? { name: 'local' } : {}) }),
       });
@@ -65,7 +65,7 @@ function bench(reach: string[] = ['vast#1'], version = '1.2.3') {
       return (await store.leases.list()).length;
     },
     /** As often as it was started, once it was started so often. */
-    async started(count: number) {
+    started: async (count: number) => {
       const lines = async (): Promise<readonly string[]> =>
         (await readFile(out, 'utf8').catch(() => '')).split('\n').slice(0, -1);
       const seen = await until(10, lines, ({ length }) => length >= count);
