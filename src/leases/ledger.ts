@@ -47,6 +47,8 @@ type Clearable =
   | 'bootAt'
   | 'closingAt'
   | 'accruedAt'
+  | 'accruedByDay'
+  | 'budgetEndAt'
   | 'absentSince'
   | 'creator'
   | 'deniedSince'
@@ -80,7 +82,7 @@ export function isPodOf(lease: Lease, pod: Pick<ProviderPod, 'podId' | 'label'>)
   return lease.podId === undefined ? lease.label === pod.label : lease.podId === pod.podId;
 }
 
-export function isLeaseOf(lease: Lease, podId: PodId): boolean {
+export function isLeaseOf(lease: Lease, podId: string): boolean {
   return lease.podId === podId || `${lease.provider}:${lease.label}` === podId;
 }
 
@@ -143,7 +145,7 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
         const settled = wasEndedByUs ? before : without(before, 'mayReplace');
         const closed: Lease = {
           ...without(accrued(settled, ended), 'creator'),
-          ...(before.podId === undefined ? { accruedUsd: 0 } : {}),
+          ...(before.podId === undefined ? { accruedUsd: 0, accruedByDay: {} } : {}),
           ...(failure === undefined ? {} : { failure }),
           state: 'closed',
           endedAt: ended.toISOString(),
@@ -189,7 +191,7 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
           state: before.closingAt === undefined ? 'open' : 'closing',
           ...(isNew ? { stage: 'created' } : {}),
         };
-        const lease = isNew ? without(after, 'accruedAt') : after;
+        const lease = isNew ? without(after, 'accruedAt', 'accruedByDay') : after;
         await tx.leases.put(leaseId, lease);
         await tx.receipts.delete(podId);
         const next = lease.state === 'closing' ? 'ended again' : `kept until ${lease.deadlineAt}`;

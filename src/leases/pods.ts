@@ -27,12 +27,13 @@ import { createTeardown } from './teardown.ts';
 import { createTend, type PodCare } from './tend.ts';
 import { createUpdate } from './update.ts';
 import { unmanagedPodOf, userManagedPodOf } from './view.ts';
+import { createWarnings } from './warnings.ts';
 
 type WaitFor = Parameters<Pods['get']>[1]['waitFor'];
 
 /** Quotes, leases, readiness, deadlines and teardown, over whatever providers there are. */
 export function createPods(deps: PodsDeps): Pods & PodCare {
-  const { store, providers, remote, clock, processId, isAlive = isProcessAlive } = deps;
+  const { store, providers, remote, clock, limits, processId, isAlive = isProcessAlive } = deps;
   const creating = new Set<string>();
   const isBeingCreated = ({ state, leaseId, creator }: Lease): boolean =>
     (state === 'intended' || state === 'closing') &&
@@ -67,8 +68,18 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     bootLogs,
   };
   const replacer = createReplacer(renting);
-  const care = { ledger, observer, looks, accounts, teardown, providers, clock, isBeingCreated };
-  const list = createList({ store, providers, clock, ledger, observer, looks, accounts, see });
+  const care = { ledger, observer, looks, accounts, teardown, providers, clock, limits, isBeingCreated };
+  const list = createList({
+    store,
+    providers,
+    clock,
+    limits,
+    ledger,
+    observer,
+    looks,
+    accounts,
+    see,
+  });
   const create = createCreation({ ...renting, replacer, see });
   const update = createUpdate({
     ...deps,
@@ -154,6 +165,7 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     receipt: async (podId) => store.receipts.get((await ledger.find(podId))?.podId ?? podId),
     reconcile: createReconcile(care),
     enforce: createEnforce(care),
+    warnings: createWarnings({ store, clock, limits }),
   };
 }
 

@@ -8,6 +8,7 @@ import { type AppError, toAppError } from '../core/errors.ts';
 import type { ProgressSink } from '../core/progress.ts';
 import type { Redactor } from '../core/redact.ts';
 import type { Services, Tool } from '../tools/tool.ts';
+import { withWarnings } from '../tools/warned.ts';
 import { readArguments } from './arguments.ts';
 import { type Asker, PersonNeeded } from './ask.ts';
 import { failed, finished, needsInput, progressed, started } from './events.ts';
@@ -44,8 +45,9 @@ export async function callTool(
     admit?.();
     onProgress?.(started(tool));
     const input = readArguments(tool, given);
-    const output = await tool.handle(input, {
-      ...(await services()),
+    const all = await services();
+    const answer = await tool.handle(input, {
+      ...all,
       signal,
       progress: (message) => {
         progress.report(redactor.redact(message));
@@ -62,6 +64,7 @@ export async function callTool(
     });
     const question = await asking.pending();
     if (question !== undefined) return question;
+    const output = await withWarnings(answer, input, all.pods);
     const result = success(tool, output, redactor);
     for (const event of finished(tool, output)) onProgress?.(event);
     return result;

@@ -3,7 +3,7 @@ import type { Clock } from '../core/call.ts';
 import type { ArtifactRecord } from '../core/files.ts';
 import { jobIdSchema, podIdOfProfile, providerNameSchema, sessionIdSchema } from '../core/ids.ts';
 import { isTerminal, type Job, jobStatusSchema } from '../core/job.ts';
-import { type Pod, podSchema } from '../core/pods.ts';
+import { type LimitUse, type Pod, podSchema } from '../core/pods.ts';
 import { type SessionRecord, sessionStateSchema } from '../core/session.ts';
 import { unfetchedOf } from '../core/unfetched.ts';
 import { firstThings } from './pod-next.ts';
@@ -94,6 +94,7 @@ export const listPods = defineTool({
       strange > 0 && `${count(strange, 'machine')} not rented by us (unmanaged).`,
       failed.length > 0 &&
         `No answer from ${failed.map(({ provider }) => provider).join(', ')}: their pods may be missing here.`,
+      listed.limits !== undefined && limitWords(listed.limits),
     ];
     return {
       pods: all,
@@ -140,6 +141,16 @@ export const listPods = defineTool({
     );
   },
 });
+
+/** No room in the listing for a field of its own; the summary is what every host shows. */
+function limitWords(limits: readonly LimitUse[]): string {
+  const words = limits.map(({ name, limit, used, scope }) =>
+    scope === 'pods'
+      ? `${name} ${used} of ${limit}`
+      : `${name} ${usd(used)} of ${usd(limit)} ${scope}`,
+  );
+  return `Limits that the user set and no tool lifts: ${words.join(', ')}.`;
+}
 
 /** A machine of the user that nobody has reached for this list: a profile, not a pod that is known to run. */
 const isUnseen = ({ mode, status }: Pod): boolean => mode === 'user_managed' && status !== 'ready';
