@@ -1,5 +1,4 @@
 import type { Clock } from '../core/call.ts';
-import { isAppError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Pods } from '../core/pods.ts';
 import type { Store } from '../core/store.ts';
@@ -61,11 +60,10 @@ export function createWarnings({
         [...pods].some((podId) => isLeaseOf(lease, podId)),
       );
       return [...new Set(touched.flatMap(({ warnings }) => warnings))];
-    } catch (failure) {
+    } catch {
+      // The result that it belongs to stands without it; the next one reads again.
       kept = undefined;
-      // The result that it belongs to stands without it.
-      if (isAppError(failure)) return [];
-      throw failure;
+      return [];
     }
   };
 }
