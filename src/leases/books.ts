@@ -37,10 +37,7 @@ export function dayBooks(leases: readonly Lease[], now: Date): readonly [DayBook
     const reserved = leases.reduce((sum, lease) => sum + reservedIn(lease, from, to), 0);
     return { day, usd: spent + reserved, spentUsd: spent };
   };
-  return [
-    bookOf(dayOf(now), start, midnight),
-    bookOf(dayOf(new Date(midnight)), midnight, end),
-  ];
+  return [bookOf(dayOf(now), start, midnight), bookOf(dayOf(new Date(midnight)), midnight, end)];
 }
 
 /** From one moment to another, both in milliseconds since the epoch and not before now. */

@@ -78,8 +78,7 @@ export function warningsOf(
             usdPerHour: rateOf(lease),
           },
         ];
-  const end =
-    budgetEndAt !== undefined && budgetEndAt < deadlineAt ? budgetEndAt : deadlineAt;
+  const end = budgetEndAt !== undefined && budgetEndAt < deadlineAt ? budgetEndAt : deadlineAt;
   const what = lease.terms.onExpiry === 'stop' ? 'stopped' : 'destroyed';
   return [...own, ...spendingsOf(lease, leases, limits, now)]
     .filter(({ spentUsd: spent, limitUsd }) => spent >= limitUsd * WARNING_SHARE)

@@ -68,7 +68,17 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     bootLogs,
   };
   const replacer = createReplacer(renting);
-  const care = { ledger, observer, looks, accounts, teardown, providers, clock, limits, isBeingCreated };
+  const care = {
+    ledger,
+    observer,
+    looks,
+    accounts,
+    teardown,
+    providers,
+    clock,
+    limits,
+    isBeingCreated,
+  };
   const list = createList({
     store,
     providers,

@@ -17,7 +17,11 @@ export async function othersOf(lease: Lease, store: Collections): Promise<readon
  */
 export async function checkStart(
   lease: Lease,
-  { store, clock, limits }: { readonly store: Store; readonly clock: Clock; readonly limits: Limits },
+  {
+    store,
+    clock,
+    limits,
+  }: { readonly store: Store; readonly clock: Clock; readonly limits: Limits },
 ): Promise<void> {
   await store.transaction(async (tx) => {
     const now = (await tx.leases.get(lease.leaseId)) ?? lease;

@@ -38,9 +38,9 @@ async function startServer(): Promise<Server> {
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async (): Promise<string> => {
-    const { value, done } = await lines.next();
-    if (done === true) throw new Error('The server ended.');
-    return value;
+    const line = await lines.next();
+    if (line.done === true) throw new Error('The server ended.');
+    return line.value;
   };
   expect(await next()).toBe('ready');
   return {
@@ -66,32 +66,38 @@ afterAll(async () => {
 
 const leasesIn = async (file: string): Promise<readonly Lease[]> => {
   await using store = createSqliteStore({ file });
-  return store.leases.list();
+  return await store.leases.list();
 };
+const newState = async (): Promise<string> =>
+  path.join(await mkdtemp(path.join(folder, 'round-')), 'state.db');
 
 it.each<[string, Limits]>([
   ['in all', { budgetUsd: 4 }],
   ['an hour', { maxUsdPerHour: 0.9 }],
   ['number of pods', { maxPods: 1 }],
-])('processes that race for the last of a limit (%s): exactly one wins, every time [CO-12]', async (what, limits) => {
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const file = path.join(folder, `${what.replaceAll(' ', '-')}-${round}`, 'state.db');
-    const order: Order = {
-      file,
-      what: 'create',
-      minutes: 360,
-      limits: { ...limits, autoApproveUsd: 100 },
-    };
-    const ends = await Promise.all(servers.map(async (server) => server.send(order)));
-    expect([...ends].sort()).toEqual(['budget_exceeded', 'budget_exceeded', 'won']);
-    const leases = await leasesIn(file);
-    expect(leases.filter(({ state }) => state !== 'closed')).toHaveLength(1);
-  }
-}, 120_000);
+])(
+  'processes that race for the last of a limit (%s): exactly one wins, every time [CO-12]',
+  async (_what, limits) => {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const file = await newState();
+      const order: Order = {
+        file,
+        what: 'create',
+        minutes: 360,
+        limits: { ...limits, autoApproveUsd: 100 },
+      };
+      const ends = await Promise.all(servers.map(async (server) => server.send(order)));
+      expect([...ends].sort()).toEqual(['budget_exceeded', 'budget_exceeded', 'won']);
+      const leases = await leasesIn(file);
+      expect(leases.filter(({ state }) => state !== 'closed')).toHaveLength(1);
+    }
+  },
+  120_000,
+);
 
 it('a longer lease and new ones race for the last dollar: exactly one wins [CO-12]', async () => {
   for (let round = 0; round < ROUNDS; round += 1) {
-    const file = path.join(folder, `prolong-${round}`, 'state.db');
+    const file = await newState();
     const limits = { budgetUsd: 4, autoApproveUsd: 100 };
     const store = createSqliteStore({ file });
     const first = createLeaseBench({
@@ -117,7 +123,10 @@ it('a longer lease and new ones race for the last dollar: exactly one wins [CO-1
     const now = new Date();
     const whole = (await leasesIn(file))
       .filter(({ state }) => state !== 'closed')
-      .reduce((sum, each) => sum + (0.5 * (Date.parse(each.deadlineAt) - now.getTime())) / 3.6e6, 0);
+      .reduce(
+        (sum, each) => sum + (0.5 * (Date.parse(each.deadlineAt) - now.getTime())) / 3.6e6,
+        0,
+      );
     expect(whole).toBeLessThanOrEqual(4);
   }
 }, 120_000);

@@ -9,7 +9,11 @@ const { systemClock } = await import(new URL('../../src/core/call.ts', import.me
 const { createFakeProvider } = await import(new URL('./fake-provider.ts', import.meta.url).href);
 
 // Its machines are its own: what the servers share is the state.
-const provider = createFakeProvider({ clock: systemClock, bootSeconds: 0, canHoldDeadlines: false });
+const provider = createFakeProvider({
+  clock: systemClock,
+  bootSeconds: 0,
+  canHoldDeadlines: false,
+});
 process.stdout.write('ready\n');
 for await (const line of createInterface({ input: process.stdin })) {
   const { file, what, minutes, podId, limits } = JSON.parse(line);

@@ -38,7 +38,10 @@ const stepArbitrary = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('start'), pod: which }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('destroy'), pod: which }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('vanish'), pod: which }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('fail'), fault: fc.constantFrom(...FAULTS) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('fail'), fault: fc.constantFrom(...FAULTS) }),
+  },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('wait'), minutes }) },
 );
 /** Each step is done by one of two servers; `together`: while the other does the next one. */
@@ -73,37 +76,22 @@ function twoServers() {
   return { clock, store, provider, servers };
 }
 
-async function act(
-  { pods, create, options, cloud, store, clock }: LeaseBench,
-  step: Step,
-): Promise<void> {
+async function act(bench: LeaseBench, step: Step): Promise<void> {
+  const { pods, options, cloud, store, clock } = bench;
   const leases = (await store.leases.list()).filter(
     ({ state, podId }) => state !== 'closed' && podId !== undefined,
   );
   const target = 'pod' in step ? leases[step.pod % Math.max(1, leases.length)]?.podId : undefined;
-  switch (step.do) {
-    case 'create': {
-      if (!('offer' in step)) return;
-      const id = (['c', 'a', 'b', 'c'] as const)[step.offer] ?? 'a';
-      await create(
-        {
-          offerIds: [anOffer({ id }).offerId],
-          ttlMinutes: step.minutes,
-          ...(id === 'c' ? { bidUsdPerHour: 0.5 } : {}),
-        },
-        5,
-      );
-      return;
-    }
-    case 'wait':
-      if ('minutes' in step) clock.advance(step.minutes * 30);
-      return;
-    case 'fail':
-      if ('fault' in step) cloud.faults[step.fault] = 1;
-      return;
-    default:
-      break;
+  if (step.do === 'create' && 'offer' in step) {
+    const id = (['c', 'a', 'b', 'c'] as const)[step.offer] ?? 'a';
+    const bid = id === 'c' ? { bidUsdPerHour: 0.5 } : {};
+    await bench.create(
+      { offerIds: [anOffer({ id }).offerId], ttlMinutes: step.minutes, ...bid },
+      5,
+    );
   }
+  if (step.do === 'wait' && 'minutes' in step) clock.advance(step.minutes * 30);
+  if (step.do === 'fail' && 'fault' in step) cloud.faults[step.fault] = 1;
   if (target === undefined) return;
   if (step.do === 'prolong' && 'minutes' in step)
     await pods.update(target, { ttlMinutes: step.minutes }, options);

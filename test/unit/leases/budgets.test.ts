@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { podIdSchema } from '../../../src/core/ids.ts';
 import type { Lease, Terms } from '../../../src/core/lease.ts';
+import type { Store } from '../../../src/core/store.ts';
 import type { Limits } from '../../../src/leases/limits.ts';
+import { TOOLS } from '../../../src/tools/index.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { anOffer } from '../../support/fake-provider.ts';
 import { createLeaseBench, type LeaseBench } from '../../support/lease-bench.ts';
@@ -78,9 +80,7 @@ describe('the budget of a day [CO-12]', () => {
     const { bench, podId } = await rented({ clock, limits: { budgetDayUsd: 3.1 } });
     clock.advance(5 * 3600);
     await bench.pods.destroy(podId, end, bench.options);
-    await expect(bench.create({ ttlMinutes: 120 })).rejects.toMatchObject(
-      refusedFor('2026-01-01'),
-    );
+    await expect(bench.create({ ttlMinutes: 120 })).rejects.toMatchObject(refusedFor('2026-01-01'));
     clock.advance(19 * 3600);
     expect(await bench.create({ ttlMinutes: 120 })).toMatchObject({ status: 'ready' });
   });
@@ -131,9 +131,9 @@ describe('money that is reserved', () => {
     const stopping = { ttlMinutes: 60, onExpiry: 'stop' } as const;
     const cloud = { canStop: true, offers };
     // 0.50 until the deadline, 2.40 for a day of the disk.
-    await expect(
-      rented({ cloud, limits: { budgetUsd: 2.8 } }, stopping),
-    ).rejects.toMatchObject({ code: 'budget_exceeded' });
+    await expect(rented({ cloud, limits: { budgetUsd: 2.8 } }, stopping)).rejects.toMatchObject({
+      code: 'budget_exceeded',
+    });
     const { bench } = await rented({ cloud, limits: { budgetUsd: 3.5 } }, stopping);
     await expect(bench.create({ ttlMinutes: 90 })).rejects.toMatchObject({
       code: 'budget_exceeded',
@@ -162,9 +162,9 @@ describe('money that is reserved', () => {
     const { bench, podId } = await rented({ cloud: { canStop: true } });
     await bench.pods.update(podId, { action: 'stop' }, bench.options);
     const next = restarted(bench, limits);
-    await expect(
-      next.pods.update(podId, { action: 'start' }, next.options),
-    ).rejects.toMatchObject(refusedFor(name));
+    await expect(next.pods.update(podId, { action: 'start' }, next.options)).rejects.toMatchObject(
+      refusedFor(name),
+    );
     expect(bench.cloud.calls).not.toContain('startPod');
   });
 
@@ -172,11 +172,11 @@ describe('money that is reserved', () => {
     const { bench, podId } = await rented({ limits: { budgetUsd: 3.1 } });
     const [first] = bench.cloud.machines;
     // While this change is being decided, another process shortens the lease, and a third spends what that freed.
-    const { transaction } = bench.store;
+    const transaction = bench.store.transaction.bind(bench.store);
     let isFirst = true;
     const racing = restarted(bench, { budgetUsd: 3.1 });
     Object.assign(bench.store, {
-      transaction: async (work: Parameters<typeof transaction>[0]) => {
+      transaction: async (work: Parameters<Store['transaction']>[0]) => {
         if (isFirst) {
           isFirst = false;
           await racing.pods.update(podId, { ttlMinutes: 10 }, racing.options);
@@ -203,7 +203,10 @@ describe('the budget of one pod [CO-12]', () => {
     await expect(bench.create({ ttlMinutes: 360 })).rejects.toMatchObject(
       refusedFor('GPU_LEASE_BUDGET_POD_USD'),
     );
-    for (const change of [{ ttlMinutes: 300, budgetUsd: 50 }, { ttlMinutes: 3000, budgetUsd: 2.6 }])
+    for (const change of [
+      { ttlMinutes: 300, budgetUsd: 50 },
+      { ttlMinutes: 3000, budgetUsd: 2.6 },
+    ])
       await expect(bench.pods.update(podId, change, bench.options)).rejects.toMatchObject(
         refusedFor('GPU_LEASE_BUDGET_POD_USD'),
       );
@@ -212,23 +215,26 @@ describe('the budget of one pod [CO-12]', () => {
   it.each([
     ['too dear for what is left', 2.4, 1],
     ['within what is left', 2.6, 2],
-  ])('counts what the failed pods before it cost: the next is %s', async (_what, budgetPodUsd, pods) => {
-    const offers = [anOffer({ id: 'a', usdPerHour: 0.5 }), anOffer({ id: 'b', usdPerHour: 1.5 })];
-    const bench = createLeaseBench({
-      limits: { budgetPodUsd, autoApproveUsd: 100 },
-      cloud: { offers },
-    });
-    bench.cloud.faults.neverBoots = true;
-    const offerIds = offers.map(({ offerId }) => offerId);
-    const outcome = await bench.create({ offerIds, ttlMinutes: 120 }, 10);
-    expect(outcome.status).toBe('provisioning');
-    // A quarter of a dollar for half an hour of nothing; the other would cost 2.25 until the deadline.
-    bench.clock.advance(1800);
-    for (const machine of bench.cloud.machines) machine.status = 'failed';
-    await bench.pods.tend(bench.options);
-    expect(bench.cloud.machines).toHaveLength(pods);
-    expect(bench.cloud.machines[0]?.alive).toBe(false);
-  });
+  ])(
+    'counts what the failed pods before it cost: the next is %s',
+    async (_what, budgetPodUsd, pods) => {
+      const offers = [anOffer({ id: 'a', usdPerHour: 0.5 }), anOffer({ id: 'b', usdPerHour: 1.5 })];
+      const bench = createLeaseBench({
+        limits: { budgetPodUsd, autoApproveUsd: 100 },
+        cloud: { offers },
+      });
+      bench.cloud.faults.neverBoots = true;
+      const offerIds = offers.map(({ offerId }) => offerId);
+      const outcome = await bench.create({ offerIds, ttlMinutes: 120 }, 10);
+      expect(outcome.status).toBe('provisioning');
+      // A quarter of a dollar for half an hour of nothing; the other would cost 2.25 until the deadline.
+      bench.clock.advance(1800);
+      for (const machine of bench.cloud.machines) machine.status = 'failed';
+      await bench.pods.tend(bench.options);
+      expect(bench.cloud.machines).toHaveLength(pods);
+      expect(bench.cloud.machines[0]?.alive).toBe(false);
+    },
+  );
 });
 
 describe('at 80 % [CO-03]', () => {
@@ -238,30 +244,33 @@ describe('at 80 % [CO-03]', () => {
     ['the total', { budgetUsd: 3 }, {}, 'GPU_LEASE_BUDGET_USD ($3.00 in all)'],
     ['the day', { budgetDayUsd: 3 }, {}, 'GPU_LEASE_BUDGET_DAY_USD ($3.00 for 2026-01-01, UTC)'],
     ['one pod', { budgetPodUsd: 3 }, {}, 'GPU_LEASE_BUDGET_POD_USD ($3.00 for one pod)'],
-  ])('%s is warned of for the pod, its jobs and its sessions', async (_what, limits, terms, words) => {
-    const { bench, podId } = await rented({ limits }, { ...spending, ...terms });
-    const warnings = async (...ids: string[]) => (await bench.pods.warnings?.(ids)) ?? [];
-    bench.clock.advance(4.7 * 3600);
-    expect(await warnings(podId)).toEqual([]);
-    bench.clock.advance(0.11 * 3600);
-    await bench.store.jobs.put('job_a', { podId } as never);
-    await bench.store.sessions.put('ses_a', { podId } as never);
-    for (const id of [podId, 'job_a', 'ses_a']) {
-      const said = await warnings(id, id);
-      expect(said).toHaveLength(1);
-      expect(said[0]).toContain(words);
-      expect(said[0]).toContain('destroyed at 2026-01-01T06:');
-    }
-    expect(await warnings('vast:other', 'job_other', 'ssh:mine')).toEqual([]);
-    await bench.pods.destroy(podId, end, bench.options);
-    bench.clock.advance(6);
-    expect(await warnings(podId)).toEqual([]);
-  });
+  ])(
+    '%s is warned of for the pod, its jobs and its sessions',
+    async (_what, limits, terms, words) => {
+      const { bench, podId } = await rented({ limits }, { ...spending, ...terms });
+      const warnings = async (...ids: string[]) => (await bench.pods.warnings?.(ids)) ?? [];
+      bench.clock.advance(4.7 * 3600);
+      expect(await warnings(podId)).toEqual([]);
+      bench.clock.advance(0.11 * 3600);
+      await bench.store.jobs.put('job_a', { podId } as never);
+      await bench.store.sessions.put('ses_a', { podId } as never);
+      for (const id of [podId, 'job_a', 'ses_a']) {
+        const said = await warnings(id, id);
+        expect(said).toHaveLength(1);
+        expect(said[0]).toContain(words);
+        expect(said[0]).toContain('destroyed at 2026-01-01T06:');
+      }
+      expect(await warnings('vast:other', 'job_other', 'ssh:mine')).toEqual([]);
+      await bench.pods.destroy(podId, end, bench.options);
+      bench.clock.advance(6);
+      expect(await warnings(podId)).toEqual([]);
+    },
+  );
 
   it('says nothing while the state cannot be read: the result stands without it', async () => {
     const { bench, podId } = await rented({ limits: { budgetUsd: 3 } });
     bench.clock.advance(5 * 3600);
-    const { list } = bench.store.leases;
+    const list = bench.store.leases.list.bind(bench.store.leases);
     Object.assign(bench.store.leases, { list: async () => Promise.reject(new Error('no')) });
     expect(await bench.pods.warnings?.([podId])).toEqual([]);
     Object.assign(bench.store.leases, { list });
@@ -348,6 +357,64 @@ describe('at 100 % [CO-03] [L-33]', () => {
   });
 });
 
+describe('a limit of the person', () => {
+  it('is lifted by nothing that an agent or a form can say', async () => {
+    const limits = {
+      budgetUsd: 3.5,
+      budgetDayUsd: 3.5,
+      budgetPodUsd: 3.5,
+      maxUsdPerHour: 0.6,
+      maxPods: 1,
+    };
+    const offers = [
+      anOffer({ id: 'a' }),
+      anOffer({ id: 'spot', pricing: 'interruptible', usdPerHour: 0.3 }),
+    ];
+    const { bench, podId } = await rented({
+      limits,
+      cloud: { offers, canBid: true, canStop: true },
+    });
+    const spot = { offerIds: [anOffer({ id: 'spot' }).offerId], bidUsdPerHour: 0.2 };
+    const wishes: readonly Partial<Terms>[] = [
+      {},
+      { budgetUsd: 1_000_000 },
+      { ttlMinutes: 1, expectedHours: 0.01 },
+      { maxAttempts: 99, budgetUsd: 0.01, ttlMinutes: 1 },
+      spot,
+    ];
+    for (const wish of wishes)
+      await expect(bench.create(wish)).rejects.toMatchObject({ code: 'budget_exceeded' });
+    const foreign = bench.cloud.foreign('mine', 0.01);
+    for (const change of [
+      { budgetUsd: 1_000_000, ttlMinutes: 100_000 },
+      { ttlMinutes: 2000 },
+      { ttlMinutes: 431 },
+    ])
+      await expect(bench.pods.update(podId, change, bench.options)).rejects.toMatchObject({
+        code: 'budget_exceeded',
+      });
+    await expect(
+      bench.pods.update(foreign, { adopt: true, budgetUsd: 1_000_000 }, bench.options),
+    ).rejects.toMatchObject({ code: 'budget_exceeded' });
+    expect(bench.cloud.calls.filter((call) => call === 'createPod')).toHaveLength(1);
+    expect(bench.cloud.calls).not.toContain('setDeadline');
+  });
+
+  it('has no name among the parameters of the tools', () => {
+    const names = TOOLS.flatMap(({ name, input }) =>
+      Object.keys(input.shape).map((parameter) => `${name}.${parameter}`),
+    );
+    expect(names.length).toBeGreaterThan(50);
+    // Of one pod, which only binds it tighter, and of a search, which only narrows it.
+    expect(names.filter((name) => /budget|max(?:Usd|Pods)|approve|limit/i.test(name))).toEqual([
+      'find_offer.maxUsdPerHour',
+      'find_offer.limit',
+      'create_pod.budgetUsd',
+      'update_pod.budgetUsd',
+    ]);
+  });
+});
+
 describe('limits in the list', () => {
   it('are all that are set, with what is used of each, over all clouds', async () => {
     const limits = { maxPods: 2, maxUsdPerHour: 1, budgetUsd: 9, budgetDayUsd: 5, budgetPodUsd: 4 };
@@ -372,7 +439,9 @@ describe('limits in the list', () => {
       { name: 'GPU_LEASE_BUDGET_USD', limit: 9, used: 3, scope: 'spent or reserved in all' },
     ]);
     const none = restarted(bench, {});
-    expect(await none.pods.list({ includeEnded: false }, none.options)).not.toHaveProperty('limits');
+    expect(await none.pods.list({ includeEnded: false }, none.options)).not.toHaveProperty(
+      'limits',
+    );
   });
 });
 
@@ -427,9 +496,9 @@ describe('reconcile [OW-02]', () => {
     });
     // Only by its own name.
     const other = podIdSchema.parse('vast:4242');
-    await expect(
-      bench.pods.update(other, { adopt: true }, bench.options),
-    ).rejects.toMatchObject({ code: 'not_found' });
+    await expect(bench.pods.update(other, { adopt: true }, bench.options)).rejects.toMatchObject({
+      code: 'not_found',
+    });
     expect(await bench.store.leases.list()).toHaveLength(1);
   });
 

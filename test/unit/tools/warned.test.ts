@@ -24,7 +24,12 @@ describe('a result that touches a pod [CO-03]', () => {
     ['a job', { jobId: 'job_a' }, { jobId: 'job_a', podId: 'vast:1' }, ['job_a', 'vast:1']],
     ['a session', { sessionId: 'ses_a' }, {}, ['ses_a']],
     ['a pod', {}, { pod: { podId: 'vast:1' } }, ['vast:1']],
-    ['pods of a list', {}, { pods: [{ podId: 'vast:1' }, {}, 7, { podId: 'vast:2' }] }, ['vast:1', 'vast:2']],
+    [
+      'pods of a list',
+      {},
+      { pods: [{ podId: 'vast:1' }, {}, 7, { podId: 'vast:2' }] },
+      ['vast:1', 'vast:2'],
+    ],
     ['none', { gpu: ['A100'] }, { offers: [], podId: 9, pods: 'no' }, []],
   ])('is known by %s', async (_what, input, output, ids) => {
     asked.length = 0;
