@@ -8,7 +8,7 @@ import { type AppError, toAppError } from '../core/errors.ts';
 import type { ProgressSink } from '../core/progress.ts';
 import type { Redactor } from '../core/redact.ts';
 import type { Services, Tool } from '../tools/tool.ts';
-import { withWarnings } from '../tools/warned.ts';
+import { warningsAbout, withWarnings } from '../tools/warned.ts';
 import { readArguments } from './arguments.ts';
 import { type Asker, PersonNeeded } from './ask.ts';
 import { failed, finished, needsInput, progressed, started } from './events.ts';
@@ -41,11 +41,13 @@ export async function callTool(
   const progress = startProgress(context, clock, tool.title, (message) =>
     onProgress?.(progressed(tool, message)),
   );
+  let warned = async (): Promise<readonly string[]> => Promise.resolve([]);
   try {
     admit?.();
     onProgress?.(started(tool));
     const input = readArguments(tool, given);
     const all = await services();
+    warned = async () => warningsAbout([input], all.pods);
     const answer = await tool.handle(input, {
       ...all,
       signal,
@@ -74,7 +76,7 @@ export async function callTool(
     const error = toAppError(thrown, signal);
     onFailure(tool.name, error);
     onProgress?.(failed(tool, error));
-    return failure(error, redactor);
+    return failure(error, redactor, await warned());
   } finally {
     progress.end();
   }

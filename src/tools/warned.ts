@@ -23,15 +23,23 @@ const summarySchema = z.looseObject({ summary: z.string() });
 export async function withWarnings<Output extends object>(
   output: Output,
   input: object,
-  { warnings }: Pick<Pods, 'warnings'>,
+  pods: Pick<Pods, 'warnings'>,
 ): Promise<Output> {
-  const said = (await warnings?.([...new Set([...idsIn(input), ...idsIn(output)])])) ?? [];
+  const said = await warningsAbout([input, output], pods);
   const { data } = summarySchema.safeParse(output);
   if (said.length === 0 || data === undefined) return output;
+  return { ...output, summary: [data.summary, ...said].join(' ') };
+}
+
+/** What is to be said of the budgets of the pods that these arguments and results speak of: a few sentences at most. */
+export async function warningsAbout(
+  values: readonly object[],
+  { warnings }: Pick<Pods, 'warnings'>,
+): Promise<readonly string[]> {
+  const said = (await warnings?.([...new Set(values.flatMap(idsIn))])) ?? [];
   const rest = said.length - MOST_WARNINGS;
   const more = rest > 0 ? [`${count(rest, 'more warning')} like these.`] : [];
-  const summary = [data.summary, ...said.slice(0, MOST_WARNINGS), ...more].join(' ');
-  return { ...output, summary };
+  return [...said.slice(0, MOST_WARNINGS), ...more];
 }
 
 function idsIn(value: object): readonly string[] {
