@@ -19,6 +19,7 @@ export function nextDayAt(at: number): number {
 /** What `usdPerHour` costs from one moment to another (milliseconds since the epoch), each part on its own day. */
 export function spread(usdPerHour: number, from: number, to: number): DayUsd {
   const days: Record<string, number> = {};
+  if (usdPerHour === 0) return days;
   let start = from;
   for (let count = 1; start < to; count += 1) {
     const end = count === MOST_DAYS ? to : Math.min(to, nextDayAt(start));
