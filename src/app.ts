@@ -8,6 +8,7 @@ import { providerOf } from './core/ids.ts';
 import type { Machines, Secrets } from './core/machine.ts';
 import { Redactor } from './core/redact.ts';
 import type { Remote } from './core/remote.ts';
+import { withCode } from './files/code.ts';
 import { createFiles } from './files/files.ts';
 import { createDoctor } from './health/doctor.ts';
 import { createHealth } from './health/health.ts';
@@ -167,7 +168,7 @@ export function createApp(
             gates: async (podId, options) => plainFiles.gates(podId, options),
           }),
         );
-  const transfer = transfers ?? plainFiles;
+  const transfer = withCode(transfers ?? plainFiles, { store, clock, workspace });
   const redact = (text: string): string => redactor.redact(text);
   const leased = createPods({
     store,
@@ -180,6 +181,7 @@ export function createApp(
     secrets,
     clock,
     limits,
+    receiptsFolder: path.join(home, 'receipts'),
     processId: processIdOf(process.pid),
     probe: createProbe(),
     looks,

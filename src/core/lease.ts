@@ -96,7 +96,7 @@ export const waiverSchema = z.object({
 export type Waiver = Readonly<z.output<typeof waiverSchema>>;
 
 /** Disks that were attached, outlive the pod and go on being charged (VO-03). */
-const receiptVolumesSchema = z.array(
+export const receiptVolumesSchema = z.array(
   z.object({
     volumeId: podIdSchema,
     sizeGb: z.number(),

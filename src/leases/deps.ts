@@ -32,6 +32,8 @@ export interface PodsDeps {
   readonly hosts?: Hosts | undefined;
   /** Masks secrets in what is kept of a boot. */
   readonly redact?: ((text: string) => string) | undefined;
+  /** Where receipts are written to. Default: they stay in the store. */
+  readonly receiptsFolder?: string | undefined;
   /** This process, from `processIdOf`. Written into leases while they are being created. */
   readonly processId: string;
   /** Whether the process of that id still runs. Default: asks the system. */

@@ -19,6 +19,7 @@ import { createVolumeCare } from './new-volume.ts';
 import { createObserver } from './observer.ts';
 import { createPodTimer } from './pod-timer.ts';
 import { isProcessAlive } from './process-id.ts';
+import { publisherOf } from './receipt-folder.ts';
 import { createEnforce, createReconcile } from './reconcile.ts';
 import { createReplacer } from './replace.ts';
 import { createSee } from './see.ts';
@@ -42,7 +43,8 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
   const hosts = deps.hosts ?? createHosts({ store, clock });
   const looks = deps.looks ?? createLooks({ providers, clock });
   const accounts = deps.accounts ?? createAccountBook({ providers, clock });
-  const ledger = createLedger({ store, clock });
+  const publish = publisherOf(deps);
+  const ledger = createLedger({ store, clock, redact: deps.redact, sealed: publish });
   const observer = createObserver({
     ledger,
     providers,
@@ -79,6 +81,7 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     limits,
     isBeingCreated,
   };
+  const reconcile = createReconcile(care);
   const list = createList({
     store,
     providers,
@@ -173,7 +176,11 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
       return { pod: last, reached: waitFor === undefined || last.status === waitFor };
     },
     receipt: async (podId) => store.receipts.get((await ledger.find(podId))?.podId ?? podId),
-    reconcile: createReconcile(care),
+    async reconcile(options) {
+      // What a crash kept from being written.
+      await publish();
+      await reconcile(options);
+    },
     enforce: createEnforce(care),
     warnings: createWarnings({ store, clock, limits }),
   };

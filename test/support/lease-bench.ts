@@ -61,6 +61,7 @@ export interface BenchOptions {
   readonly isAlive?: (processId: string) => boolean;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly redact?: (text: string) => string;
+  readonly receiptsFolder?: string;
 }
 
 export function someTerms(changes: Partial<Terms> = {}): Terms {
@@ -119,6 +120,7 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
       },
     },
     redact: options.redact,
+    receiptsFolder: options.receiptsFolder,
     remote: remoteOf(world),
     sessions: {
       closePod: async () => {
