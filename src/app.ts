@@ -9,6 +9,7 @@ import type { Machines, Secrets } from './core/machine.ts';
 import { Redactor } from './core/redact.ts';
 import type { Remote } from './core/remote.ts';
 import type { Watcher } from './core/watcher.ts';
+import { withCode } from './files/code.ts';
 import { createFiles } from './files/files.ts';
 import { createDoctor } from './health/doctor.ts';
 import { createHealth } from './health/health.ts';
@@ -173,7 +174,7 @@ export function createApp(
             gates: async (podId, options) => plainFiles.gates(podId, options),
           }),
         );
-  const transfer = transfers ?? plainFiles;
+  const transfer = withCode(transfers ?? plainFiles, { store, clock, workspace });
   const redact = (text: string): string => redactor.redact(text);
   const { rescueFolder } = watching;
   const leased = createPods({
@@ -187,6 +188,7 @@ export function createApp(
     secrets,
     clock,
     limits,
+    receiptsFolder: path.join(home, 'receipts'),
     processId: processIdOf(process.pid),
     probe: createProbe(),
     looks,

@@ -47,6 +47,7 @@ export async function runCommand(
       return (await opened).services;
     },
     sandbox: async () => (await import('./sandbox-host.ts')).sandboxOf(config, files),
+    verifier: async () => (await import('./files/verify.ts')).createVerifier(),
     clock: systemClock,
     signal: interrupt.signal,
     version,
@@ -55,6 +56,7 @@ export async function runCommand(
     userHome: homedir(),
     stateFolder: config.home,
     workingFolder: process.cwd(),
+    workspace: config.workspace,
     platform: process.platform,
     settingsFolder: environment['XDG_CONFIG_HOME'] ?? environment['APPDATA'],
   };

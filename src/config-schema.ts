@@ -28,6 +28,7 @@ export const configSchema = z.object({
   GPU_LEASE_MAX_USD_PER_HOUR: amount.optional(),
   GPU_LEASE_BUDGET_USD: amount.optional(),
   GPU_LEASE_BUDGET_DAY_USD: amount.optional(),
+  GPU_LEASE_BUDGET_POD_USD: amount.optional(),
   GPU_LEASE_MAX_PODS: z.coerce.number().int().nonnegative().optional(),
   GPU_LEASE_AUTO_APPROVE_USD: amount.default(0),
   GPU_LEASE_WATCHER: toggle.default(true),

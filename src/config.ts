@@ -10,6 +10,7 @@ export interface Limits {
   readonly maxUsdPerHour?: number | undefined;
   readonly budgetUsd?: number | undefined;
   readonly budgetDayUsd?: number | undefined;
+  readonly budgetPodUsd?: number | undefined;
   readonly maxPods?: number | undefined;
   readonly autoApproveUsd: number;
 }
@@ -113,6 +114,7 @@ export function readConfig(
       maxUsdPerHour: values.GPU_LEASE_MAX_USD_PER_HOUR,
       budgetUsd: values.GPU_LEASE_BUDGET_USD,
       budgetDayUsd: values.GPU_LEASE_BUDGET_DAY_USD,
+      budgetPodUsd: values.GPU_LEASE_BUDGET_POD_USD,
       maxPods: values.GPU_LEASE_MAX_PODS,
       autoApproveUsd: values.GPU_LEASE_AUTO_APPROVE_USD,
     },

@@ -39,7 +39,13 @@ export const SETTINGS = [
   {
     variable: 'GPU_LEASE_BUDGET_DAY_USD',
     flag: '--budget-day-usd',
-    description: 'Most money in 24 hours: spent and reserved.',
+    description:
+      'Most money in one UTC day: spent and reserved. A pod over midnight counts in both days.',
+  },
+  {
+    variable: 'GPU_LEASE_BUDGET_POD_USD',
+    flag: '--budget-pod-usd',
+    description: 'Most money for one pod: spent and reserved, failed ones before it included.',
   },
   {
     variable: 'GPU_LEASE_MAX_PODS',

@@ -3,6 +3,7 @@ import type { Clock } from '../core/call.ts';
 import type { Files } from '../core/files.ts';
 import type { Doctor } from '../core/health.ts';
 import type { Pods } from '../core/pods.ts';
+import type { Verifier } from '../core/receipt.ts';
 import type { SandboxProgram } from '../core/sandbox.ts';
 import type { Watcher } from '../core/watcher.ts';
 import type { Output } from './output.ts';
@@ -28,6 +29,8 @@ export interface CliHost {
   readonly services: () => Promise<CliServices>;
   /** The made-up clouds, not started yet. */
   readonly sandbox: () => Promise<SandboxProgram>;
+  /** Checks receipts without opening the state. */
+  readonly verifier: () => Promise<Verifier>;
   readonly clock: Clock;
   /** Aborts on Ctrl-C and on a polite request to end. */
   readonly signal: AbortSignal;
@@ -40,6 +43,8 @@ export interface CliHost {
   /** Where our state lies. */
   readonly stateFolder: string;
   readonly workingFolder: string;
+  /** Where results of this person lie. Absolute. */
+  readonly workspace: string;
   readonly platform: NodeJS.Platform;
   /** Where programs of this person keep settings: XDG_CONFIG_HOME or APPDATA, when set. */
   readonly settingsFolder?: string | undefined;

@@ -6,6 +6,7 @@ import { doctorCommand } from './doctor.ts';
 import { overview } from './help.ts';
 import { podsCommand } from './pods.ts';
 import { sandboxCommand } from './sandbox/command.ts';
+import { verifyCommand } from './verify.ts';
 import { watchCommand } from './watch.ts';
 
 /** Served by the entry, because they live as long as the process. */
@@ -36,6 +37,7 @@ export const COMMANDS: readonly Command[] = [
   podsCommand,
   watchCommand,
   destroyCommand,
+  verifyCommand,
   addCommand,
   removeCommand,
 ];

@@ -3,6 +3,7 @@ import type { Host } from './host.ts';
 import type { Job } from './job.ts';
 import type { Lease, Quote, Receipt } from './lease.ts';
 import type { SavedProfile } from './profile.ts';
+import type { CodeRecord, SealedReceipt } from './receipt.ts';
 import type { SessionRecord } from './session.ts';
 import type { WatchRecord } from './watcher.ts';
 
@@ -37,6 +38,10 @@ export interface Collections {
   readonly leases: Collection<Lease>;
   readonly quotes: Collection<Quote>;
   readonly receipts: Collection<Receipt>;
+  /** Receipts that are never changed, each bound to the one before: only ever added to, in one transaction with its facts. */
+  readonly chain: Collection<SealedReceipt>;
+  /** What was last sent to each folder of a pod. */
+  readonly code: Collection<CodeRecord>;
   readonly sessions: Collection<SessionRecord>;
   readonly jobs: Collection<Job>;
   readonly artifacts: Collection<ArtifactRecord>;

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
-import { InputError } from '../core/errors.ts';
+import { ConfigError, InputError } from '../core/errors.ts';
 import type { FetchRequest, FetchResult } from '../core/files.ts';
 import { providerOf, randomToken } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
@@ -213,12 +213,20 @@ async function writeManifest(
   files: readonly Fetched[],
 ): Promise<string> {
   const folder = path.join(deps.home, 'manifests');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   const at = deps.clock.now().toISOString();
   const file = path.join(folder, `${at.replaceAll(/[:.]/g, '-')}-${randomToken(8)}.json`);
   const { podId, jobId } = request;
-  await writeFile(file, JSON.stringify({ podId, jobId, root, at, files }, null, 1), {
-    mode: 0o600,
-  });
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeFile(file, JSON.stringify({ podId, jobId, root, at, files }, null, 1), {
+      mode: 0o600,
+    });
+  } catch (cause) {
+    throw new ConfigError(
+      'state_unwritable',
+      `The files are home and proven, but their manifest could not be written in ${folder}.`,
+      { cause, hint: 'Free space there or make it writable, then call again: little is repeated.' },
+    );
+  }
   return file;
 }

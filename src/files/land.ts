@@ -106,16 +106,34 @@ export async function landFiles(
       await mkdir(path.dirname(target), { recursive: true });
       folders.add(path.dirname(target));
     }
-    if (left === 0) renameSync(partial, target);
-    else {
-      const copy = `${partial}.${randomToken(8)}`;
-      await copyFile(partial, copy, constants.COPYFILE_FICLONE);
-      await rename(copy, target);
-    }
+    if (left > 0 || !renamed(partial, target)) await copyInto(partial, target);
     count += 1;
     if (count % YIELD_FILES === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   await flush(destination, [...folders], 'r');
+}
+
+/** False when another file system begins on the way to `target`. */
+function renamed(partial: string, target: string): boolean {
+  try {
+    renameSync(partial, target);
+    return true;
+  } catch (failure) {
+    if (failure instanceof Error && 'code' in failure && failure.code === 'EXDEV') return false;
+    throw failure;
+  }
+}
+
+/** Copies beside `target`, onto the disk, and renames: nobody ever sees half of it there. */
+async function copyInto(partial: string, target: string): Promise<void> {
+  const copy = path.join(path.dirname(target), `.gpu-lease-${randomToken(12)}`);
+  try {
+    await copyFile(partial, copy, constants.COPYFILE_FICLONE);
+    await flush(path.dirname(copy), [copy]);
+    await rename(copy, target);
+  } finally {
+    await rm(copy, { force: true });
+  }
 }
 
 /**
@@ -157,7 +175,10 @@ export async function checkLanded(
 
 /** Moves what arrived with a wrong hash aside, for a person to look at. Returns the folder. */
 export async function quarantine(beside: string, files: readonly Arrived[]): Promise<string> {
-  const folder = `${beside}.quarantine-${randomToken(8)}`;
+  // Where they arrived a rename is enough; beside a destination that is a mount point it would not be.
+  const [first] = files;
+  const parent = path.dirname(first === undefined ? beside : path.dirname(first.partial));
+  const folder = path.join(parent, `${path.basename(beside)}.quarantine-${randomToken(8)}`);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const { partial, sha256 } of files)
     await rename(partial, path.join(folder, sha256)).catch(() => undefined);

@@ -46,3 +46,15 @@ export async function withLocalFailures<Result>(work: () => Promise<Result>): Pr
     throw localFailure(thrown) ?? thrown;
   }
 }
+
+/** Throws on what a sync threw; a file or folder of this machine that it may not read, as `invalid_input` by its name. */
+export function throwUnreadable(thrown: unknown): never {
+  if (!(thrown instanceof Error) || !('code' in thrown) || typeof thrown.code !== 'string')
+    throw thrown;
+  if (!FORBIDDEN.includes(thrown.code)) throw thrown;
+  const name = 'path' in thrown && typeof thrown.path === 'string' ? thrown.path : 'a file';
+  throw new InputError('invalid_input', `This machine does not let us read ${name}.`, {
+    cause: thrown,
+    hint: 'Make it readable for the user who runs this server, or exclude it.',
+  });
+}

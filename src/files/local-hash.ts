@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { type BigIntStats, lstatSync, readFileSync } from 'node:fs';
+import { type BigIntStats, createReadStream, lstatSync, readFileSync } from 'node:fs';
 import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../core/call.ts';
 import { randomToken } from '../core/ids.ts';
-import { createSecretScanner, type SecretFinding } from './secrets.ts';
+import { countLines, createSecretScanner, type SecretFinding } from './secrets.ts';
 import type { LocalFile } from './walk.ts';
 
 const entrySchema = z.object({
@@ -34,6 +34,15 @@ export const SMALL_BYTES = 128 << 10;
 /** A file touched this shortly before it was hashed may change again without a new time stamp. */
 const UNSURE_NS = 2_000_000_000n;
 
+export interface HashCache {
+  /** What is remembered of the file as it is. */
+  known(file: LocalFile): LocalHash | undefined;
+  hash(file: LocalFile, signal: AbortSignal): Promise<LocalHash>;
+  /** Of what was just read of it; undefined when it is no longer the file that was found. */
+  take(file: LocalFile, content: Buffer): LocalHash | undefined;
+  save(): Promise<void>;
+}
+
 /**
  * sha256 of files of one folder, remembered by device, inode, size and both times in nanoseconds. A file that changed
  * within two seconds of being hashed is hashed again next time, so an edit within one tick is never missed.
@@ -42,57 +51,77 @@ export async function openHashCache(options: {
   readonly home: string;
   readonly root: string;
   readonly clock: Clock;
-}): Promise<{
-  hash(file: LocalFile, signal: AbortSignal): Promise<LocalHash>;
-  save(): Promise<void>;
-}> {
+}): Promise<HashCache> {
   const folder = path.join(options.home, 'sync-cache');
   const file = path.join(
     folder,
     `${createHash('sha256').update(options.root).digest('hex').slice(0, 32)}.json`,
   );
-  const known = await readCache(file);
+  const before = await readCache(file);
   let isNew = false;
   const next = new Map<string, Entry>();
+  const known = (local: LocalFile, key = keyOf(local.stats)): Entry | undefined => {
+    const entry = before.get(local.path);
+    if (entry?.key !== key) return undefined;
+    next.set(local.path, entry);
+    return entry;
+  };
+  const keep = (local: LocalFile, startedNs: bigint, fresh: Fresh): void => {
+    isNew = true;
+    const { mtimeNs, ctimeNs } = local.stats;
+    const touchedNs = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
+    if (startedNs - touchedNs > UNSURE_NS && fresh.key === keyOf(local.stats))
+      next.set(local.path, { key: fresh.key, ...fresh.hash });
+  };
+  const nowNs = (): bigint => BigInt(options.clock.now().getTime()) * 1_000_000n;
   return {
+    known: (local) => known(local),
     async hash(local, signal) {
-      const key = keyOf(local.stats);
-      const entry = known.get(local.path);
-      if (entry?.key === key) {
-        next.set(local.path, entry);
-        return entry;
-      }
-      isNew = true;
-      const startedNs = BigInt(options.clock.now().getTime()) * 1_000_000n;
+      const entry = known(local);
+      if (entry !== undefined) return entry;
+      const startedNs = nowNs();
       const fresh =
         local.bytes <= SMALL_BYTES
           ? await hashSmall(local.absolute, signal)
           : await hashFile(local.absolute, signal);
-      const touchedNs =
-        local.stats.mtimeNs > local.stats.ctimeNs ? local.stats.mtimeNs : local.stats.ctimeNs;
-      if (startedNs - touchedNs > UNSURE_NS && fresh.key === key)
-        next.set(local.path, { key, ...fresh.hash });
+      keep(local, startedNs, fresh);
+      return fresh.hash;
+    },
+    take(local, content) {
+      const startedNs = nowNs();
+      const fresh = freshOf(local.absolute, content);
+      if (fresh.key !== keyOf(local.stats)) return undefined;
+      keep(local, startedNs, fresh);
       return fresh.hash;
     },
     async save() {
-      if (!isNew && next.size === known.size) return;
+      if (!isNew && next.size === before.size) return;
       // Only a cache: a folder that cannot be written costs time, not correctness.
       await writeCache(folder, file, next).catch(() => kept.delete(file));
     },
   };
 }
 
-function keyOf(stats: BigIntStats): string {
-  return [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(':');
+interface Fresh {
+  readonly hash: Omit<Entry, 'key'>;
+  readonly key: string;
+}
+
+function keyOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 }
 
 const isShell = (file: string): boolean => /\.(?:sh|bash|zsh)$/.test(file);
 
-async function hashSmall(absolute: string, signal: AbortSignal): ReturnType<typeof hashFile> {
+async function hashSmall(absolute: string, signal: AbortSignal): Promise<Fresh> {
   // Lets others run between files.
   await new Promise((resolve) => setImmediate(resolve));
   signal.throwIfAborted();
-  const content = readFileSync(absolute);
+  return freshOf(absolute, readFileSync(absolute));
+}
+
+/** Of a content that was read whole; the key is what the file is now. */
+function freshOf(absolute: string, content: Buffer): Fresh {
   const scanner = createSecretScanner();
   scanner.add(content);
   const secret = scanner.finding();
@@ -100,27 +129,30 @@ async function hashSmall(absolute: string, signal: AbortSignal): ReturnType<type
     hash: {
       sha256: createHash('sha256').update(content).digest('hex'),
       crlf: isShell(absolute) && content.includes('\r\n'),
-      ...(secret === undefined ? {} : { secret }),
+      ...(secret === undefined
+        ? {}
+        : { secret: { kind: secret.kind, line: 1 + countLines(content.subarray(0, secret.at)) } }),
     },
     key: keyOf(lstatSync(absolute, { bigint: true })),
   };
 }
 
-async function hashFile(
-  absolute: string,
-  signal: AbortSignal,
-): Promise<{ readonly hash: Omit<Entry, 'key'>; readonly key: string }> {
+async function hashFile(absolute: string, signal: AbortSignal): Promise<Fresh> {
   const hash = createHash('sha256');
   const scanner = createSecretScanner();
   const shell = isShell(absolute);
   let crlf = false;
   await using handle = await open(absolute, 'r');
-  const buffer = Buffer.allocUnsafe(CHUNK);
+  // The next piece is read while this one is looked at.
+  let [buffer, other] = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)];
+  let reading = handle.read(buffer, 0, CHUNK, null);
   for (;;) {
-    signal.throwIfAborted();
-    const { bytesRead } = await handle.read(buffer, 0, CHUNK, null);
+    const { bytesRead } = await reading;
     if (bytesRead === 0) break;
     const chunk = buffer.subarray(0, bytesRead);
+    [buffer, other] = [other, buffer];
+    signal.throwIfAborted();
+    reading = handle.read(buffer, 0, CHUNK, null);
     hash.update(chunk);
     scanner.add(chunk);
     if (shell && chunk.includes('\r\n')) crlf = true;
@@ -130,10 +162,21 @@ async function hashFile(
     hash: {
       sha256: hash.digest('hex'),
       crlf,
-      ...(secret === undefined ? {} : { secret }),
+      ...(secret === undefined
+        ? {}
+        : { secret: { kind: secret.kind, line: await lineAt(absolute, secret.at) } }),
     },
     key: keyOf(await handle.stat({ bigint: true })),
   };
+}
+
+/** The line in which the byte at `at` is. Only what is refused is read again. */
+async function lineAt(absolute: string, at: number): Promise<number> {
+  let line = 1;
+  if (at > 0)
+    for await (const chunk of createReadStream(absolute, { end: at - 1 }))
+      if (Buffer.isBuffer(chunk)) line += countLines(chunk);
+  return line;
 }
 
 async function readCache(file: string): Promise<Entries> {

@@ -1,23 +1,27 @@
 import { createHash, type Hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import type { LateHash } from './late-hash.ts';
 import { SMALL_BYTES } from './local-hash.ts';
+import type { PlannedFile } from './sync-plan.ts';
 import type { LocalFile } from './walk.ts';
 
 const BLOCK = 512;
 const CHUNK = 1 << 20;
 /** Small files are joined, so that a tree of ten thousand is not ten thousand writes. */
 const JOIN_BYTES = 256 << 10;
+/** No hash of anything. */
+const CHANGED = 'changed';
 
 /**
  * The files as members of a GNU tar stream without its end (long names as `L` records, raw UTF-8, which busybox reads too), with `sent` told the
- * sha256 of the bytes that really went out. A file that shrank is padded and one that grew is cut: its hash then differs
- * from the planned one.
+ * sha256 of the bytes that really went out. A file that changed since it was found goes out as zeros, or cut or padded, and
+ * its hash then differs from the planned one; one without a planned hash is read by `late`.
  */
 export async function* packFiles(
-  files: readonly LocalFile[],
+  files: readonly PlannedFile[],
   sent: (path: string, sha256: string) => void,
-  signal: AbortSignal,
+  { late, signal }: { readonly late: Pick<LateHash, 'read'>; readonly signal: AbortSignal },
 ): AsyncGenerator<Buffer, void, undefined> {
   let parts: Buffer[] = [];
   let size = 0;
@@ -25,18 +29,27 @@ export async function* packFiles(
     signal.throwIfAborted();
     parts.push(...headersOf(file));
     size += BLOCK;
-    const hash = createHash('sha256');
-    for await (const chunk of contentOf(file, hash, signal)) {
-      parts.push(chunk);
-      size += chunk.length;
-      if (size >= JOIN_BYTES) {
+    if (file.sha256 === '' || file.bytes <= SMALL_BYTES) {
+      const { content, sha256 } = wholeOf(file, late);
+      parts.push(content);
+      size += content.length;
+      sent(file.path, sha256);
+    } else {
+      const hash = createHash('sha256');
+      for await (const chunk of contentOf(file, hash, signal)) {
+        parts.push(chunk);
         yield Buffer.concat(parts);
         parts = [];
         size = 0;
       }
+      sent(file.path, hash.digest('hex'));
     }
     parts.push(paddingOf(file.bytes));
-    sent(file.path, hash.digest('hex'));
+    if (size >= JOIN_BYTES) {
+      yield Buffer.concat(parts);
+      parts = [];
+      size = 0;
+    }
   }
   if (parts.length > 0) yield Buffer.concat(parts);
 }
@@ -57,20 +70,30 @@ export function packText(name: string, text: string): Buffer {
 /** Ends the stream. */
 export const END_OF_TAR = Buffer.alloc(2 * BLOCK);
 
+/** What nobody has looked through stays at home. */
+function wholeOf(
+  file: PlannedFile,
+  late: Pick<LateHash, 'read'>,
+): { readonly content: Buffer; readonly sha256: string } {
+  if (file.sha256 === '') {
+    const { content, sha256 } = late.read(file);
+    return sha256 === undefined ? changed(file) : { content, sha256 };
+  }
+  const content = readFileSync(file.absolute);
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  return sha256 === file.sha256 ? { content, sha256 } : changed(file);
+}
+
+function changed({ bytes }: LocalFile): { readonly content: Buffer; readonly sha256: string } {
+  return { content: Buffer.alloc(bytes), sha256: CHANGED };
+}
+
 async function* contentOf(
   file: LocalFile,
   hash: Hash,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
   let left = file.bytes;
-  if (left === 0) return;
-  if (left <= SMALL_BYTES) {
-    const content = Buffer.alloc(left);
-    readFileSync(file.absolute).copy(content);
-    hash.update(content);
-    yield content;
-    return;
-  }
   await using handle = await open(file.absolute, 'r');
   while (left > 0) {
     signal.throwIfAborted();

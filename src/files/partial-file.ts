@@ -50,14 +50,12 @@ export async function removePartial(partial: string): Promise<void> {
 /** Opens a partial file with what its journal says is in it; those bytes are read here again for the hash. */
 export async function openPartial(partial: string, bytes: number): Promise<PartialFile> {
   const handle = await open(partial, constants.O_RDWR | constants.O_CREAT, 0o600);
-  let spans = await readJournal(partial, bytes);
-  if ((await handle.stat()).size !== bytes) {
-    spans = [];
-    await handle.truncate(0);
-    await rm(journalOf(partial), { force: true });
-    await handle.truncate(bytes);
-  }
-  const journal = await open(journalOf(partial), 'a', 0o600);
+  const begun = await begin(handle, partial, bytes).catch(async (failure: unknown) => {
+    await handle.close();
+    throw failure;
+  });
+  const { journal } = begun;
+  let { spans } = begun;
   const hash = createHash('sha256');
   let hashed = 0;
   let following: Promise<void> | undefined;
@@ -108,14 +106,17 @@ export async function openPartial(partial: string, bytes: number): Promise<Parti
     },
     isWhole: () => gapsOf(spans, bytes).length === 0,
     async finish() {
-      await log();
-      await following;
-      await follow();
-      if (hashed !== bytes || gapsOf(spans, bytes).length > 0)
-        throw new Error('A partial file was finished before it was whole.');
-      const identity = identityOf(await handle.stat({ bigint: true }));
-      await partialFile.close();
-      return { sha256: hash.digest('hex'), partial, identity };
+      try {
+        await log();
+        await following;
+        await follow();
+        if (hashed !== bytes || gapsOf(spans, bytes).length > 0)
+          throw new Error('A partial file was finished before it was whole.');
+        const identity = identityOf(await handle.stat({ bigint: true }));
+        return { sha256: hash.digest('hex'), partial, identity };
+      } finally {
+        await partialFile.close();
+      }
     },
     async close() {
       await log().catch(() => undefined);
@@ -125,6 +126,24 @@ export async function openPartial(partial: string, bytes: number): Promise<Parti
     },
   };
   return partialFile;
+}
+
+async function begin(
+  handle: FileHandle,
+  partial: string,
+  bytes: number,
+): Promise<{ readonly spans: readonly Span[]; readonly journal: FileHandle }> {
+  const spans = await readJournal(partial, bytes);
+  const isAsItWas = (await handle.stat()).size === bytes;
+  if (!isAsItWas) {
+    await handle.truncate(0);
+    await rm(journalOf(partial), { force: true });
+    await handle.truncate(bytes);
+  }
+  return {
+    spans: isAsItWas ? spans : [],
+    journal: await open(journalOf(partial), 'a', 0o600),
+  };
 }
 
 /** Runs of zeros stay holes: the file was made at its full size. Answers where it ended. */

@@ -29,8 +29,9 @@ export async function takePartial(
     .update(`${hostname()}\0${podId}\0${destination}`)
     .digest('hex')
     .slice(0, 12);
+  const isOwnFileSystem = await isMount(destination);
   const base =
-    destination === (await realpath(workspace))
+    isOwnFileSystem || destination === (await realpath(workspace))
       ? path.join(destination, '.gpu-lease')
       : destination;
   const free = `${base}.partial-${key}`;
@@ -52,7 +53,9 @@ export async function takePartial(
         (failure: unknown) =>
           failure instanceof Error && 'code' in failure && failure.code === 'ENOENT',
       );
-      if (!isEmpty && !(await moved(folder, free))) await removeFolder(folder);
+      // What cannot be removed must not hide why the call ended.
+      if (!isEmpty && !(await moved(folder, free)))
+        await removeFolder(folder).catch(() => undefined);
     },
   };
 }
@@ -92,6 +95,14 @@ function shortOf(startedAt: string | undefined): string {
     .update(startedAt ?? '')
     .digest('hex')
     .slice(0, 8);
+}
+
+/** Whether another file system begins at this folder: a rename from beside it would fail. */
+async function isMount(folder: string): Promise<boolean> {
+  const [own, parent] = await Promise.all(
+    [folder, path.dirname(folder)].map(async (one) => stat(one).catch(() => undefined)),
+  );
+  return own !== undefined && parent !== undefined && own.dev !== parent.dev;
 }
 
 async function moved(from: string, to: string): Promise<boolean> {

@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto';
 import { shellQuote } from '../core/shell-quote.ts';
 import { sentSeconds } from './pack.ts';
 import { HASH_FUNCTION } from './pod.ts';
+import { fastHash } from './pod-hash.ts';
 import { batches, dotted, foldersOf, isOdd } from './pod-names.ts';
 import { BIG_BYTES } from './send-big.ts';
 import { STAGING_PREFIX } from './sync-look.ts';
-import type { PlannedFile } from './sync-plan.ts';
+import { type PlannedFile, totalBytes } from './sync-plan.ts';
 import { treeLines } from './tree-listing.ts';
 
+/** A start of a program costs as much as hashing several files; their names must fit into one line. */
+const HASHED_AT_ONCE = 1500;
 const STALE_SECONDS = 48 * 3600;
 /** A file system's clock ticks every few milliseconds; one that does not in this many tries ticks by the second. */
 const TICK_TRIES = 12;
@@ -21,6 +24,8 @@ export interface Placing {
   /** Name of the staging folder, which is the current one; absent when nothing was sent. */
   readonly staging: string | undefined;
   readonly files: readonly PlannedFile[];
+  /** The staging folder holds these files and nothing else, so that whole folders of it can be moved. */
+  readonly alone: boolean;
   /** Relative names that are removed afterwards. */
   readonly extras: readonly string[];
   /** What is listed at the end: the same names as at the next look. */
@@ -35,13 +40,13 @@ export interface Placing {
  * the list and the end mark, all for `readPlaced`; or `wrong` and the hashes it saw, having changed nothing.
  */
 export function placeScript(placing: Placing): string {
-  const { target, staging, files, extras, listed, sweep } = placing;
+  const { target, staging, files, alone, extras, listed, sweep } = placing;
   const hasFiles = staging !== undefined && files.length > 0;
   return [
     HASH_FUNCTION,
     'TZ=UTC0; export TZ; umask 022',
     `T=${shellQuote(target)}`,
-    ...(hasFiles ? moveLines(files) : []),
+    ...(hasFiles ? moveLines(files, alone) : []),
     ...(extras.length === 0
       ? []
       : [
@@ -64,73 +69,88 @@ export function placeScript(placing: Placing): string {
   ].join('\n');
 }
 
-/** `p` names every file once: first to be hashed, then to be moved. */
-function moveLines(files: readonly PlannedFile[]): readonly string[] {
-  const names = files.map(({ path }) => path);
-  const calls: string[] = [];
-  const wanted: string[] = [];
-  const groups = new Map<string, PlannedFile[]>();
-  for (const file of files) {
-    const folder = file.path.slice(0, Math.max(0, file.path.lastIndexOf('/')));
-    const group = groups.get(folder);
-    if (group === undefined) groups.set(folder, [file]);
-    else group.push(file);
-  }
-  for (const [folder, group] of groups) {
-    calls.push(`d=${shellQuote(folder)}`);
-    const plain = group.filter((file) => isPlain(file.path, file.bytes));
-    calls.push(
-      ...batches(
-        'b',
-        plain.map(({ path }) => dotted(path)),
-      ),
-    );
-    for (const { path, sha256 } of plain) wanted.push(`${sha256}  ${dotted(path)}\n`);
-    for (const file of group) {
-      const word = shellQuote(dotted(file.path));
-      if (isPlain(file.path, file.bytes)) continue;
-      wanted.push(`${file.sha256}\n`);
-      if (file.bytes < BIG_BYTES) calls.push(`q ${word}`);
-      else calls.push(`g ${word} ${file.executable ? '755' : '644'} ${sentSeconds(file)}`);
-    }
-  }
-  const digest = createHash('sha256').update(wanted.join('')).digest('hex');
+/** Hashes everything, then moves it: a folder that the target lacks in one rename where it may, all else file by file. */
+function moveLines(files: readonly PlannedFile[], alone: boolean): readonly string[] {
+  const folders = foldersOf(files.map(({ path }) => path)).map(dotted);
   return [
-    ...(files.some(({ bytes }) => bytes >= BIG_BYTES) ? FAST_HASH : []),
-    'p() {',
-    ...calls,
-    '}',
-    'b() { H "$@"; }',
-    `q() { s=$(H - <"$1") && printf '%.64s\\n' "$s"; }`,
-    // These came piece by piece, without what tar sets.
-    'g() { chmod "$2" "$1"; touch -c -d "@$3" "$1" 2>/dev/null',
-    `s=$(G <"$1") && printf '%.64s\\n' "$s"; }`,
-    'p >.gpu-lease-got',
-    'x=$(H - <.gpu-lease-got)',
-    `if [ "\${x%% *}" != ${digest} ]; then printf '${WRONG}\\0'; cat .gpu-lease-got; exit 0; fi`,
+    ...hashLines(files),
     // Once more, since time has passed: nothing may be written through a link.
     '( cd -- "$T" || exit 3',
     `c() { for d do if [ -h "$d" ] || { [ -e "$d" ] && ! [ -d "$d" ]; }; then exit ${PLACE_EXIT.blocked}; fi; done; }`,
     `k() { mkdir -p -- "$@" || exit ${PLACE_EXIT.folder}; }`,
-    ...batches('c', foldersOf(names).map(dotted)),
-    ...batches('k', foldersOf(names).map(dotted)),
+    ...batches('c', folders),
+    ...(alone ? [] : batches('k', folders)),
     ') || exit $?',
-    `b() { mv -f -- "$@" "$T/$d/" || exit ${PLACE_EXIT.move}; }`,
-    'q() { b "$@"; }',
-    'g() { b "$1"; }',
-    'p',
+    `m() { mv -f -- "$@" "$T/$d/" || exit ${PLACE_EXIT.move}; }`,
+    ...(alone ? wholeLines(folders) : []),
+    // A folder that is no longer here has moved with all that is in it.
+    'b() { if [ -d "./$d" ]; then m "$@"; fi; }',
+    ...[...byFolder(files.map(({ path }) => dotted(path)))].flatMap(([folder, words]) => [
+      `d=${shellQuote(folder)}`,
+      ...batches('b', words),
+    ]),
   ];
 }
 
-function isPlain(name: string, bytes: number): boolean {
-  return bytes < BIG_BYTES && !isOdd(name);
+/** Parents come before children, so that what stays is only what the target has. */
+function wholeLines(folders: readonly string[]): readonly string[] {
+  return [
+    'w() { n=$#',
+    'while [ "$n" -gt 0 ]; do n=$((n-1)); f=$1; shift',
+    'if [ -d "$f" ] && ! [ -e "$T/$f" ] && ! [ -h "$T/$f" ]; then set -- "$@" "$f"; fi; done',
+    'if [ $# -gt 0 ]; then m "$@"; fi; }',
+    ...[...byFolder(folders)].flatMap(([folder, words]) => [
+      `d=${shellQuote(folder)}`,
+      ...batches('w', words),
+    ]),
+  ];
 }
 
-/** `G` reads stdin. openssl uses what the processor has for it; sha256sum of most images does not. */
-const FAST_HASH = [
-  'G() { H -; }',
-  'if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then G() { openssl dgst -sha256 -r; }; fi',
-];
+/** Names by the folder that holds them; of both, what is after the first `./`. */
+function byFolder(words: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const groups = new Map<string, string[]>();
+  for (const word of words) {
+    const folder = word.slice(2, Math.max(2, word.lastIndexOf('/')));
+    const group = groups.get(folder);
+    if (group === undefined) groups.set(folder, [word]);
+    else group.push(word);
+  }
+  return groups;
+}
+
+/** Ends the script unless every file is what was sent. */
+function hashLines(files: readonly PlannedFile[]): readonly string[] {
+  const plain = files.filter((file) => file.bytes < BIG_BYTES && !isOdd(file.path));
+  const others = files.filter((file) => file.bytes >= BIG_BYTES || isOdd(file.path));
+  // sha256sum and openssl differ in what they print before the name.
+  const digests = ['  ', ' *'].map((mark) =>
+    createHash('sha256')
+      .update(plain.map(({ path, sha256 }) => `${sha256}${mark}${dotted(path)}\n`).join(''))
+      .update(others.map(({ sha256 }) => `${sha256}\n`).join(''))
+      .digest('hex'),
+  );
+  return [
+    ...fastHash(totalBytes(files)),
+    'b() { G "$@" </dev/null; }',
+    `q() { s=$(G <"$1") && printf '%.64s\\n' "$s"; }`,
+    // These came piece by piece, without what tar sets.
+    'g() { chmod "$2" "$1"; touch -c -d "@$3" "$1" 2>/dev/null; q "$1"; }',
+    '{ :',
+    ...batches(
+      'b',
+      plain.map(({ path }) => dotted(path)),
+      HASHED_AT_ONCE,
+    ),
+    ...others.map((file) => {
+      const word = shellQuote(dotted(file.path));
+      if (file.bytes < BIG_BYTES) return `q ${word}`;
+      return `g ${word} ${file.executable ? '755' : '644'} ${sentSeconds(file)}`;
+    }),
+    '} >.gpu-lease-got',
+    'x=$(H <.gpu-lease-got)',
+    `case "\${x%% *}" in ${digests.join('|')}) ;; *) printf '${WRONG}\\0'; cat .gpu-lease-got; exit 0;; esac`,
+  ];
+}
 
 /**
  * Two files made one after the other until their times differ: what is changed after that has another time than the first,

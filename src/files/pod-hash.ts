@@ -3,15 +3,15 @@ import { HASH_FUNCTION } from './pod.ts';
 import { batches, dotted } from './pod-names.ts';
 import { sourceOf } from './pod-source.ts';
 
-/** From here the fastest program is worth its start. */
+/** From here the search for the fastest program is worth its time. */
 const MANY_BYTES = 8 << 20;
 const LARGE_BYTES = 256 << 10;
 const BATCH_NAMES = 600;
 const EMPTY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
-/** Prints `sha256  name` of each argument. Twenty lines that read once, and hash while they read. */
+/** Prints `sha256  name` of each argument, of standard input when there is none. */
 const PYTHON = `import hashlib, os, sys
-for n in sys.argv[1:]:
+for n in sys.argv[1:] or [0]:
     try:
         h = hashlib.sha256()
         with open(n, "rb", 0) as f:
@@ -19,16 +19,21 @@ for n in sys.argv[1:]:
             while b:
                 h.update(b)
                 b = f.read(1048576)
-        sys.stdout.buffer.write(h.hexdigest().encode() + b"  " + os.fsencode(n) + b"\\n")
+        sys.stdout.buffer.write(h.hexdigest().encode() + b"  " + os.fsencode(n or "-") + b"\\n")
     except OSError:
         pass`;
 
-/** openssl and python3 use what the processor has for SHA-256; sha256sum of many images does not and is up to nine times slower. */
+/** Makes `G` the fastest there is: openssl and python3 use what the processor has for SHA-256; sha256sum of many images does not and is up to nine times slower. `openssl` prints `sha256 *name`. */
 const FAST = [
-  `case "$(openssl dgst -sha256 -r </dev/null 2>/dev/null)" in ${EMPTY}*) H() { openssl dgst -sha256 -r "$@"; };;`,
+  `case "$(openssl dgst -sha256 -r </dev/null 2>/dev/null)" in ${EMPTY}*) G() { openssl dgst -sha256 -r "$@"; };;`,
   `*) if [ "$(python3 -c 'import hashlib; print(hashlib.sha256().hexdigest())' 2>/dev/null)" = ${EMPTY} ]; then`,
-  `H() { python3 -c ${shellQuote(PYTHON)} "$@"; }; fi;; esac`,
+  `G() { python3 -c ${shellQuote(PYTHON)} "$@"; }; fi;; esac`,
 ];
+
+/** Shell lines, after `HASH_FUNCTION`, for those who are about to hash so much with `G`. */
+export function fastHash(bytes: number): readonly string[] {
+  return bytes >= MANY_BYTES ? FAST : [];
+}
 
 /**
  * A script that hashes, small ones first and else in this order, those of `files` that are regular files below `folder`. Never reads a FIFO or a
@@ -44,7 +49,6 @@ export function hashScript(
   const large = plain.filter(({ bytes }) => bytes >= LARGE_BYTES);
   const wordsOf = (some: typeof files): readonly string[] =>
     some.map((file) => dotted(sourceOf(file)));
-  const isMuch = large.reduce((sum, { bytes }) => sum + bytes, 0) >= MANY_BYTES;
   return [
     HASH_FUNCTION,
     `cd ${shellQuote(folder)} 2>/dev/null || exit 0`,
@@ -55,9 +59,9 @@ export function hashScript(
     'h() { n=$#',
     'while [ "$n" -gt 0 ]; do n=$((n-1)); f=$1; shift',
     'if [ -f "$f" ] && ! [ -h "$f" ]; then set -- "$@" "$f"; fi; done',
-    'if [ $# -gt 0 ]; then H "$@" 2>/dev/null </dev/null; fi; }',
+    'if [ $# -gt 0 ]; then G "$@" 2>/dev/null </dev/null; fi; }',
     ...batches('h', wordsOf(plain.filter(({ bytes }) => bytes < LARGE_BYTES)), BATCH_NAMES),
-    ...(isMuch ? FAST : []),
+    ...fastHash(large.reduce((sum, { bytes }) => sum + bytes, 0)),
     ...batches('h', wordsOf(large)),
     'exit 0',
     '',

@@ -47,15 +47,18 @@ export const isOdd = (relative: string): boolean => /[\n\r\\]/.test(relative);
 
 /**
  * A script that, in `folder`, reports sha256 and executable bit of those of `files` that are regular files, what stands in
- * the way of the others, and links among `folders`. Never reads a FIFO or a device. Output is for `parseFacts`.
+ * the way of the others, and links among `folders`. Never reads a FIFO or a device. Output is for `parseFacts`. `faster`:
+ * of `fastHash`.
  */
 export function factsScript(
   folder: string,
   files: readonly string[],
   folders: readonly string[],
+  faster: readonly string[] = [],
 ): string {
   return [
     HASH_FUNCTION,
+    ...faster,
     `cd ${shellQuote(folder)} 2>/dev/null || exit 0`,
     ...factsLines(files, folders),
     'exit 0',
@@ -76,10 +79,10 @@ export function factsLines(
     `if [ -d "$f" ]; then printf 'D %s\\n' "$f"`,
     `elif [ -f "$f" ] && ! [ -h "$f" ]; then set -- "$@" "$f"; if [ -x "$f" ]; then printf '+ %s\\n' "$f"; fi`,
     'fi; done',
-    'if [ $# -gt 0 ]; then H "$@" 2>/dev/null; fi; }',
+    'if [ $# -gt 0 ]; then G "$@" 2>/dev/null </dev/null; fi; }',
     `o() { if [ -d "$2" ]; then printf 'D %s\\n' "$1"`,
     `elif [ -f "$2" ] && ! [ -h "$2" ]; then if [ -x "$2" ]; then printf '+ %s\\n' "$1"; fi`,
-    `s=$(H - <"$2") && printf '%.64s  %s\\n' "$s" "$1"; fi; }`,
+    `s=$(G <"$2") && printf '%.64s  %s\\n' "$s" "$1"; fi; }`,
     `c() { for d do if [ -h "$d" ]; then printf 'L %s\\n' "$d"; elif [ -e "$d" ] && ! [ -d "$d" ]; then printf 'D %s\\n' "$d"; fi; done; }`,
     ...batches('c', folders.filter((name) => !isOdd(name)).map(dotted)),
     ...batches('h', plain.map(dotted)),

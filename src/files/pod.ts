@@ -108,9 +108,10 @@ export function transferSeconds(bytes: number): number {
 }
 
 export const NO_HASH_TOOL = 41;
-/** Defines `H FILE...`: one `sha256  name` line for each file. */
+/** Defines `H FILE...`: one `sha256  name` line for each file; and `G`, the same until `fastHash` finds a faster program. */
 export const HASH_FUNCTION = `
 if command -v sha256sum >/dev/null 2>&1; then H() { sha256sum -- "$@"; }
 elif command -v shasum >/dev/null 2>&1; then H() { shasum -a 256 -- "$@"; }
 else exit ${NO_HASH_TOOL}; fi
+G() { H "$@"; }
 `;

@@ -15,7 +15,7 @@ import type { Verdict } from './home-cache.ts';
 import { isHome } from './land.ts';
 import type { ManifestFile } from './manifest.ts';
 import { selects } from './patterns.ts';
-import { prove } from './prove.ts';
+import { looksAround, prove } from './prove.ts';
 
 export type Fetched = FetchResult['manifest']['files'][number];
 
@@ -43,7 +43,8 @@ export async function proveFiles(
     const localPath = path.join(destination, file.path);
     const { path: name, bytes, sha256 } = file;
     const found = opens
-      ? (verdict(name) ?? (await prove(localPath, { limit, signal })))
+      ? ((looksAround(name) ? undefined : verdict(name)) ??
+        (await prove(localPath, { limit, signal })))
       : { proof: 'hash' as const };
     proven.push({ path: name, bytes, sha256, localPath, ...found });
     if (proven.length % YIELD_FILES === 0) await new Promise((resolve) => setImmediate(resolve));

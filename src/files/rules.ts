@@ -55,6 +55,7 @@ export function createRules(options: {
   }));
 
   const gitignored = (relative: string, isFolder: boolean): boolean => {
+    if (gitignores.size === 0) return false;
     let ignored = false;
     // Parents first: a deeper file speaks last, as in git.
     for (const folder of ancestors(relative)) {
@@ -68,6 +69,17 @@ export function createRules(options: {
     return ignored;
   };
 
+  // Of one folder many names are asked after each other.
+  let lastAbove = '';
+  let lastDefault: string | undefined;
+  const defaultAbove = (above: string): string | undefined => {
+    if (above !== lastAbove) {
+      lastAbove = above;
+      lastDefault = above.split('/').find((part) => DEFAULTS.has(part));
+    }
+    return lastDefault;
+  };
+
   return {
     addGitignore(folder, text) {
       gitignores.set(folder, ignore({ ignorecase: false }).add(text));
@@ -75,7 +87,9 @@ export function createRules(options: {
     whyNot(relative, isFolder) {
       if (excluded.some((matches) => matches(relative))) return 'exclude';
       const name = relative.slice(relative.lastIndexOf('/') + 1);
-      const byDefault = relative.split('/').find((part) => DEFAULTS.has(part));
+      const byDefault =
+        defaultAbove(relative.slice(0, -name.length - 1)) ??
+        (DEFAULTS.has(name) ? name : undefined);
       if (included.length > 0) {
         const hits = included.filter((rule) =>
           isFolder ? mayHold(rule, relative) : rule.matches(relative),

@@ -26,25 +26,37 @@ export interface SecretFinding {
   readonly kind: string;
   readonly line: number;
 }
+export interface SecretPlace {
+  readonly kind: string;
+  /** Bytes before it. */
+  readonly at: number;
+}
 
 /** The first secret-like text in the chunks of one file. Feed in order; `finding` stays once set. Binary files too. */
 export function createSecretScanner(): {
   add(chunk: Buffer): void;
-  finding(): SecretFinding | undefined;
+  finding(): SecretPlace | undefined;
 } {
   let tail = Buffer.alloc(0);
-  let lines = 1;
-  let found: SecretFinding | undefined;
+  let before = 0;
+  let found: SecretPlace | undefined;
   return {
     add(chunk) {
       if (found !== undefined) return;
-      const bytes = tail.length === 0 ? chunk : Buffer.concat([tail, chunk]);
-      const first = firstSecret(bytes);
-      if (first !== undefined)
-        found = { kind: first.kind, line: lines + countLines(bytes, first.index) };
-      const cut = Math.max(0, bytes.length - OVERLAP);
-      lines += countLines(bytes, cut);
-      tail = Buffer.from(bytes.subarray(cut));
+      // Where two chunks meet is looked at on its own: nothing large is copied.
+      const seam =
+        tail.length === 0 ? undefined : Buffer.concat([tail, chunk.subarray(0, OVERLAP)]);
+      const inSeam = seam === undefined ? undefined : firstSecret(seam);
+      if (inSeam !== undefined)
+        found = { kind: inSeam.kind, at: before - tail.length + inSeam.index };
+      const first = firstSecret(chunk);
+      if (first !== undefined && (found === undefined || before + first.index < found.at))
+        found = { kind: first.kind, at: before + first.index };
+      tail =
+        chunk.length >= OVERLAP
+          ? Buffer.from(chunk.subarray(chunk.length - OVERLAP))
+          : Buffer.concat([tail, chunk]).subarray(-OVERLAP);
+      before += chunk.length;
     },
     finding: () => found,
   };
@@ -63,21 +75,23 @@ function firstSecret(bytes: Buffer): Found | undefined {
   return { kind: 'private key', index };
 }
 
-/** Looks at every twentieth byte alone until one may be in the middle of a run that is long enough: most data has none. */
-function firstInRuns(bytes: Buffer): Found | undefined {
-  const isIn = (at: number): boolean => IN_RUN[bytes[at] ?? 0] === 1;
-  for (let probe = SHORTEST - 1; probe < bytes.length; ) {
-    if (!isIn(probe)) {
-      probe += SHORTEST;
+/**
+ * From the end of what would be the shortest secret back to the first byte that cannot be in one, then on from there: most
+ * bytes are never looked at. Every byte of every file goes through here.
+ */
+function firstInRuns(bytes: Uint8Array): Found | undefined {
+  for (let end = SHORTEST - 1; end < bytes.length; ) {
+    const start = end - SHORTEST + 1;
+    let at = end;
+    while (at >= start && IN_RUN[bytes[at] ?? 0] === 1) at -= 1;
+    if (at >= start) {
+      end = at + SHORTEST;
       continue;
     }
-    let start = probe;
-    while (start > 0 && isIn(start - 1)) start -= 1;
-    let end = probe + 1;
-    while (end < bytes.length && isIn(end)) end += 1;
-    const found = end - start < SHORTEST ? undefined : inRun(bytes.toString('latin1', start, end));
+    while (end < bytes.length && IN_RUN[bytes[end] ?? 0] === 1) end += 1;
+    const found = inRun(Buffer.from(bytes.subarray(start, end)).toString('latin1'));
     if (found !== undefined) return { kind: found.kind, index: start + found.index };
-    probe = end + SHORTEST;
+    end += SHORTEST;
   }
   return undefined;
 }
@@ -91,9 +105,10 @@ function inRun(run: string): Found | undefined {
   return best;
 }
 
-function countLines(bytes: Buffer, end: number): number {
+/** Line ends in `bytes`. */
+export function countLines(bytes: Buffer): number {
   let count = 0;
-  for (let at = 0; at < end; at += 1) if (bytes[at] === NEWLINE) count += 1;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) count += 1;
   return count;
 }
 

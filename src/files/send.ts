@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto';
 import { Writable } from 'node:stream';
-import { InputError, isAppError, RemoteError } from '../core/errors.ts';
+import { isAppError, RemoteError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
-import { quoteForeign } from '../core/untrusted.ts';
 import { chooseCodec, hasZstd, openWire, sampleRatio, UNPACK, type Wire } from './codec.ts';
+import type { LateHash } from './late-hash.ts';
 import { END_OF_TAR, packFiles, packText } from './pack.ts';
-import { PLACE_EXIT, type Placing, placeScript, WRONG } from './place-script.ts';
-import { failed, HASH_FUNCTION, hashSeconds, type Pod, transferSeconds } from './pod.ts';
+import { type Placing, placeScript } from './place-script.ts';
+import { type After, type Answer, RECEIVE_EXIT, readPlaced } from './placed.ts';
+import { HASH_FUNCTION, hashSeconds, type Pod, transferSeconds } from './pod.ts';
+import { fastHash } from './pod-hash.ts';
 import { factsScript, parseFacts } from './pod-names.ts';
 import { BIG_BYTES, sendBig } from './send-big.ts';
-import { END_OF_TREE, fieldsOf, type Look } from './sync-look.ts';
+import type { Look } from './sync-look.ts';
 import { type PlannedFile, totalBytes } from './sync-plan.ts';
-import { parseTree, type TreeListing } from './tree-listing.ts';
 import { localFile } from './walk.ts';
 
 export interface Sent {
@@ -20,12 +21,6 @@ export interface Sent {
   readonly changed: readonly PlannedFile[];
   readonly wireBytes: number;
   readonly after: After;
-}
-/** What is in the target once everything is in place. */
-export interface After {
-  readonly listing: TreeListing;
-  /** A time of the pod's file system before which everything was placed, and after which any change shows. */
-  readonly fence: string | undefined;
 }
 export interface Parcel {
   readonly files: readonly PlannedFile[];
@@ -36,6 +31,8 @@ export interface Parcel {
   /** Whether a file of this name is in place now. */
   readonly isThere: (path: string) => boolean;
   readonly place: Pick<Placing, 'extras' | 'listed' | 'sweep'>;
+  /** For files without a hash. */
+  readonly late: LateHash;
 }
 /** What the line to a pod carried lately. */
 export interface Pace {
@@ -44,7 +41,7 @@ export interface Pace {
 }
 
 const PLACE_NAME = '.gpu-lease-place-';
-const EXIT = { folder: 42, unpack: 45, cut: 49 } as const;
+const NO_FOLDER = 42;
 const MAX_LIST_BYTES = 96 << 20;
 /** Below this no packer is worth its start. */
 const SMALL_PARCEL_BYTES = 64 << 10;
@@ -67,7 +64,14 @@ export async function sendFiles(
     // Best effort: what cannot be removed now is swept by a later sync.
     if (!goesOn && !pod.call.signal.aborted)
       await pod
-        .run(`rm -rf -- ${shellQuote(stagingPath(parcel))}\n`, { timeoutSeconds: 60 })
+        .run(
+          [
+            `rm -rf -- ${shellQuote(stagingPath(parcel))}`,
+            ...(parcel.look.kind === 'absent' ? [`rmdir -- ${shellQuote(parcel.look.real)}`] : []),
+            '',
+          ].join('\n'),
+          { timeoutSeconds: 60 },
+        )
         .catch(() => undefined);
     throw failure;
   }
@@ -101,13 +105,18 @@ async function sendThrough(
   const left = missing.filter(({ path }) => !sent.has(path));
   let placed: readonly PlannedFile[] = [];
   const parts = async function* (): AsyncGenerator<Buffer, void, undefined> {
-    yield* packFiles(left, (path, sha256) => sent.set(path, sha256), pod.call.signal);
-    placed = files.filter(({ path, sha256 }) => sent.get(path) === sha256);
+    yield* packFiles(left, (path, sha256) => sent.set(path, sha256), {
+      late: parcel.late,
+      signal: pod.call.signal,
+    });
+    placed = files.flatMap((file) => asSent(file, sent.get(file.path), parcel.late));
     const script = placeScript({
       ...parcel.place,
       target: look.real,
       staging: parcel.staging,
       files: placed,
+      // Nothing else can be in the staging folder.
+      alone: !parcel.resume && placed.length === files.length,
     });
     const name = `./${PLACE_NAME}${createHash('sha256').update(script).digest('hex')}`;
     yield packText(name, script);
@@ -120,16 +129,10 @@ async function sendThrough(
   const after = readPlaced(answer, placed);
   return {
     placed,
-    changed: files.filter(({ path, sha256 }) => sent.get(path) !== sha256),
+    changed: placed.length === files.length ? [] : without(files, placed),
     wireBytes,
     after,
   };
-}
-
-interface Answer {
-  readonly exitCode: number;
-  readonly stdout: Buffer;
-  readonly stderr: Buffer;
 }
 
 async function streamTo(pod: Pod, parcel: Parcel, wire: Wire, unpack: string): Promise<Answer> {
@@ -138,11 +141,11 @@ async function streamTo(pod: Pod, parcel: Parcel, wire: Wire, unpack: string): P
   const script = [
     HASH_FUNCTION,
     'LC_ALL=C; export LC_ALL; umask 022',
-    `mkdir -p -- ${shellQuote(stagingPath(parcel))} && cd ${shellQuote(stagingPath(parcel))} || exit ${EXIT.folder}`,
+    `mkdir -p -- ${shellQuote(stagingPath(parcel))} && cd ${shellQuote(stagingPath(parcel))} || exit ${NO_FOLDER}`,
     `rm -f ./${PLACE_NAME}*`,
-    `${unpack}tar -xof - || exit ${EXIT.unpack}`,
+    `${unpack}tar -xof - || exit ${RECEIVE_EXIT.unpack}`,
     `for f in ./${PLACE_NAME}*; do x=$(H - <"$f"); [ "./${PLACE_NAME}\${x%% *}" = "$f" ] && exec sh "$f"; done`,
-    `exit ${EXIT.cut}`,
+    `exit ${RECEIVE_EXIT.cut}`,
   ].join('\n');
   const { exitCode, stderr } = await pod.remote
     .stream(pod.podId, script, {
@@ -151,9 +154,14 @@ async function streamTo(pod: Pod, parcel: Parcel, wire: Wire, unpack: string): P
       stdin: wire.stream,
       stdout: printed.sink,
     })
+    .catch((failure: unknown) => {
+      // What was refused here is why the line was cut off.
+      throw isAppError(wire.failure()) ? wire.failure() : failure;
+    })
     // A transport that failed early leaves the source, and the file it has open, to us.
     .finally(() => wire.stream.destroy());
   const broken = wire.failure();
+  if (isAppError(broken)) throw broken;
   if (broken !== undefined)
     throw new RemoteError('checksum_mismatch', 'A local file vanished while it was being sent.', {
       cause: broken,
@@ -162,38 +170,23 @@ async function streamTo(pod: Pod, parcel: Parcel, wire: Wire, unpack: string): P
   return { exitCode, stderr, stdout: printed.bytes() };
 }
 
-/** What the script of `placeScript` printed. Throws what it means when it did not end well. */
-export function readPlaced(answer: Answer, files: readonly PlannedFile[]): After {
-  const { exitCode, stderr, stdout } = answer;
-  const fields = fieldsOf(stdout);
-  const [verdict, fence = ''] = fields.next(2);
-  if (exitCode === PLACE_EXIT.blocked)
-    throw new InputError(
-      'invalid_input',
-      'On the pod a link or a file turned up where this sync needs a folder. Nothing was replaced.',
-      { hint: 'Remove or rename it on the pod, or choose another remotePath.' },
-    );
-  if (exitCode !== 0 && exitCode !== EXIT.cut)
-    throw failed(
-      exitCode === EXIT.unpack ? 'unpack the files' : 'put the files in place',
-      exitCode,
-      stderr,
-    );
-  if (verdict === WRONG || exitCode === EXIT.cut) {
-    const full = failed('unpack the files', exitCode, stderr);
-    if (full.code === 'disk_full') throw full;
-    const seen = new Set(stdout.toString('utf8').match(/[0-9a-f]{64}/g));
-    const wrong = files.filter(({ sha256 }) => !seen.has(sha256));
-    throw new RemoteError(
-      'checksum_mismatch',
-      `${wrong.length} of ${files.length} files arrived altered, first ${JSON.stringify(wrong[0]?.path)}. Nothing was replaced.`,
-      { foreignText: quoteForeign(stderr.toString('utf8'), 600) },
-    );
-  }
-  const listed = verdict === 'fence' ? fields.until(END_OF_TREE) : undefined;
-  if (listed === undefined)
-    throw new RemoteError('link_lost', 'The pod did not say that the files are in place.');
-  return { listing: parseTree(listed), fence: fence === '' ? undefined : fence };
+/** With the hash that it went out with, when that is the one it was to have. */
+function asSent(
+  file: PlannedFile,
+  sha256: string | undefined,
+  late: LateHash,
+): readonly PlannedFile[] {
+  if (sha256 === undefined) return [];
+  if (file.sha256 === '') return late.sha256Of(file.path) === sha256 ? [{ ...file, sha256 }] : [];
+  return file.sha256 === sha256 ? [file] : [];
+}
+
+function without(
+  files: readonly PlannedFile[],
+  placed: readonly PlannedFile[],
+): readonly PlannedFile[] {
+  const names = new Set(placed.map(({ path }) => path));
+  return files.filter(({ path }) => !names.has(path));
 }
 
 /** What was read piece by piece is what was hashed before, as long as nothing changed it since. */
@@ -215,10 +208,13 @@ function isUntouched(file: PlannedFile): boolean {
 async function alreadyThere(pod: Pod, parcel: Parcel): Promise<readonly PlannedFile[]> {
   const small = parcel.files.filter(({ bytes }) => bytes < BIG_BYTES);
   const names = small.map(({ path }) => path);
-  const output = await pod.must(factsScript(stagingPath(parcel), names, []), {
-    timeoutSeconds: hashSeconds(totalBytes(small)),
-    what: 'hash the files that have arrived',
-  });
+  const output = await pod.must(
+    factsScript(stagingPath(parcel), names, [], fastHash(totalBytes(small))),
+    {
+      timeoutSeconds: hashSeconds(totalBytes(small)),
+      what: 'hash the files that have arrived',
+    },
+  );
   const { facts } = parseFacts(output, names);
   return small.filter(({ path, sha256, executable }) => {
     const fact = facts.get(path);

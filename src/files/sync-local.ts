@@ -3,11 +3,12 @@ import type { CallOptions } from '../core/call.ts';
 import { InputError, RemoteError } from '../core/errors.ts';
 import type { SyncRequest } from '../core/files.ts';
 import type { FilesDeps } from './deps.ts';
-import { openHashCache } from './local-hash.ts';
+import { createLateHash, type LateHash, mayWait } from './late-hash.ts';
+import { type LocalHash, openHashCache } from './local-hash.ts';
 import { matcher, type Rules } from './rules.ts';
 import { secretByName } from './secrets.ts';
 import { type PlannedFile, refuseSecrets } from './sync-plan.ts';
-import { localFile, type Walked, walkTree } from './walk.ts';
+import { type LocalFile, localFile, type Walked, walkTree } from './walk.ts';
 
 export async function walkFolder(
   root: string,
@@ -38,34 +39,96 @@ export function oneFile(local: string, name: string, request: SyncRequest): Walk
   };
 }
 
+/** The local side of one sync: what is hashed before anything is sent, and what on its way out. */
+export interface Hashing {
+  /** All files, in their order; those that `mayWait` lets wait without a hash. Throws `secret_refused`. */
+  ahead(mayBeThere: (path: string) => boolean): Promise<readonly PlannedFile[]>;
+  /** Now those that the pod has after all. */
+  present(
+    files: readonly PlannedFile[],
+    isThere: (path: string) => boolean,
+  ): Promise<readonly PlannedFile[]>;
+  /** For the rest. */
+  late(files: readonly PlannedFile[]): LateHash;
+  /** Of a file that changed while it was sent. */
+  again(file: LocalFile): Promise<PlannedFile>;
+  warnings(): readonly string[];
+  save(): Promise<void>;
+}
+
 export async function hashLocal(
   deps: FilesDeps,
   root: string,
   walked: Walked,
   request: SyncRequest,
   { signal }: CallOptions,
-): Promise<{ readonly files: readonly PlannedFile[]; readonly warnings: readonly string[] }> {
+): Promise<Hashing> {
   const cache = await openHashCache({ home: deps.home, root, clock: deps.clock });
   const allowed = request.allowSecrets.map(matcher);
-  const files: PlannedFile[] = [];
-  const found: Parameters<typeof refuseSecrets>[1][number][] = [];
   const warnings: string[] = [];
-  for (const file of walked.files) {
-    const hash = await cache.hash(file, signal).catch((failure: unknown) => {
-      if (isGone(failure)) return undefined;
-      throw failure;
-    });
-    // It went between the listing and the reading: as if it had gone a moment earlier.
-    if (hash === undefined) continue;
+  const isAllowed = (file: LocalFile): boolean => {
     const names = [file.path, path.basename(file.absolute)];
-    if (hash.secret !== undefined && !allowed.some((matches) => names.some(matches)))
-      found.push([file, hash]);
-    if (hash.crlf) warnings.push(`${file.path}: Windows line ends; sh on the pod will stumble.`);
-    files.push({ ...file, sha256: hash.sha256 });
+    return allowed.some((matches) => names.some(matches));
+  };
+  const warn = (file: LocalFile, { crlf }: LocalHash): void => {
+    if (crlf) warnings.push(`${file.path}: Windows line ends; sh on the pod will stumble.`);
+  };
+
+  /** Of each file: itself with its hash; as it is when it waits. One that went meanwhile is left out. */
+  async function hashed(
+    files: readonly (LocalFile & { readonly sha256?: string })[],
+    waits: (file: LocalFile) => boolean,
+  ): Promise<readonly PlannedFile[]> {
+    const done: PlannedFile[] = [];
+    const found: Parameters<typeof refuseSecrets>[1][number][] = [];
+    for (const file of files) {
+      if ((file.sha256 ?? '') !== '') {
+        done.push({ ...file, sha256: file.sha256 ?? '' });
+        continue;
+      }
+      const known = cache.known(file);
+      if (known === undefined && waits(file)) {
+        done.push({ ...file, sha256: '' });
+        continue;
+      }
+      const hash = known ?? (await cache.hash(file, signal).catch(goneIsNothing));
+      // It went between the listing and the reading: as if it had gone a moment earlier.
+      if (hash === undefined) continue;
+      if (hash.secret !== undefined && !isAllowed(file)) found.push([file, hash]);
+      warn(file, hash);
+      done.push({ ...file, sha256: hash.sha256 });
+    }
+    refuseSecrets(walked.secretNames, found);
+    return done;
   }
-  await cache.save();
-  refuseSecrets(walked.secretNames, found);
-  return { files, warnings: warnings.slice(0, 20) };
+
+  return {
+    async ahead(mayBeThere) {
+      const unknown = walked.files.filter(
+        (file) => !mayBeThere(file.path) && cache.known(file) === undefined,
+      );
+      const waiting = new Set(request.dryRun ? [] : mayWait(unknown).map((file) => file.path));
+      return hashed(walked.files, (file) => waiting.has(file.path));
+    },
+    present: async (files, isThere) =>
+      files.some((file) => file.sha256 === '' && isThere(file.path))
+        ? hashed(files, (file) => !isThere(file.path))
+        : files,
+    late: (files) =>
+      createLateHash({ cache, files: files.filter((f) => f.sha256 === ''), isAllowed, warn }),
+    async again(file) {
+      const hash = await cache.hash(file, signal);
+      if (hash.secret !== undefined && !isAllowed(file))
+        refuseSecrets([], [[file, hash]], 'It came while files were being sent.');
+      return { ...file, sha256: hash.sha256 };
+    },
+    warnings: () => warnings.slice(0, 20),
+    save: async () => cache.save(),
+  };
+}
+
+function goneIsNothing(failure: unknown): undefined {
+  if (!isGone(failure)) throw failure;
 }
 
 /** A file that went while it was being sent: told as what a second call makes good. Anything else is thrown as it is. */

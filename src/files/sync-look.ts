@@ -2,6 +2,7 @@ import path from 'node:path';
 import { RemoteError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import { HASH_FUNCTION, hashSeconds, type Pod } from './pod.ts';
+import { fastHash } from './pod-hash.ts';
 import { factsLines, parseFacts, type RemoteFact } from './pod-names.ts';
 import { guardRemoteTarget, type PodFolders } from './remote-target.ts';
 import { parseTree, type TreeListing, treeLines } from './tree-listing.ts';
@@ -109,6 +110,7 @@ function lookScript({ target, work, files, folders, hash, digest }: LookRequest)
       : [`x=$(A | H -); if [ "\${x%% *}" = ${digest} ]; then printf 'same\\0'; else`]),
     `printf 'list\\0'; A; printf '\\0end\\0'`,
     ...(digest === '' ? [] : ['fi']),
+    ...fastHash(hash.reduce((sum, { bytes }) => sum + bytes, 0)),
     ...factsLines(
       hash.map((file) => file.path),
       folders,

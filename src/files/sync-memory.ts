@@ -1,6 +1,6 @@
 import { sentSeconds } from './pack.ts';
+import type { After } from './placed.ts';
 import type { RemoteFact } from './pod-names.ts';
-import type { After } from './send.ts';
 import type { Look } from './sync-look.ts';
 import type { PlannedFile } from './sync-plan.ts';
 import type { Remembered, SyncState } from './sync-state.ts';
@@ -87,21 +87,25 @@ function rememberPlaced(
   return { ...listed, sha256: file.sha256, sure: true };
 }
 
-/** What is remembered as facts to plan by. */
+/** What is remembered as facts to plan by, unless one of `fresh` says more. */
 export function factsOf(
   entries: Entries,
-  files: readonly PlannedFile[],
-): ReadonlyMap<string, RemoteFact> {
-  const facts = new Map<string, RemoteFact>();
-  for (const { path } of files) {
-    const entry = entries.get(path);
-    if (entry === undefined) continue;
-    const { sha256, executable, isFolder } = entry;
-    if (isFolder) facts.set(path, { executable: false, conflict: true });
-    else if (entry.isFile)
-      facts.set(path, { ...(sha256 === undefined ? {} : { sha256 }), executable, conflict: false });
-  }
-  return facts;
+  ...fresh: readonly ReadonlyMap<string, RemoteFact>[]
+): Pick<ReadonlyMap<string, RemoteFact>, 'get'> {
+  const told = fresh.filter(({ size }) => size > 0);
+  return {
+    get(path) {
+      for (const facts of told) {
+        const fact = facts.get(path);
+        if (fact !== undefined) return fact;
+      }
+      const entry = entries.get(path);
+      if (entry?.isFolder === true) return { executable: false, conflict: true };
+      if (entry?.isFile !== true) return undefined;
+      const { sha256, executable } = entry;
+      return { ...(sha256 === undefined ? {} : { sha256 }), executable, conflict: false };
+    },
+  };
 }
 
 /** Files that may be equal on the pod, but nobody knows without hashing them there. */
@@ -111,7 +115,7 @@ export function unknownOf<File extends LocalFile>(
   hashed: ReadonlyMap<string, RemoteFact>,
 ): readonly File[] {
   return files.filter(
-    ({ path, bytes }) => !hashed.has(path) && mayBeEqual(entries.get(path), bytes),
+    ({ path, bytes }) => mayBeEqual(entries.get(path), bytes) && !hashed.has(path),
   );
 }
 

@@ -11,6 +11,7 @@ export const MAX_FILES = 50_000;
 export const MAX_BYTES = 5e9;
 
 export interface PlannedFile extends LocalFile {
+  /** Empty: not known before it is read on its way out. */
   readonly sha256: string;
 }
 export interface SyncPlan {
@@ -23,7 +24,7 @@ export interface SyncPlan {
 /** A file is unchanged only when the pod itself hashed it equal and its executable bit agrees. */
 export function planSync(
   files: readonly PlannedFile[],
-  facts: ReadonlyMap<string, RemoteFact>,
+  facts: Pick<ReadonlyMap<string, RemoteFact>, 'get'>,
 ): SyncPlan {
   const send: PlannedFile[] = [];
   const unchanged: PlannedFile[] = [];
@@ -104,6 +105,7 @@ export function refuseTooLarge(files: readonly LocalFile[]): void {
 export function refuseSecrets(
   byName: readonly Skipped[],
   byContent: readonly (readonly [LocalFile, LocalHash])[],
+  outcome = 'Nothing was sent.',
 ): void {
   const found = [
     ...byName.map(({ path, why }) => `${JSON.stringify(path)} (${why})`),
@@ -117,7 +119,7 @@ export function refuseSecrets(
   const more = found.length > 8 ? ` and ${found.length - 8} more` : '';
   throw new InputError(
     'secret_refused',
-    `What looks like a secret would be sent: ${found.slice(0, 8).join(', ')}${more}. Nothing was sent.`,
+    `What looks like a secret would be sent: ${found.slice(0, 8).join(', ')}${more}. ${outcome}`,
   );
 }
 

@@ -2,16 +2,18 @@ import path from 'node:path';
 import { InputError, isAppError, RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import type { FilesDeps } from './deps.ts';
-import { openHashCache } from './local-hash.ts';
 import { placeScript } from './place-script.ts';
+import { type After, readPlaced } from './placed.ts';
 import { hashSeconds, type Pod } from './pod.ts';
+import { fastHash } from './pod-hash.ts';
 import { listScript, parseListing } from './pod-listing.ts';
 import { factsScript, foldersOf, parseFacts } from './pod-names.ts';
 import { lookAtFolder } from './remote-folder.ts';
 import { type PodFolders, resolveRemoteTarget } from './remote-target.ts';
 import { DEFAULT_EXCLUDES } from './rules.ts';
-import { type After, type Pace, type Parcel, readPlaced, type Sent, sendFiles } from './send.ts';
+import { type Pace, type Parcel, type Sent, sendFiles } from './send.ts';
 import type { Staging, Stagings } from './staging.ts';
+import type { Hashing } from './sync-local.ts';
 import type { Look } from './sync-look.ts';
 import { afterSend, factsOf, unknownOf, withFacts } from './sync-memory.ts';
 import { amountOf, type PlannedFile, planSync, type SyncPlan, totalBytes } from './sync-plan.ts';
@@ -51,10 +53,7 @@ export async function compare(
   const unknown = unknownOf(before.entries, files, look.facts);
   const hashed = unknown.length === 0 ? look.facts : await hashThere(pod, look.real, unknown);
   const state = { ...before, entries: withFacts(before.entries, hashed, look.nowSeconds) };
-  const plan = planSync(
-    files,
-    new Map([...factsOf(state.entries, files), ...look.facts, ...hashed]),
-  );
+  const plan = planSync(files, factsOf(state.entries, hashed, look.facts));
   const inTheWay = [...look.blocked, ...plan.conflicts];
   if (inTheWay.length > 0)
     throw new InputError(
@@ -74,7 +73,7 @@ async function hashThere(
   files: readonly PlannedFile[],
 ): Promise<ReturnType<typeof parseFacts>['facts']> {
   const names = files.map((file) => file.path);
-  const output = await pod.must(factsScript(folder, names, []), {
+  const output = await pod.must(factsScript(folder, names, [], fastHash(totalBytes(files))), {
     timeoutSeconds: hashSeconds(totalBytes(files)),
     what: 'hash the files that are there',
   });
@@ -110,7 +109,7 @@ export interface Errand {
   readonly deps: FilesDeps;
   readonly pod: Pod;
   readonly look: Look;
-  readonly root: string;
+  readonly hashing: Pick<Hashing, 'late' | 'again'>;
   readonly stagings: Stagings;
   readonly pace: Pace;
   /** All that the local tree holds, for the list at the end. */
@@ -128,12 +127,13 @@ export async function carryOut(
   readonly wireBytes: number;
   readonly state: SyncState;
 }> {
-  const { deps, pod, look, root, extras } = errand;
+  const { pod, look, hashing, extras } = errand;
+  const abandoned = await errand.stagings.abandoned(look.stagings);
+  if (planned.length + extras.length + abandoned.length === 0)
+    return { files: [], wireBytes: 0, state: before };
   const names = errand.files.map((file) => file.path);
   const listed = { files: names, folders: foldersOf(names) };
-  const abandoned = await errand.stagings.abandoned(look.stagings);
   if (planned.length === 0) {
-    if (extras.length + abandoned.length === 0) return { files: [], wireBytes: 0, state: before };
     const after = await tidy(pod, look, { extras, listed, sweep: abandoned });
     return { files: [], wireBytes: 0, state: afterSend(before, [], after) };
   }
@@ -155,16 +155,13 @@ export async function carryOut(
     const sent = await sendWithRetry(errand, staging, left, {
       place: { extras, listed, sweep },
       isThere: (name) => there.get(name)?.isFile === true,
+      late: hashing.late(left),
     });
     done.push(...sent.placed);
     wireBytes += sent.wireBytes;
     state = afterSend(state, sent.placed, sent.after);
-    const cache = await openHashCache({ home: deps.home, root, clock: deps.clock });
     left = await Promise.all(
-      sent.changed.map(async (file) => {
-        const fresh = localFile(file.absolute, file.path);
-        return { ...fresh, sha256: (await cache.hash(fresh, pod.call.signal)).sha256 };
-      }),
+      sent.changed.map(async (file) => hashing.again(localFile(file.absolute, file.path))),
     );
   }
   return { files: done, wireBytes, state };
@@ -175,17 +172,22 @@ async function sendWithRetry(
   { deps, pod, look, pace }: Errand,
   staging: Staging,
   files: readonly PlannedFile[],
-  rest: Pick<Parcel, 'place' | 'isThere'>,
+  rest: Pick<Parcel, 'place' | 'isThere' | 'late'>,
 ): Promise<Sent> {
+  let known = files;
   let resume = look.stagings.includes(staging.name);
   for (let attempt = 1; ; attempt += 1)
     try {
-      const parcel = { ...rest, files, staging: staging.name, resume, look };
+      const parcel = { ...rest, files: known, staging: staging.name, resume, look };
       return await sendFiles(pod, parcel, pace, () => deps.clock.now().getTime());
     } catch (failure) {
       const broken = isAppError(failure) && ['link_lost', 'ssh_unreachable'].includes(failure.code);
       if (!broken || attempt === ATTEMPTS) throw failure;
       resume = true;
+      // What was read before the line broke need not be sent again when it has arrived.
+      known = files.map((file) =>
+        file.sha256 === '' ? { ...file, sha256: rest.late.sha256Of(file.path) ?? '' } : file,
+      );
       pod.call.progress?.('The link broke; sending again.');
       await deps.clock.sleep(RETRY_SECONDS, pod.call);
     }
@@ -193,7 +195,13 @@ async function sendWithRetry(
 
 /** Removes what `delete` may, and staging folders that a killed sync left. */
 async function tidy(pod: Pod, look: Look, place: Parcel['place']): Promise<After> {
-  const script = placeScript({ ...place, target: look.real, staging: undefined, files: [] });
+  const script = placeScript({
+    ...place,
+    target: look.real,
+    staging: undefined,
+    files: [],
+    alone: false,
+  });
   const answer = await pod.run(script, { timeoutSeconds: 600 });
   return readPlaced(answer, []);
 }

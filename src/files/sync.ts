@@ -6,17 +6,17 @@ import type { PodId } from '../core/ids.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
 import type { FilesDeps } from './deps.ts';
 import { refuseRunningJob } from './job-guard.ts';
+import { createLooking, type Looking, type StartLooking } from './looking.ts';
 import { createPace } from './pace.ts';
 import { openPod, type Pod } from './pod.ts';
-import { foldersOf } from './pod-names.ts';
 import { podFolders } from './remote-folder.ts';
 import { type PodFolders, resolveRemoteTarget } from './remote-target.ts';
 import { createRules, type Rules } from './rules.ts';
 import type { Pace } from './send.ts';
 import { createStagings, type Stagings } from './staging.ts';
 import { hashLocal, nothingToSend, oneFile, throwVanished, walkFolder } from './sync-local.ts';
-import { type Look, lookAt } from './sync-look.ts';
-import { afterLook, unknownOf } from './sync-memory.ts';
+import type { Look } from './sync-look.ts';
+import { afterLook } from './sync-memory.ts';
 import {
   listOf,
   type PlannedFile,
@@ -36,6 +36,7 @@ interface Desk {
   readonly deps: FilesDeps;
   readonly states: (podId: PodId, target: string) => StateFile;
   readonly stagings: Stagings;
+  readonly looking: StartLooking;
   readonly pace: (podId: PodId) => Pace;
   /** Home and work folder of each pod as it named them last. */
   readonly folders: Map<PodId, PodFolders>;
@@ -52,6 +53,7 @@ export function createSync(
     deps,
     states: createStates(deps.home),
     stagings: createStagings(deps.home),
+    looking: createLooking(),
     pace: createPace(),
     folders: new Map(),
     previews: new Map(),
@@ -76,11 +78,41 @@ async function syncOnce(
     ? { target: resolveRemoteTarget(request.remotePath, folders), name: '' }
     : await findFilePlace(pod, request.remotePath, local, folders);
 
+  const memory = desk.states(request.podId, place.target);
+  const remembered = await memory.load();
+  const looking = desk.looking(pod, { ...place, folders }, remembered);
+  const side = { pod, local, isFolder, name: place.name, startedMs, memory, remembered };
+  // What fails here must not leave a question to the pod running.
+  return syncFiles(desk, request, { ...side, looking }, options).finally(async () =>
+    looking.settled(),
+  );
+}
+
+interface Side {
+  readonly pod: Pod;
+  /** Real. */
+  readonly local: string;
+  readonly isFolder: boolean;
+  /** On the pod, of the one file. */
+  readonly name: string;
+  readonly startedMs: number;
+  readonly memory: StateFile;
+  readonly remembered: SyncState | undefined;
+  readonly looking: Looking;
+}
+
+async function syncFiles(
+  desk: Desk,
+  request: SyncRequest,
+  { pod, local, isFolder, name, startedMs, memory, remembered, looking }: Side,
+  options: CallOptions,
+): Promise<SyncResult> {
+  const { deps } = desk;
   options.progress?.('Reading the local files.');
   const rules = createRules(request);
   const walked = isFolder
     ? await walkFolder(local, rules, request, options)
-    : oneFile(local, place.name, request);
+    : oneFile(local, name, request);
   if (walked.files.length === 0 && walked.secretNames.length === 0) throw nothingToSend(walked);
   const unused = rules.unusedIncludes();
   if (isFolder && unused.length > 0)
@@ -91,55 +123,58 @@ async function syncOnce(
   if (!request.dryRun) refuseTooLarge(walked.files);
 
   options.progress?.(`Comparing ${walked.files.length} files with the pod.`);
-  const memory = desk.states(request.podId, place.target);
-  const remembered = await memory.load();
-  const looking = lookFor(pod, walked, remembered, { ...place, folders });
-  // Hashing here and looking there at once. A refusal here must not leave the other running.
-  const [{ files, warnings }, look] = await Promise.all([
-    hashLocal(deps, local, walked, request, options),
-    looking,
-  ]).finally(async () => looking.then(nothing, nothing));
+  const hashing = await hashLocal(deps, local, walked, request, options);
+  // Hashing here and looking there at once.
+  const [look, ahead] = await Promise.all([
+    looking.for(walked),
+    hashing.ahead((file) => remembered?.entries.has(file) === true),
+  ]);
   desk.folders.set(request.podId, look.folders);
   if (isFolder && look.kind === 'file')
     throw new InputError('invalid_input', 'remotePath is a file on the pod; a folder is sent.');
   if (!request.dryRun) await refuseRunningJob(deps.jobs, request.podId, look.real, options);
-  const { plan, state } = await compare(pod, look, afterLook(remembered, look), files);
+  const before = afterLook(remembered, look);
+  // What an earlier attempt left is known by its hash.
+  const files = await hashing.present(
+    ahead,
+    (file) => look.stagings.length > 0 || before.entries.has(file),
+  );
+  await hashing.save();
+  const { plan, state } = await compare(pod, look, before, files);
   const extras =
     request.delete && isFolder && look.kind === 'folder'
       ? await findExtras(desk, pod, look, request, { files, walked, rules })
       : [];
-  const answer = (sent: readonly PlannedFile[], wireBytes: number): SyncResult => ({
-    podId: request.podId,
-    remotePath: isFolder ? look.real : `${look.real}/${place.name}`,
-    sent: { files: sent.length, bytes: totalBytes(sent) },
-    unchanged: { files: plan.unchanged.length, bytes: totalBytes(plan.unchanged) },
-    deleted: [...extras],
-    skipped: walked.skipped.slice(0, MAX_SKIPPED),
-    skippedCount: walked.skipped.length,
-    wireBytes,
-    seconds: (deps.clock.now().getTime() - startedMs) / 1000,
-    verified: !request.dryRun,
-    dryRun: request.dryRun,
-    ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
-  });
+  const answer = (sent: readonly PlannedFile[], wireBytes: number): SyncResult => {
+    const warnings = hashing.warnings();
+    return {
+      podId: request.podId,
+      remotePath: isFolder ? look.real : `${look.real}/${name}`,
+      sent: { files: sent.length, bytes: totalBytes(sent) },
+      unchanged: { files: plan.unchanged.length, bytes: totalBytes(plan.unchanged) },
+      deleted: [...extras],
+      skipped: walked.skipped.slice(0, MAX_SKIPPED),
+      skippedCount: walked.skipped.length,
+      wireBytes,
+      seconds: (deps.clock.now().getTime() - startedMs) / 1000,
+      verified: !request.dryRun,
+      dryRun: request.dryRun,
+      ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
+    };
+  };
   if (state !== remembered && !isSame(state, remembered)) await memory.save(state);
   if (request.dryRun) return answer(plan.send, 0);
 
   refuseFull(look, plan.send);
+  const { stagings } = desk;
+  const pace = desk.pace(request.podId);
   const done = await carryOut(
-    {
-      deps,
-      pod,
-      look,
-      root: local,
-      stagings: desk.stagings,
-      pace: desk.pace(request.podId),
-      files,
-      extras,
-    },
+    { deps, pod, look, hashing, stagings, pace, files, extras },
     plan.send,
     state,
-  ).catch(throwVanished);
+  )
+    .catch(throwVanished)
+    .finally(async () => hashing.save());
   if (done.state !== state) await memory.save(done.state);
   return answer(done.files, done.wireBytes);
 }
@@ -165,31 +200,6 @@ async function findExtras(
     desk.previews.delete(key);
   }
   return extras;
-}
-
-const nothing = (): void => undefined;
-
-/** What this needs to know of the pod, in one question. */
-async function lookFor(
-  pod: Pod,
-  walked: Walked,
-  remembered: SyncState | undefined,
-  place: { readonly target: string; readonly name: string; readonly folders: PodFolders },
-): Promise<Look> {
-  const names = walked.files.map(({ path }) => path);
-  const unsure = unknownOf(remembered?.entries ?? new Map(), walked.files, new Map());
-  return lookAt(
-    pod,
-    {
-      target: place.target,
-      work: place.folders.work,
-      files: names,
-      folders: foldersOf(names),
-      hash: unsure,
-      digest: remembered?.digest ?? '',
-    },
-    place.name === '' ? undefined : place.name,
-  );
 }
 
 function isSame(state: SyncState, other: SyncState | undefined): boolean {

@@ -32,13 +32,20 @@ export const UNTOLD: Listed = {
 /** Up to here every file is asked for by name; above, whole folders are listed. */
 const MOST_NAMES = 500;
 const NONE = Buffer.from('none');
+/** A program's start costs as much as many names. */
+const LISTED_AT_ONCE = 1500;
+
+/** Whether whole folders are listed, so that the names of the files do not matter. */
+export function listsFolders(files: readonly string[]): boolean {
+  return files.length > MOST_NAMES;
+}
 
 /**
  * Shell functions: `A` lists those of `files` and `folders` that exist below the current folder, never following a link.
  * GNU find where it is, else stat, else nothing is known of any. For `parseTree`.
  */
 export function treeLines(files: readonly string[], folders: readonly string[]): readonly string[] {
-  const byName = files.length <= MOST_NAMES;
+  const byName = !listsFolders(files);
   const words = byName ? [...folders, ...files] : ['', ...folders];
   const depth = byName ? '-maxdepth 0' : '-mindepth 1 -maxdepth 1';
   return [
@@ -58,6 +65,7 @@ export function treeLines(files: readonly string[], folders: readonly string[]):
     ...batches(
       'l',
       words.map((word) => (word === '' ? '.' : dotted(word))),
+      LISTED_AT_ONCE,
     ),
     ':; }',
   ];

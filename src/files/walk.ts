@@ -47,16 +47,17 @@ export async function walkTree(
     const entries = readdirSync(absolute, { withFileTypes: true, encoding: 'buffer' });
     if (entries.some((entry) => entry.name.equals(GITIGNORE) && entry.isFile()))
       rules.addGitignore(folder, readFileSync(path.join(absolute, '.gitignore'), 'utf8'));
-    for (const entry of entries) look(entry, folder);
+    for (const entry of entries) look(entry, folder, absolute);
   };
 
-  const look = (entry: Dirent<Buffer>, folder: string): void => {
+  const look = (entry: Dirent<Buffer>, folder: string, absolute: string): void => {
     const name = entry.name.toString();
     const relative = folder === '' ? name : `${folder}/${name}`;
     const skip = (why: string): void => {
       skipped.push({ path: relative, why });
     };
-    const odd = oddOf(entry, name) ?? (isPrivatePath(relative) ? 'default: private' : undefined);
+    // The folders above were asked before they were entered.
+    const odd = oddOf(entry, name) ?? (isPrivatePath(name) ? 'default: private' : undefined);
     if (odd !== undefined) {
       skip(odd);
       return;
@@ -77,7 +78,10 @@ export async function walkTree(
       else skip(`secret: ${secret}`);
       return;
     }
-    files.push(localFile(path.join(root, relative), relative));
+    const file = `${absolute}${path.sep}${name}`;
+    const stats = lstatSync(file, { bigint: true, throwIfNoEntry: false });
+    // One that went meanwhile: as if it had gone a moment earlier.
+    if (stats !== undefined) files.push(fileOf(file, relative, stats));
   };
 
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
@@ -99,18 +103,21 @@ function byPath(a: { readonly path: string }, b: { readonly path: string }): num
 }
 
 function oddOf(entry: Dirent<Buffer>, name: string): string | undefined {
-  if (!Buffer.from(name).equals(entry.name)) return 'name is not UTF-8';
+  if (name.includes('\uFFFD') && !Buffer.from(name).equals(entry.name)) return 'name is not UTF-8';
   if (entry.isSymbolicLink()) return 'symbolic link';
   return entry.isFile() || entry.isDirectory() ? undefined : 'not a regular file';
 }
 
 export function localFile(absolute: string, relative: string): LocalFile {
-  const stats = lstatSync(absolute, { bigint: true });
+  return fileOf(absolute, relative, lstatSync(absolute, { bigint: true }));
+}
+
+function fileOf(absolute: string, relative: string, stats: BigIntStats): LocalFile {
   return {
     path: relative,
     absolute,
     bytes: Number(stats.size),
-    executable: (stats.mode & 0o111n) !== 0n,
+    executable: (Number(stats.mode) & 0o111) !== 0,
     stats,
   };
 }

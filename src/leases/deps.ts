@@ -33,6 +33,8 @@ export interface PodsDeps {
   readonly hosts?: Hosts | undefined;
   /** Masks secrets in what is kept of a boot. */
   readonly redact?: ((text: string) => string) | undefined;
+  /** Where receipts are written to. Default: they stay in the store. */
+  readonly receiptsFolder?: string | undefined;
   /** This process, from `processIdOf`. Written into leases while they are being created. */
   readonly processId: string;
   /** Writes below a folder of ours, whatever the workspace is. Absent: nothing is brought home before an end without asking. */

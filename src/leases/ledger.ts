@@ -4,7 +4,8 @@ import { type PodId, podIdSchema } from '../core/ids.ts';
 import { type Lease, leaseSchema, type Receipt } from '../core/lease.ts';
 import type { ProviderPod } from '../core/provider.ts';
 import type { Collections, Store } from '../core/store.ts';
-import { accrued, spentUsd } from './money.ts';
+import { accrued } from './money.ts';
+import { amendReceipt, type ReceiptDeps, withdrawReceipt, writeReceipt } from './receipts.ts';
 
 /** The leases of this machine, changed only in transactions, so that no process undoes what another one wrote. */
 export interface Ledger {
@@ -32,6 +33,12 @@ export interface Ledger {
   settleVolume(leaseId: string, state: NonNullable<Lease['newVolume']>['state']): Promise<void>;
   note(kind: string, lease: Lease, text: string): Promise<void>;
 }
+export interface LedgerDeps extends ReceiptDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Told after a receipt was written. Does not fail. */
+  readonly sealed?: (() => Promise<void>) | undefined;
+}
 export interface Ending {
   /** The pod this is about, `undefined` for none: an ending found for another state of the lease is not written. */
   readonly podId: PodId | undefined;
@@ -47,6 +54,8 @@ type Clearable =
   | 'bootAt'
   | 'closingAt'
   | 'accruedAt'
+  | 'accruedByDay'
+  | 'budgetEndAt'
   | 'absentSince'
   | 'creator'
   | 'deniedSince'
@@ -80,11 +89,12 @@ export function isPodOf(lease: Lease, pod: Pick<ProviderPod, 'podId' | 'label'>)
   return lease.podId === undefined ? lease.label === pod.label : lease.podId === pod.podId;
 }
 
-export function isLeaseOf(lease: Lease, podId: PodId): boolean {
+export function isLeaseOf(lease: Lease, podId: string): boolean {
   return lease.podId === podId || `${lease.provider}:${lease.label}` === podId;
 }
 
-export function createLedger({ store, clock }: { store: Store; clock: Clock }): Ledger {
+export function createLedger(deps: LedgerDeps): Ledger {
+  const { store, clock, sealed } = deps;
   const noteIn = async (
     tx: Pick<Collections, 'log'>,
     kind: string,
@@ -97,6 +107,11 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
     const lease = await tx.leases.get(leaseId);
     if (lease === undefined) throw new InputError('not_found', 'There is no such lease.');
     return lease;
+  };
+  const thenPublished = async <T>(work: (tx: Collections) => Promise<T>): Promise<T> => {
+    const done = await store.transaction(work);
+    await sealed?.();
+    return done;
   };
   return {
     all: async () => store.leases.list(),
@@ -133,7 +148,7 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
       });
     },
     async close(leaseId, { podId, how, failure, unseen = false }) {
-      return store.transaction(async (tx) => {
+      return thenPublished(async (tx) => {
         const before = await present(tx, leaseId);
         if (before.state === 'closed' || before.podId !== podId) return before;
         const now = clock.now();
@@ -143,43 +158,19 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
         const settled = wasEndedByUs ? before : without(before, 'mayReplace');
         const closed: Lease = {
           ...without(accrued(settled, ended), 'creator'),
-          ...(before.podId === undefined ? { accruedUsd: 0 } : {}),
+          ...(before.podId === undefined ? { accruedUsd: 0, accruedByDay: {} } : {}),
           ...(failure === undefined ? {} : { failure }),
           state: 'closed',
           endedAt: ended.toISOString(),
         };
         await tx.leases.put(leaseId, closed);
-        if (closed.podId !== undefined && (await tx.receipts.get(closed.podId)) === undefined) {
-          const artifacts = (await tx.artifacts.list()).filter(
-            ({ podId }) => podId === closed.podId,
-          );
-          const receipt: Receipt = {
-            podId: closed.podId,
-            name: closed.name,
-            provider: closed.provider,
-            usdPerHour: closed.usdPerHour,
-            createdAt: closed.createdAt,
-            endedAt: ended.toISOString(),
-            runtimeSeconds: Math.max(0, (ended.getTime() - Date.parse(closed.createdAt)) / 1000),
-            estimatedUsd: spentUsd(closed, ended),
-            artifacts: artifacts.map(({ remotePath, localPath, sha256, proof }) => ({
-              path: remotePath,
-              localPath,
-              sha256,
-              proof,
-            })),
-            proof: { how, readAt: now.toISOString() },
-            ...(closed.waiver === undefined ? {} : { waiver: closed.waiver }),
-            ...(closed.volumes === undefined ? {} : { volumes: closed.volumes }),
-          };
-          await tx.receipts.put(closed.podId, receipt);
-        }
+        await writeReceipt(tx, closed, { how, readAt: now, endedAt: ended }, deps);
         await noteIn(tx, 'closed', closed, how);
         return closed;
       });
     },
     async reopen(leaseId, podId) {
-      return store.transaction(async (tx) => {
+      return thenPublished(async (tx) => {
         const before = await present(tx, leaseId);
         if (before.state !== 'closed') return before;
         const isNew = before.podId === undefined;
@@ -189,9 +180,9 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
           state: before.closingAt === undefined ? 'open' : 'closing',
           ...(isNew ? { stage: 'created' } : {}),
         };
-        const lease = isNew ? without(after, 'accruedAt') : after;
+        const lease = isNew ? without(after, 'accruedAt', 'accruedByDay') : after;
         await tx.leases.put(leaseId, lease);
-        await tx.receipts.delete(podId);
+        await withdrawReceipt(tx, podId, clock.now(), deps);
         const next = lease.state === 'closing' ? 'ended again' : `kept until ${lease.deadlineAt}`;
         await noteIn(tx, 'reopened', lease, `It was seen after its lease was closed: ${next}.`);
         return lease;
@@ -206,7 +197,7 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
       });
     },
     async settleVolume(leaseId, state) {
-      await store.transaction(async (tx) => {
+      await thenPublished(async (tx) => {
         const before = await present(tx, leaseId);
         const { newVolume, podId } = before;
         if (newVolume === undefined) return;
@@ -216,9 +207,11 @@ export function createLedger({ store, clock }: { store: Store; clock: Clock }): 
         });
         const receipt = podId === undefined ? undefined : await tx.receipts.get(podId);
         if (receipt !== undefined)
-          await tx.receipts.put(
-            receipt.podId,
+          await amendReceipt(
+            tx,
             withVolumeSettled(receipt, newVolume.volumeId, state),
+            clock.now(),
+            deps,
           );
       });
     },

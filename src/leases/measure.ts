@@ -6,6 +6,7 @@ import { isSameCard } from './same-card.ts';
 export const GPU_SCRIPT = `
 if command -v nvidia-smi >/dev/null 2>&1; then
   nvidia-smi --query-gpu=name,memory.total --format=csv,noheader,nounits 2>/dev/null | while read -r line; do printf 'gpu=%s\\n' "$line"; done
+  nvidia-smi --query-gpu=uuid --format=csv,noheader 2>/dev/null | while read -r line; do printf 'gpuUuid=%s\\n' "$line"; done
   printf 'driver=%s\\n' "$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)"
   nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\\([0-9][0-9.]*\\).*/cuda=\\1/p' | head -n 1
 fi
@@ -70,6 +71,7 @@ export function measuredFrom(text: string): Measured {
   });
   const sizes = gpus.flatMap(({ mib }) => mib ?? []);
   const vramGb = sizes.length === 0 ? undefined : round(Math.min(...sizes) / MIB_PER_GB);
+  const uuids = (values.get('gpuUuid') ?? []).map((line) => line.trim()).filter(isUuid);
   const driver = last('driver');
   const cuda = /^\d{1,3}(?:\.\d{1,3})?$/.exec(last('cuda')?.trim() ?? '')?.[0];
   const diskFreeGb = diskFree === undefined ? undefined : round(diskFree / KB_PER_GB);
@@ -93,6 +95,7 @@ export function measuredFrom(text: string): Measured {
       ...(vramGb === undefined ? {} : { vramGb }),
       ...(driver === undefined || driver === '' ? {} : { driver: quoteForeign(driver, 40) }),
       ...(cuda === undefined ? {} : { cuda }),
+      ...(uuids.length === 0 ? {} : { gpuUuids: uuids.join(' ') }),
     },
   };
 }
@@ -143,6 +146,10 @@ export function diskMismatchOf(
     : undefined;
 }
 
+/** Of a card, or of a slice of one. */
+function isUuid(text: string): boolean {
+  return /^(?:GPU|MIG)-[0-9A-Za-z/-]{4,80}$/.test(text);
+}
 function isOlder(one: string, other: string): boolean {
   const [major = 0, minor = 0] = one.split('.').map(Number);
   const [otherMajor = 0, otherMinor = 0] = other.split('.').map(Number);

@@ -19,6 +19,7 @@ import { createVolumeCare } from './new-volume.ts';
 import { createObserver } from './observer.ts';
 import { createPodTimer } from './pod-timer.ts';
 import { isProcessAlive } from './process-id.ts';
+import { publisherOf } from './receipt-folder.ts';
 import { createEnforce, createReconcile } from './reconcile.ts';
 import { createReplacer } from './replace.ts';
 import { createSaveHome } from './save-home.ts';
@@ -28,12 +29,13 @@ import { createTeardown } from './teardown.ts';
 import { createTend, type PodCare } from './tend.ts';
 import { createUpdate } from './update.ts';
 import { unmanagedPodOf, userManagedPodOf } from './view.ts';
+import { createWarnings } from './warnings.ts';
 
 type WaitFor = Parameters<Pods['get']>[1]['waitFor'];
 
 /** Quotes, leases, readiness, deadlines and teardown, over whatever providers there are. */
 export function createPods(deps: PodsDeps): Pods & PodCare {
-  const { store, providers, remote, clock, processId, isAlive = isProcessAlive } = deps;
+  const { store, providers, remote, clock, limits, processId, isAlive = isProcessAlive } = deps;
   const creating = new Set<string>();
   const isBeingCreated = ({ state, leaseId, creator }: Lease): boolean =>
     (state === 'intended' || state === 'closing') &&
@@ -42,7 +44,8 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
   const hosts = deps.hosts ?? createHosts({ store, clock });
   const looks = deps.looks ?? createLooks({ providers, clock });
   const accounts = deps.accounts ?? createAccountBook({ providers, clock });
-  const ledger = createLedger({ store, clock });
+  const publish = publisherOf(deps);
+  const ledger = createLedger({ store, clock, redact: deps.redact, sealed: publish });
   const observer = createObserver({
     ledger,
     providers,
@@ -83,9 +86,21 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     teardown,
     providers,
     clock,
+    limits,
     isBeingCreated,
   };
-  const list = createList({ store, providers, clock, ledger, observer, looks, accounts, see });
+  const reconcile = createReconcile(care);
+  const list = createList({
+    store,
+    providers,
+    clock,
+    limits,
+    ledger,
+    observer,
+    looks,
+    accounts,
+    see,
+  });
   const create = createCreation({ ...renting, replacer, see });
   const update = createUpdate({
     ...deps,
@@ -169,8 +184,13 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
       return { pod: last, reached: waitFor === undefined || last.status === waitFor };
     },
     receipt: async (podId) => store.receipts.get((await ledger.find(podId))?.podId ?? podId),
-    reconcile: createReconcile(care),
+    async reconcile(options) {
+      // What a crash kept from being written.
+      await publish();
+      await reconcile(options);
+    },
     enforce: createEnforce(care),
+    warnings: createWarnings({ store, clock, limits }),
   };
 }
 

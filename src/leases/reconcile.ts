@@ -4,9 +4,12 @@ import type { Lease } from '../core/lease.ts';
 import type { Pods } from '../core/pods.ts';
 import type { Providers } from '../core/provider.ts';
 import type { AccountBook } from './account-book.ts';
+import { checkBudgets, keepBooks } from './budget-watch.ts';
 import { allOf, limitOf } from './deps.ts';
+import { createGhostLook } from './ghosts.ts';
 import { createLateLook } from './late.ts';
 import { handleOf, type Ledger } from './ledger.ts';
+import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
 import { accrued, spentUsd, usd } from './money.ts';
 import type { Observer } from './observer.ts';
@@ -37,6 +40,7 @@ export interface CareDeps {
   readonly teardown: Teardown;
   readonly providers: Providers;
   readonly clock: Clock;
+  readonly limits: Limits;
   readonly isBeingCreated: (lease: Lease) => boolean;
   /** Absent: nothing is brought home before an end without asking. */
   readonly saveHome?: SaveHome | undefined;
@@ -52,10 +56,12 @@ export function createReconcile({
   observer,
   looks,
   teardown,
+  providers,
   clock,
   isBeingCreated,
 }: CareDeps): Pods['reconcile'] {
   const lookForLate = createLateLook({ ledger, observer, looks, clock });
+  const lookForGhosts = createGhostLook({ observer, looks, providers, clock });
 
   /** What was ordered to end is ended again; what was only thought gone goes on under its own deadline. */
   async function mendLate(leases: readonly Lease[]): Promise<void> {
@@ -75,7 +81,7 @@ export function createReconcile({
     const broken = leases.filter(
       ({ state, podId }) => state === 'closing' || (state !== 'closed' && podId === undefined),
     );
-    await allOf([...broken.map(mend), mendLate(leases)], options);
+    await allOf([...broken.map(mend), mendLate(leases), lookForGhosts(leases)], options);
   };
 }
 
@@ -83,23 +89,26 @@ export function createReconcile({
 export function createEnforce(deps: CareDeps): Pods['enforce'] {
   const { ledger, clock } = deps;
   return async (options) => {
-    const open = (await ledger.all()).filter(
-      ({ state }) => state === 'open' || state === 'intended',
+    const isOpen = ({ state }: Lease): boolean => state === 'open' || state === 'intended';
+    await keepBooks((await ledger.all()).filter(isOpen), deps);
+    const all = await ledger.all();
+    const said = await allOf(
+      all.filter(isOpen).map(async (lease) => checkOrSay(lease, all)),
+      options,
     );
-    const said = await allOf(open.map(checkOrSay), options);
     return said.flat();
   };
 
-  async function checkOrSay(lease: Lease): Promise<readonly string[]> {
+  async function checkOrSay(lease: Lease, all: readonly Lease[]): Promise<readonly string[]> {
     try {
-      return await check(lease);
+      return await check(lease, all);
     } catch (failure) {
       const code = isAppError(failure) ? failure.code : 'internal';
       return [`${handleOf(lease)}: could not be looked after now (${code}). It is tried again.`];
     }
   }
 
-  async function check(lease: Lease): Promise<readonly string[]> {
+  async function check(lease: Lease, all: readonly Lease[]): Promise<readonly string[]> {
     const id = handleOf(lease);
     const deadline = Date.parse(lease.deadlineAt);
     if (Number.isNaN(deadline)) return [`${id}: its deadline cannot be read. Nothing was done.`];
@@ -117,15 +126,17 @@ export function createEnforce(deps: CareDeps): Pods['enforce'] {
       return expire(lease, 'its deadline is near', deps, GATES_BEFORE_DEADLINE_SECONDS);
     if (budgetUsd !== undefined && spent >= budgetUsd)
       return expire(lease, `its budget of ${usd(budgetUsd)} is spent`, deps);
+    const { why, said } = await checkBudgets(lease, all, deps);
+    if (why !== undefined) return expire(lease, why, deps);
     if (
       budgetUsd === undefined ||
       lease.warnedAt !== undefined ||
       spent < budgetUsd * BUDGET_WARNING
     )
-      return [];
+      return said;
     await ledger.update(lease.leaseId, (before) => ({ ...before, warnedAt: now.toISOString() }));
     await ledger.note('budget_warning', lease, `${usd(spent)} of ${usd(budgetUsd)} are spent.`);
-    return [`${id}: ${usd(spent)} of its budget of ${usd(budgetUsd)} are spent.`];
+    return [...said, `${id}: ${usd(spent)} of its budget of ${usd(budgetUsd)} are spent.`];
   }
 
   function isDue(lease: Lease, deadline: number, spent: number, now: Date): boolean {

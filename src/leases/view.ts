@@ -74,7 +74,7 @@ export function podOf(seen: Seen, clock: Clock): Pod {
           },
         }),
     ...portsOf(reading),
-    ...(lease.measured === undefined ? {} : { measured: lease.measured }),
+    ...(lease.measured === undefined ? {} : { measured: shownOf(lease.measured) }),
     ...(facts === undefined
       ? {}
       : {
@@ -236,4 +236,9 @@ export function userManagedPodOf(
 
 export function hasLiveJob(jobs: readonly Job[]): boolean {
   return jobs.some(({ status }) => !isTerminal(status));
+}
+
+/** What helps to choose. The numbers of the cards stand in the receipt. */
+function shownOf(measured: NonNullable<Lease['measured']>): NonNullable<Lease['measured']> {
+  return Object.fromEntries(Object.entries(measured).filter(([name]) => name !== 'gpuUuids'));
 }

@@ -7,6 +7,8 @@ import { endProcesses, removePodFolder } from './teardown.ts';
 const SERVER_LIMIT_SECONDS = 20;
 /** Removing a large home takes its time; another process that is at it is left to finish. */
 const OTHER_END_LIMIT_SECONDS = 300;
+/** As many processes may come to serve it while it is ended. */
+const TAKE_TRIES = 5;
 
 /**
  * Ends a pod from outside, whatever is left of it: asks the serving process, then ends it, then ends what carries the
@@ -18,14 +20,10 @@ export async function endPod(
   order: 'stop' | 'destroy',
   clock: Clock,
 ): Promise<boolean> {
-  if ((await folder.config()) !== undefined) {
-    await endHolder(folder, clock);
-    // Whoever ended it meanwhile may have removed the folder.
-    if ((await folder.config()) !== undefined && !(await folder.take('end'))) return false;
-  }
+  if (!(await takeOver(folder, clock))) return false;
   if ((await endProcesses(token, clock)) > 0) return false;
   if (order === 'destroy') {
-    await removePodFolder(folder.path);
+    await removePodFolder(folder.path, clock);
     return true;
   }
   const state = await folder.state().catch(() => undefined);
@@ -33,6 +31,17 @@ export async function endPod(
     await folder.writeState({ ...state, status: 'stopped' });
   await folder.release();
   return true;
+}
+
+/** One that was just being started may take the lock between our look and our claim: it is ended like the one before. */
+async function takeOver(folder: PodFolder, clock: Clock): Promise<boolean> {
+  for (let attempt = 0; attempt < TAKE_TRIES; attempt += 1) {
+    // Whoever ended it meanwhile may have removed the folder.
+    if ((await folder.config()) === undefined) return true;
+    await endHolder(folder, clock);
+    if ((await folder.config()) === undefined || (await folder.take('end'))) return true;
+  }
+  return false;
 }
 
 async function endHolder(folder: PodFolder, clock: Clock): Promise<void> {

@@ -85,7 +85,7 @@ export async function servePod(deps: ServeDeps): Promise<void> {
     await say({ status: 'failed', alarm: 'Some processes of this pod could not be ended.' });
     return;
   }
-  if (end === 'destroy') await removePodFolder(folder.path);
+  if (end === 'destroy') await removePodFolder(folder.path, clock);
   else await say({ status: 'stopped' });
 }
 

@@ -43,7 +43,7 @@ export async function endProcesses(token: string, clock: Clock): Promise<number>
  * Removes the pod's folder. The file that says whose folder it is goes nearly last, so that a crash leaves a known pod;
  * the lock goes after it, so that nobody can begin to serve what is being removed.
  */
-export async function removePodFolder(folder: string): Promise<void> {
+export async function removePodFolder(folder: string, clock: Clock): Promise<void> {
   const names = await readdir(folder).catch((failure: unknown) => {
     if (isMissing(failure)) return [];
     throw failure;
@@ -51,9 +51,24 @@ export async function removePodFolder(folder: string): Promise<void> {
   const last: readonly string[] = [POD_FILES.order, POD_FILES.config, POD_FILES.lock];
   for (const name of [...names.filter((candidate) => !last.includes(candidate)), ...last])
     await removeTree(path.join(folder, name));
-  await rmdir(folder).catch((failure: unknown) => {
-    if (!isMissing(failure)) throw failure;
-  });
+  // A process that came too late to serve it takes its own lock away again.
+  const left = await poll(
+    async () =>
+      rmdir(folder).then(
+        () => 'removed' as const,
+        (failure: unknown) => {
+          if (isMissing(failure)) return 'removed' as const;
+          if (isFilled(failure)) return undefined;
+          throw failure;
+        },
+      ),
+    { clock, signal: new AbortController().signal, timeoutSeconds: 5, everySeconds: 0.05 },
+  );
+  if (left === undefined) throw new Error('The folder of the pod is filled again.');
+}
+
+function isFilled(failure: unknown): boolean {
+  return failure instanceof Error && 'code' in failure && failure.code === 'ENOTEMPTY';
 }
 
 async function removeTree(target: string): Promise<void> {

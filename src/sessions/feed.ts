@@ -5,6 +5,7 @@ import { followScript } from './pod-script/talk.ts';
 import type { Runs } from './runs.ts';
 
 const KEPT_BYTES = 1024 * 1024;
+const START_SECONDS = 20;
 
 /** Receives transcript bytes in order; `offset` is where `chunk` begins. `undefined` chunk: the link is gone. */
 export type Listener = (chunk: Buffer | undefined, offset: number) => void;
@@ -37,6 +38,7 @@ export async function createFeed(
   const run = await runs.start(podId, followScript(folder, start), {
     ...options,
     holder: 'sessions',
+    withinSeconds: START_SECONDS,
     noInput: true,
   });
   run.channel.end();

@@ -1,6 +1,7 @@
 import type { CallOptions } from '../core/call.ts';
 import { RemoteError } from '../core/errors.ts';
 import { MAX_LANES } from '../core/remote.ts';
+import { SilenceError } from './connect-failure.ts';
 import { type Connection, execRefused, type Opened } from './connection.ts';
 import { createGate } from './gate.ts';
 import { createLane, type Lane, type Line } from './lane.ts';
@@ -196,7 +197,9 @@ async function settledOr(asked: Promise<Opened>, signal: AbortSignal): Promise<O
 
 function noPlace(lane: Lane, held: ReadonlyMap<Holder, number>): RemoteError {
   if (lane.connections === 0 || [...held.values()].every((one) => one === 0))
-    return new RemoteError('ssh_unreachable', 'The machine did not let us in within the time.');
+    return new RemoteError('ssh_unreachable', 'The machine did not let us in within the time.', {
+      cause: new SilenceError('not let in'),
+    });
   const list = [...held].filter(([, number]) => number > 0);
   return new RemoteError('ssh_unreachable', 'All channels to the machine stayed in use.', {
     hint: `In use: ${list.map(([holder, number]) => `${holder} ${number}`).join(', ')}. Wait for their end, or close sessions with session_close, then retry.`,

@@ -4,12 +4,15 @@ import type { PodId } from '../core/ids.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
 import type { Remote } from '../core/remote.ts';
 import type { SessionRecord, SessionState } from '../core/session.ts';
+import { wasSilence } from './connect-failure.ts';
 import { createFeed, type Feed, type Listener } from './feed.ts';
 import { IDLE_SECONDS } from './idle.ts';
 import { lookScript } from './pod-script/talk.ts';
 import type { Runs } from './runs.ts';
+import { within } from './wait.ts';
 
 const LOOK_SECONDS = 20;
+const SOON_SECONDS = 6;
 /** Less than one connection's worth. */
 const KEPT_FEEDS = 6;
 
@@ -39,12 +42,12 @@ export function isUnreachable(failure: unknown): boolean {
   );
 }
 
-/** Tries what is safe to repeat once more over a new connection. */
+/** Tries what is safe to repeat once more over a new connection, unless nobody answered there at all. */
 export async function again<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (failure) {
-    if (!isUnreachable(failure)) throw failure;
+    if (!isUnreachable(failure) || wasSilence(failure)) throw failure;
     return work();
   }
 }
@@ -174,4 +177,18 @@ export function createLink({
       for (const sessionId of [...feeds.keys()]) this.stop(sessionId);
     },
   };
+}
+
+/** Whether and how the session is there, for a caller with a limit of its own. Throws `ssh_unreachable` in time. */
+export async function lookSoon(
+  link: Link,
+  record: SessionRecord,
+  options: CallOptions,
+): Promise<Look> {
+  return within(
+    SOON_SECONDS,
+    options,
+    async (given) => link.look(record, 0, 0, given),
+    () => new RemoteError('ssh_unreachable', 'The machine does not answer.'),
+  );
 }

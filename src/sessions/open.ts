@@ -9,6 +9,7 @@ import { again } from './link.ts';
 import { TRANSCRIPT_BYTES } from './pod-script/keep.ts';
 import { launchScript, MAX_SESSIONS_PER_POD } from './pod-script/launch.ts';
 import { statesScript } from './pod-script/talk.ts';
+import { isFull } from './typing.ts';
 
 const LAUNCH_SECONDS = 45;
 const HOME_SECONDS = 30;
@@ -178,6 +179,8 @@ async function launch(
         foreignText: await openSessions(store, podId),
       },
     );
+  if (isFull(stderr.toString('utf8')))
+    throw new RemoteError('disk_full', 'The pod has no space left for a session.');
   throw new RemoteError('remote_failed', 'The pod could not start a shell.', {
     foreignText: quoteForeign(`${rest.join('\n')}\n${stderr.toString('utf8')}`),
   });

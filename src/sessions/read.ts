@@ -1,17 +1,23 @@
 import type { CallOptions } from '../core/call.ts';
-import { isAppError } from '../core/errors.ts';
+import { isAppError, RemoteError } from '../core/errors.ts';
 import { MAX_PAGE_BYTES, MAX_WAIT_SECONDS } from '../core/page.ts';
 import type { SessionPage, SessionRead, SessionRecord, SessionState } from '../core/session.ts';
 import { readArchive } from './archive.ts';
 import { fileEnd, isOver } from './ended.ts';
 import { cleanOutput, commandsOf, findMarks, pageLength, programOutput } from './framing.ts';
 import { isUnreachable } from './link.ts';
+import { within } from './wait.ts';
 import { watch } from './watch.ts';
 import type { WriteDeps } from './write.ts';
 
 /** Read beyond the page, so that a character or a mark at its edge is seen whole. */
 const MARGIN_BYTES = 256;
 const QUIET_SECONDS = 0.15;
+/** Beyond the time that the caller gives, for asking the pod. */
+const LOOK_SECONDS = 7.5;
+const LONGEST_LOOK_SECONDS = 18;
+/** What the last look has at least, however long the first one took. */
+const LAST_LOOK_SECONDS = 1;
 
 interface Glance {
   readonly state: SessionState;
@@ -33,8 +39,12 @@ export async function readSession(
   const maxBytes = Math.min(Math.max(1, request.maxBytes), MAX_PAGE_BYTES);
   const seconds = Math.min(Math.max(0, request.waitSeconds), MAX_WAIT_SECONDS);
   const { until } = request;
+  const before = deps.clock.now().getTime();
+  const elapsed = (): number => (deps.clock.now().getTime() - before) / 1000;
+  const lookSeconds = (): number =>
+    Math.min(LONGEST_LOOK_SECONDS, Math.max(LAST_LOOK_SECONDS, seconds + LOOK_SECONDS - elapsed()));
   try {
-    let seen = await glance(deps, record, wanted, maxBytes, keys, options);
+    let seen = await glance(deps, record, wanted, maxBytes, keys, lookSeconds(), options);
     let matched = until !== undefined && programOutput(seen.bytes).includes(until);
     const over = seen.state === 'closed' || seen.state === 'lost';
     const enough = until === undefined ? seen.bytes.length > 0 : matched;
@@ -48,13 +58,13 @@ export async function readSession(
           offset: seen.offset,
           commandId: undefined,
           until,
-          seconds,
+          seconds: Math.max(Math.min(seconds, 1), seconds - elapsed()),
           quietSeconds: until === undefined ? QUIET_SECONDS : undefined,
         },
         options,
       );
       matched ||= watched.matched;
-      seen = await glance(deps, record, seen.offset, maxBytes, keys, options);
+      seen = await glance(deps, record, seen.offset, maxBytes, keys, lookSeconds(), options);
     }
     return pageOf(deps, record, request, maxBytes, seen, until === undefined ? undefined : matched);
   } catch (failure) {
@@ -80,6 +90,7 @@ async function glance(
   wanted: number,
   maxBytes: number,
   keys: Map<string, string>,
+  seconds: number,
   options: CallOptions,
 ): Promise<Glance> {
   const now = (await deps.store.sessions.get(record.sessionId)) ?? record;
@@ -91,12 +102,17 @@ async function glance(
     const { size, bytes } = await readArchive(now.archivePath, from, maxBytes + MARGIN_BYTES);
     return { state: now.state, offset: Math.min(from, size), size, key, bytes };
   }
-  const look = await deps.link.look(now, wanted, maxBytes + MARGIN_BYTES, options);
+  const look = await within(
+    seconds,
+    options,
+    async (given) => deps.link.look(now, wanted, maxBytes + MARGIN_BYTES, given),
+    () => new RemoteError('ssh_unreachable', 'The machine does not answer.'),
+  );
   if (look.key !== '-') keys.set(record.sessionId, look.key);
   if (look.state === 'closed' || look.state === 'lost') {
     const ended = await fileEnd(deps, now, look, options);
     if (ended.archivePath !== undefined)
-      return glance(deps, ended, wanted, maxBytes, keys, options);
+      return glance(deps, ended, wanted, maxBytes, keys, seconds, options);
   }
   const from = Math.max(wanted, look.keptFrom);
   return {

@@ -6,7 +6,7 @@ import type { Client } from 'ssh2';
 import { RemoteError } from '../core/errors.ts';
 import type { SshEndpoint, SshTarget } from '../core/machine.ts';
 import { quoteForeign } from '../core/untrusted.ts';
-import { ConnectFailure, unreachable } from './connect-failure.ts';
+import { ConnectFailure, SilenceError, unreachable } from './connect-failure.ts';
 import { CONNECT_SECONDS } from './handshake.ts';
 
 const MAX_SAID = 2000;
@@ -77,7 +77,7 @@ async function dial({ host, port }: SshTarget): Promise<Road> {
     };
     socket.once('error', fail);
     socket.setTimeout(CONNECT_SECONDS * 1000, () => {
-      fail(new Error('connect timed out'));
+      fail(new SilenceError('connect timed out'));
     });
     socket.connect({ host, port }, () => {
       socket.removeListener('error', fail);

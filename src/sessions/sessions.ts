@@ -4,7 +4,7 @@ import { KeyedLock } from '../core/keyed-lock.ts';
 import type { SessionRecord, Sessions } from '../core/session.ts';
 import { closeSession, fileLost } from './close.ts';
 import { fileEnd, isOver } from './ended.ts';
-import { createLink } from './link.ts';
+import { createLink, lookSoon } from './link.ts';
 import { openSession } from './open.ts';
 import { readSession } from './read.ts';
 import type { Runs } from './runs.ts';
@@ -21,7 +21,7 @@ export function createSessions(
   const link = createLink(given);
   const writers = createWriters(given);
   const deps = { ...given, link, writers };
-  const { store } = given;
+  const { store, clock } = given;
   const opening = new KeyedLock();
   const cursors = new Map<SessionId, number>();
   /** The secrets that tell genuine marks from look-alikes. */
@@ -50,9 +50,10 @@ export function createSessions(
         throw new RemoteError('session_closed', 'The shell of this session has ended.');
       if (record.state === 'lost')
         throw new RemoteError('session_lost', 'The shell of this session is gone.');
+      const startedAt = clock.now().getTime();
       let key = keys.get(sessionId);
       if (key === undefined) {
-        const look = await link.look(record, 0, 0, options);
+        const look = await lookSoon(link, record, options);
         if (look.state === 'closed' || look.state === 'lost') {
           const { state } = await fileEnd(deps, record, look, options);
           throw state === 'closed'
@@ -62,7 +63,7 @@ export function createSessions(
         key = look.key;
         keys.set(sessionId, key);
       }
-      return writeSession(deps, record, request, key, options);
+      return writeSession(deps, record, request, { key, startedAt }, options);
     },
 
     async read(sessionId, request, options) {

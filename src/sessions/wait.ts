@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { type CallOptions, systemClock } from '../core/call.ts';
 import { CancelledError } from '../core/errors.ts';
 
 /** Stops waiting when the caller does; the work goes on for whoever else waits for it. */
@@ -13,6 +14,37 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Pr
       signal.removeEventListener('abort', abort);
     });
   });
+}
+
+/**
+ * Waits no longer than `seconds`, then throws what `late` makes. What is given up is aborted, and ends in the background.
+ */
+export async function within<T>(
+  seconds: number,
+  options: CallOptions,
+  work: (options: CallOptions) => Promise<T>,
+  late: () => Error,
+): Promise<T> {
+  const leave = new AbortController();
+  const done = new AbortController();
+  const running = work({ ...options, signal: AbortSignal.any([options.signal, leave.signal]) });
+  const timer = systemClock.sleep(Math.max(0, seconds), { signal: done.signal }).then(
+    () => {
+      throw late();
+    },
+    // The work was quicker.
+    async () => running,
+  );
+  try {
+    return await Promise.race([running, timer]);
+  } catch (failure) {
+    leave.abort();
+    throw failure;
+  } finally {
+    running.catch(() => undefined);
+    timer.catch(() => undefined);
+    done.abort();
+  }
 }
 
 /** A moment that no test clock turns: it gives a machine time, it measures none. Holds no process open. */

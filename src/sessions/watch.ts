@@ -1,11 +1,15 @@
 import type { CallOptions, Clock } from '../core/call.ts';
-import { CancelledError } from '../core/errors.ts';
+import { CancelledError, RemoteError } from '../core/errors.ts';
 import type { SessionRecord } from '../core/session.ts';
 import { findMarks, programOutput } from './framing.ts';
 import { isUnreachable, type Link } from './link.ts';
+import { within } from './wait.ts';
 
 const HEAD_BYTES = 64 * 1024;
 const OVERLAP_BYTES = 200;
+/** Beyond the time of the watch, for a link that must be made first; and then for what comes over it. */
+const GRACE_SECONDS = 2;
+const LEAST_SECONDS = 0.5;
 /** Kept to look for `until` in. */
 const UNTIL_BYTES = 64 * 1024;
 
@@ -87,14 +91,14 @@ export async function watch(
 
   while (!isDecided()) {
     stopIfAborted();
-    const left = (deadline - clock.now().getTime()) / 1000;
+    const left = secondsLeft();
     if (left <= 0) break;
     cut = false;
     let stop: (() => void) | undefined;
     try {
-      stop = await link.listen(record, seenTo, take, options);
+      stop = await listen(left + GRACE_SECONDS);
       unreachable = false;
-      await settle(left);
+      await settle(Math.max(secondsLeft(), Math.min(left, LEAST_SECONDS)));
       if (!isCut()) break;
     } catch (failure) {
       if (!isUnreachable(failure)) throw failure;
@@ -114,6 +118,27 @@ export async function watch(
     unreachable,
   };
 
+  function secondsLeft(): number {
+    return (deadline - clock.now().getTime()) / 1000;
+  }
+  /** What is given up may still come: nobody hears it then. */
+  async function listen(seconds: number): Promise<() => void> {
+    const listening = link.listen(record, seenTo, take, options);
+    return within(
+      seconds,
+      options,
+      async () => listening,
+      () => {
+        listening.then(
+          (late) => {
+            late();
+          },
+          () => undefined,
+        );
+        return new RemoteError('ssh_unreachable', 'The machine does not answer.');
+      },
+    );
+  }
   function isDecided(): boolean {
     return ended !== undefined || shellEnded || matched;
   }

@@ -8,15 +8,21 @@ import { untilAborted } from './wait.ts';
 
 /** Longer requests cost more in the byte-wise reading of a shell than a channel of their own. */
 const MAX_REQUEST_BYTES = 6000;
-const ANSWER_SECONDS = 30;
+/** A writer that is silent for longer is given up: more than one waits for another writer on the pod. */
+const ANSWER_SECONDS = 12;
 
 /** A shell on each pod that waits for requests, so that a write pays neither for a channel nor for starting a shell. */
 export interface Writers {
   /**
-   * What `call` printed. Undefined: the caller must go another way, and ask again with the same id, since it may have
-   * been carried out all the same.
+   * What `call` printed. Undefined: the caller must go another way. `silent`: it must ask again with the same id, since it
+   * may have been carried out all the same.
    */
-  ask(podId: PodId, id: string, call: string, options: CallOptions): Promise<string | undefined>;
+  ask(
+    podId: PodId,
+    id: string,
+    call: string,
+    options: CallOptions,
+  ): Promise<{ readonly answer: string } | 'silent' | undefined>;
   stopAll(): void;
 }
 
@@ -71,8 +77,10 @@ export function createWriters({
         }
         return undefined;
       }
-      if (writer.busy) return undefined;
-      return untilAborted(writer.ask(id, call), signal);
+      // What is over takes no request: nothing was sent.
+      if (writer.busy || !writer.run.isUp()) return undefined;
+      const answer = await untilAborted(writer.ask(id, call), signal);
+      return answer === undefined ? 'silent' : { answer };
     },
     stopAll() {
       for (const { run } of ready.values()) run.channel.destroy();

@@ -6,6 +6,7 @@ import { hostSchema } from '../core/host.ts';
 import { jobSchema } from '../core/job.ts';
 import { leaseSchema, quoteSchema, receiptSchema } from '../core/lease.ts';
 import { savedProfileSchema } from '../core/profile.ts';
+import { codeRecordSchema, sealedReceiptSchema } from '../core/receipt.ts';
 import { sessionRecordSchema } from '../core/session.ts';
 import type { Collection, Collections, Store } from '../core/store.ts';
 import { watchRecordSchema } from '../core/watcher.ts';
@@ -117,6 +118,8 @@ function collections({ read, write }: Runs, file: string): Collections {
     leases: of('leases', leaseSchema),
     quotes: of('quotes', quoteSchema),
     receipts: of('receipts', receiptSchema),
+    chain: of('chain', sealedReceiptSchema),
+    code: of('code', codeRecordSchema),
     sessions: of('sessions', sessionRecordSchema),
     jobs: of('jobs', jobSchema),
     artifacts: of('artifacts', artifactRecordSchema),

@@ -32,6 +32,7 @@ export function startThread(
   file: string,
   data: ThreadData,
   environment: Readonly<Record<string, string>>,
+  maxHeapMb = MAX_HEAP_MB,
 ): Thread {
   const worker = new Worker(file, {
     name: 'gpu-lease transfers',
@@ -40,7 +41,7 @@ export function startThread(
     execArgv: [],
     // stdout belongs to the protocol.
     stdout: true,
-    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB, maxYoungGenerationSizeMb: MAX_YOUNG_MB },
+    resourceLimits: { maxOldGenerationSizeMb: maxHeapMb, maxYoungGenerationSizeMb: MAX_YOUNG_MB },
   });
   worker.stdout.resume();
   const ended = new Promise<Error>((resolve) => {

@@ -98,6 +98,8 @@ describe.each(MACHINES)('files over $name', (kind) => {
       stream: async (id, script, options) => {
         if (cuts > 0) return machine.ssh.remote.stream(id, script, options);
         const tap = tapAfter(4 << 20, async () => {
+          // Where the machine is slow to answer several streams run at once; the first to come so far is the one.
+          if (cuts > 0) return;
           cuts += 1;
           await machine.cut();
           seenDuring = await readFile(path.join(remotePath, 'a.bin'), 'utf8');
@@ -131,6 +133,7 @@ describe.each(MACHINES)('files over $name', (kind) => {
             return machine.ssh.remote.stream(id, script, options);
           const sink = options.stdout;
           const tap = tapAfter(4 << 20, async () => {
+            if (cuts > 0) return;
             cuts += 1;
             await machine.cut();
             expect(await treeOf(path.join(pair.workspace, 'results'))).toEqual({});

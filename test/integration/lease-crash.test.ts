@@ -41,6 +41,8 @@ function fused(store: Store, fuse: Fuse): Store {
     leases: wrap(of.leases),
     quotes: wrap(of.quotes),
     receipts: wrap(of.receipts),
+    chain: wrap(of.chain),
+    code: wrap(of.code),
     sessions: wrap(of.sessions),
     jobs: wrap(of.jobs),
     artifacts: wrap(of.artifacts),

@@ -16,6 +16,8 @@ import {
 import type { SshEndpoint } from '../../src/core/machine.ts';
 import { poll } from '../../src/core/poll.ts';
 import type { ProviderPod } from '../../src/core/provider.ts';
+import { endPod } from '../../src/pod/end.ts';
+import { openPodFolder, type PodFolder } from '../../src/pod/folder.ts';
 import { type EmbeddedPod, startEmbeddedPod } from '../support/embedded-pod.ts';
 import { type LocalProviderFixture, openLocalProvider } from '../support/local-provider.ts';
 import { openSshClient } from '../support/openssh.ts';
@@ -117,6 +119,27 @@ describe('the end of an embedded pod', () => {
     // The dead stay in the table until their parent has read how they died.
     await until(async () => ((await noneLeft(pids)) ? true : undefined));
     await until(async () => ((await pod.processes()).length === 0 ? true : undefined));
+  });
+
+  it('destroy ends a process that begins to serve between its look and its claim', async () => {
+    const pod = keep(await startEmbeddedPod());
+    await pod.kill9();
+    const folder = openPodFolder(pod.folder, () => systemClock.now());
+    let late: number | undefined;
+    const crossed: PodFolder = {
+      ...folder,
+      take: async (role) => {
+        if (late === undefined) {
+          await pod.respawn();
+          late = await pod.pid();
+        }
+        return folder.take(role);
+      },
+    };
+    expect(await endPod(crossed, pod.token, 'destroy', systemClock)).toBe(true);
+    expect(late).toBeDefined();
+    expect(await exists(pod.folder)).toBe(false);
+    expect(await pod.processes()).toEqual([]);
   });
 
   it('a pod whose folder is deleted ends, and everything it ever started', async () => {

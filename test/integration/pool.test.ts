@@ -4,6 +4,9 @@ import { afterEach, expect, it } from 'vitest';
 import { MACHINES, type TestMachine } from '../support/machines.ts';
 
 const signal = new AbortController().signal;
+const CHUNKS = 480;
+/** Looks 0.2 s apart that see no more than the one before. */
+const STILL_LOOKS = 5;
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
@@ -56,40 +59,41 @@ it('streams of different lanes go over connections of their own, those of one la
 
 it('a raised window lets the pod run ahead by that much and no more', async () => {
   const machine = await openMachine();
-  const ahead = async (windowBytes: number): Promise<number> => {
+  /** How far the pod gets while nobody reads: at least to `least`, and then until it stands still. */
+  const ahead = async (windowBytes: number, least: number): Promise<number> => {
     const slow = new PassThrough({ highWaterMark: 1024 });
     const running = machine.ssh.remote.stream(
       machine.podId,
-      'n=0; while [ $n -lt 480 ]; do head -c 65536 /dev/zero; n=$((n+1)); echo $n > progress; done',
+      `rm -f progress; n=0; while [ $n -lt ${CHUNKS} ]; do head -c 65536 /dev/zero; n=$((n+1)); echo $n > progress.n; mv progress.n progress; done`,
       { signal, timeoutSeconds: 50, stdout: slow, windowBytes },
     );
-    const progress = async (): Promise<number> =>
-      Number(
-        (
-          await machine.ssh.remote.exec(machine.podId, 'cat progress 2>/dev/null || echo 0', {
-            signal,
-            timeoutSeconds: 20,
-          })
-        ).stdout.toString(),
+    const progress = async (): Promise<number> => {
+      const { stdout } = await machine.ssh.remote.exec(
+        machine.podId,
+        'cat progress 2>/dev/null || echo 0',
+        { signal, timeoutSeconds: 20 },
       );
-    let before = -1;
+      return Number(stdout.toString()) * 65_536;
+    };
     let now = 0;
-    while (now !== before) {
-      before = now;
-      await delay(300);
+    let unchanged = 0;
+    for (let look = 0; look < 60 && (now < least || unchanged < STILL_LOOKS); look += 1) {
+      await delay(200);
+      const before = now;
       now = await progress();
+      unchanged = now === before ? unchanged + 1 : 0;
     }
     let bytes = 0;
     slow.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
     });
     expect((await running).exitCode).toBe(0);
-    expect(bytes).toBe(480 * 65_536);
-    return now * 65_536;
+    expect(bytes).toBe(CHUNKS * 65_536);
+    return now;
   };
   const MiB = 1024 * 1024;
-  const usual = await ahead(0);
-  const raised = await ahead(12 * MiB);
+  const usual = await ahead(0, 1);
+  const raised = await ahead(12 * MiB, usual + 6 * MiB);
   expect(raised - usual).toBeGreaterThan(6 * MiB);
   expect(raised).toBeLessThan(20 * MiB);
 });

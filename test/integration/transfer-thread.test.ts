@@ -7,6 +7,7 @@ import { InputError } from '../../src/core/errors.ts';
 import { createSqliteStore } from '../../src/store/sqlite.ts';
 import { startThread, type Thread } from '../../src/transfer/thread.ts';
 import { createTransfers, type Transfers } from '../../src/transfer/transfers.ts';
+import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { startSshd, type TestSshd } from '../support/sshd.ts';
 import { transferProgram } from '../support/transfer-program.ts';
 import { fetchRequest, jobsOf, syncRequest } from '../unit/files/harness.ts';
@@ -19,6 +20,8 @@ let sshds: TestSshd[];
 let threads: Thread[];
 let transfers: Transfers;
 let asked: string[];
+/** Stands before the first machine once there is one. */
+let proxy: FaultProxy | undefined;
 
 beforeEach(async () => {
   root = await realpath(await mkdtemp(path.join(tmpdir(), 'gl-thread-')));
@@ -47,7 +50,11 @@ beforeEach(async () => {
         const sshd = sshds.find(({ endpoint }) => endpoint.podId === podId);
         return sshd === undefined
           ? Promise.reject(new InputError('not_found', 'There is no such pod.'))
-          : Promise.resolve(sshd.endpoint);
+          : Promise.resolve(
+              sshd === sshds[0] && proxy !== undefined
+                ? { ...sshd.endpoint, port: proxy.port }
+                : sshd.endpoint,
+            );
       },
     },
     jobs: jobsOf(() => []),
@@ -56,6 +63,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await transfers[Symbol.asyncDispose]();
+  await proxy?.[Symbol.asyncDispose]();
+  proxy = undefined;
   await Promise.all(sshds.map(async (sshd) => sshd[Symbol.asyncDispose]()));
   await rm(root, { recursive: true, force: true });
 });
@@ -119,9 +128,13 @@ describe('the thread that moves files, over real OpenSSH', () => {
         number === 3 ? abort.signal : undefined,
       ),
     );
-    await vi.waitFor(() => {
-      expect(asked.length).toBeGreaterThan(0);
-    });
+    await vi.waitFor(
+      () => {
+        expect(asked.length).toBeGreaterThan(0);
+      },
+      // A thread of its own starts slowly on a busy machine.
+      { timeout: 30_000 },
+    );
     abort.abort();
     const ends = await Promise.allSettled(calls);
     for (const [number, end] of ends.entries())
@@ -139,10 +152,16 @@ describe('the thread that moves files, over real OpenSSH', () => {
 
   it('one that is killed in the middle fails its calls alone; the next call goes on in another', async () => {
     const source = await onPod(at(0), 'big.bin', 48 * MIB);
-    const first = fetchOne(0, 'big.bin', 'home').catch((thrown: unknown) => thrown);
-    await vi.waitFor(() => {
-      expect(asked.length).toBeGreaterThan(0);
+    proxy = await startFaultProxy(() => at(0).endpoint.port);
+    // The link stands still there until the thread is dead: neither may be faster than the other.
+    const half = proxy.strike({
+      byte: 16 * MIB,
+      direction: 'down',
+      fault: { kind: 'stall', seconds: 60 },
     });
+    const first = fetchOne(0, 'big.bin', 'home').catch((thrown: unknown) => thrown);
+    await Promise.race([half.when, first]);
+    expect(half.struck).toBe(true);
     await threads[0]?.end();
     expect(await first).toMatchObject({ code: 'internal', retryable: false });
     const again = await fetchOne(0, 'big.bin', 'home');

@@ -47,11 +47,11 @@ async function openShell(options: TransportOptions = {}): Promise<Shell> {
     bench,
     id,
     write: async (input, waitSeconds = 30) =>
-      within(waitSeconds + 30, async (signal) =>
+      within(waitSeconds + 20, async (signal) =>
         ssh.sessions.write(id, { input, newline: true, secret: false, waitSeconds }, { signal }),
       ),
     read: async (offset, waitSeconds = 0) =>
-      within(waitSeconds + 40, async (signal) =>
+      within(waitSeconds, async (signal) =>
         ssh.sessions.read(
           id,
           { offset, maxBytes: 40_000, waitSeconds, format: 'clean' },
@@ -363,6 +363,42 @@ it('a long round trip changes nothing but the time', async () => {
   expect(text.split('\n').filter((line) => /^\d+$/.test(line))).toEqual(
     Array.from({ length: 2000 }, (_, index) => String(index + 1)),
   );
+});
+
+it.each([
+  { words: 'new links are answered', newLinks: 'pass' },
+  { words: 'new links are never answered', newLinks: 'silent' },
+] as const)(
+  'a silent link that nobody has found yet holds no call longer than its own limit: $words',
+  async ({ newLinks }) => {
+    const { bench, write, read, lines } = await openShell({ keepaliveSeconds: 60 });
+    bench.proxy.newLinks = newLinks;
+    bench.proxy.strikeAll({ kind: 'silence' });
+    const [page, failure] = await Promise.all([
+      read(0, 2),
+      write('echo x >>"$HOME/ran"', 2).catch((thrown: unknown) => thrown),
+    ]);
+    expect(page.state).toBe('unreachable');
+    // The request was sent over the link that was silent already.
+    expect(failure).toMatchObject({ code: 'link_lost' });
+    expect(await lines('ran')).toEqual([]);
+  },
+);
+
+it('a write for which no connection comes is ssh_unreachable in time, and was not typed', async () => {
+  const { bench, write, read, lines } = await openShell();
+  await bench.ssh.remote.disconnect(bench.podId);
+  bench.proxy.newLinks = 'silent';
+  const [page, failure] = await Promise.all([
+    read(0, 2),
+    write('echo x >>"$HOME/ran"', 2).catch((thrown: unknown) => thrown),
+  ]);
+  expect(page.state).toBe('unreachable');
+  expect(failure).toMatchObject({ code: 'ssh_unreachable' });
+  bench.proxy.newLinks = 'pass';
+  await expect.poll(async () => (await read(0)).state, { timeout: 40_000 }).toBe('idle');
+  expect(await write('echo back')).toMatchObject({ done: true, output: 'back\n' });
+  expect(await lines('ran')).toEqual([]);
 });
 
 it('a link that is reset before anybody speaks is ssh_unreachable, and nothing else breaks', async () => {

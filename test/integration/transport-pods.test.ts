@@ -550,12 +550,10 @@ it('a full disk on the pod is disk_full at each step, loses nothing, and all goe
     ).catch(failure),
   ).toEqual(full);
   expect(
-    await within(75, async (signal) =>
+    await within(10, async (signal) =>
       bench.ssh.sessions.open(podId, { reuse: false }, { signal }),
     ).catch(failure),
-  ).toMatchObject({
-    code: expect.stringMatching(/^(disk_full|remote_failed|command_timeout)$/) as string,
-  });
+  ).toEqual(full);
   // What is there still comes home.
   await mkdir(path.join(workspace, 'home'), { recursive: true });
   const fetched = await fetch(bench, { paths: [path.join(podHome, 'project')], localPath: 'home' });

@@ -63,6 +63,7 @@ export interface BenchOptions {
   readonly redact?: (text: string) => string;
   /** What is done, and by whom, when nobody asked. */
   readonly care?: Pick<PodsDeps, 'rescue' | 'isLeftToOthers' | 'actor'>;
+  readonly receiptsFolder?: string;
 }
 
 export function someTerms(changes: Partial<Terms> = {}): Terms {
@@ -122,6 +123,7 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
       },
     },
     redact: options.redact,
+    receiptsFolder: options.receiptsFolder,
     remote: remoteOf(world),
     sessions: {
       closePod: async () => {

@@ -463,7 +463,8 @@ export async function strikeAtBytes(
   }
   const results: Struck[] = [];
   for (let index = 0; index < count; index += 1) {
-    const way = index % 2 === 0 ? 'cold' : 'warm';
+    // Every kind of fault meets both: the order turns with each round of them.
+    const way = (index + Math.floor(index / faults.length)) % 2 === 0 ? 'cold' : 'warm';
     if (way === 'cold') await ssh.remote.disconnect(podId);
     const direction: Direction = random() < 0.5 ? 'up' : 'down';
     const byte = 1 + Math.floor(random() * (moved[way]?.[direction] ?? 1));

@@ -8,18 +8,25 @@ export function broken(why: string): Broken {
   return new Broken(why);
 }
 
+/** What cannot be judged here, though nothing is known to be wrong: the file stays at `hash`. */
+export class Unchecked extends Error {}
+
+export function unchecked(why: string): Unchecked {
+  return new Unchecked(why);
+}
+
 /** A file, read in pieces; nothing here loads a whole checkpoint into memory. */
 export interface Bytes extends AsyncDisposable {
   readonly size: number;
   /** Exactly `length` bytes; throws `Broken` when the file ends before. */
   at(offset: number, length: number): Promise<Buffer>;
-  /** The bytes from `start` to before `end`, in chunks of at most 1 MiB. */
+  /** The bytes from `start` to before `end`, in chunks of at most 256 KiB that are multiples of 16 but for the last. */
   chunks(start?: number, end?: number): AsyncGenerator<Buffer, void, undefined>;
 }
 
-const CHUNK = 1 << 20;
+const CHUNK = 256 << 10;
 /** More than this is never wanted at once; a header that asks for it lies. */
-const MAX_AT_ONCE = 256 << 20;
+const MAX_AT_ONCE = 32 << 20;
 
 /** Below this one synchronous read is many times cheaper than five turns of the thread pool. */
 const SMALL_BYTES = 128 << 10;
@@ -32,7 +39,7 @@ export async function openBytes(file: string, signal: AbortSignal): Promise<Byte
     signal.throwIfAborted();
     if (offset < 0 || length < 0 || offset + length > size) throw broken('the file is cut short');
     if (length > MAX_AT_ONCE) throw broken('a header asks for more than is sane');
-    const buffer = Buffer.alloc(length);
+    const buffer = Buffer.allocUnsafeSlow(length);
     for (let done = 0; done < length; ) {
       const { bytesRead } = await handle.read(buffer, done, length - done, offset + done);
       if (bytesRead === 0) throw broken('the file is cut short');

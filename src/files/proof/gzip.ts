@@ -1,10 +1,8 @@
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { type Bytes, broken, drain } from './bytes.ts';
+import { Broken, type Bytes, broken, drain } from './bytes.ts';
 import { checkTar } from './tar.ts';
-
-const MAX_UNPACKED_BYTES = 1e12;
-const MAX_RATIO = 1100;
+import { refuseBomb } from './zip.ts';
 
 /** Unpacked to the end, so that CRC and size are checked; a tar inside is checked as a tar. Nothing is written. */
 export async function proveGzip(bytes: Bytes): Promise<'loaded'> {
@@ -32,11 +30,11 @@ async function* gunzip(bytes: Bytes): AsyncGenerator<Buffer, void, undefined> {
     for await (const chunk of unzip) {
       if (!Buffer.isBuffer(chunk)) continue;
       count += chunk.length;
-      if (count > MAX_UNPACKED_BYTES || count > bytes.size * MAX_RATIO + 1024)
-        throw new Error('too much');
+      refuseBomb(count, bytes.size);
       yield chunk;
     }
-  } catch {
+  } catch (thrown) {
+    if (thrown instanceof Broken) throw thrown;
     throw broken('it does not unpack: it is cut short or damaged');
   } finally {
     source.destroy();

@@ -1,46 +1,60 @@
+import { Readable } from 'node:stream';
 import { crc32, createInflate } from 'node:zlib';
-import { type Bytes, broken } from './bytes.ts';
+import { Broken, type Bytes, broken } from './bytes.ts';
+import { refuseBomb } from './zip.ts';
 
 /** Signature, every chunk's CRC, a size above zero, image data that unpacks, the end chunk as the last. */
 export async function provePng(bytes: Bytes): Promise<'loaded'> {
   if ((await bytes.at(0, 8)).toString('latin1') !== '\x89PNG\r\n\x1a\n')
     throw broken('it is no PNG image');
-  let at = 8;
-  let last = '';
-  let first = true;
-  const data: Buffer[] = [];
-  while (last !== 'IEND') {
-    const length = (await bytes.at(at, 4)).readUInt32BE(0);
-    const body = await bytes.at(at + 4, length + 4);
-    if (crc32(body) !== (await bytes.at(at + 8 + length, 4)).readUInt32BE(0))
-      throw broken('a part of the image is damaged');
-    last = body.toString('latin1', 0, 4);
-    if (
-      first &&
-      (last !== 'IHDR' || length < 13 || body.readUInt32BE(4) === 0 || body.readUInt32BE(8) === 0)
-    )
-      throw broken('the image has no size');
-    first = false;
-    if (last === 'IDAT') data.push(body.subarray(4));
-    at += 12 + length;
+  const head = await bytes.at(8, 16);
+  if (
+    head.toString('latin1', 4, 8) !== 'IHDR' ||
+    head.readUInt32BE(0) < 13 ||
+    head.readUInt32BE(8) === 0 ||
+    head.readUInt32BE(12) === 0
+  )
+    throw broken('the image has no size');
+  const inflate = createInflate({ chunkSize: 256 << 10 });
+  const source = Readable.from(imageData(bytes), { objectMode: false });
+  source.on('error', (thrown) => inflate.destroy(thrown));
+  source.pipe(inflate);
+  let count = 0;
+  try {
+    for await (const chunk of inflate)
+      if (Buffer.isBuffer(chunk)) {
+        count += chunk.length;
+        refuseBomb(count, bytes.size);
+      }
+  } catch (thrown) {
+    if (thrown instanceof Broken) throw thrown;
+    throw broken('the image data does not unpack');
+  } finally {
+    source.destroy();
   }
-  if (at !== bytes.size) throw broken('bytes follow the image');
-  await inflates(data);
+  if (count === 0) throw broken('the image has no data');
   return 'loaded';
 }
 
-async function inflates(data: readonly Buffer[]): Promise<void> {
-  const inflate = createInflate({ chunkSize: 256 << 10 });
-  inflate.on('error', () => undefined);
-  for (const part of data) inflate.write(part);
-  inflate.end();
-  let count = 0;
-  try {
-    for await (const chunk of inflate) if (Buffer.isBuffer(chunk)) count += chunk.length;
-  } catch {
-    throw broken('the image data does not unpack');
+/** The packed picture, piece by piece; every chunk of the file is checked on the way. */
+async function* imageData(bytes: Bytes): AsyncGenerator<Buffer, void, undefined> {
+  let at = 8;
+  for (let last = ''; last !== 'IEND'; ) {
+    const head = await bytes.at(at, 8);
+    const length = head.readUInt32BE(0);
+    const end = at + 8 + length;
+    if (end + 4 > bytes.size) throw broken('the file is cut short');
+    last = head.toString('latin1', 4, 8);
+    let crc = crc32(head.subarray(4, 8));
+    for await (const chunk of bytes.chunks(at + 8, end)) {
+      crc = crc32(chunk, crc);
+      if (last === 'IDAT') yield chunk;
+    }
+    if (crc !== (await bytes.at(end, 4)).readUInt32BE(0))
+      throw broken('a part of the image is damaged');
+    at = end + 4;
   }
-  if (count === 0) throw broken('the image has no data');
+  if (at !== bytes.size) throw broken('bytes follow the image');
 }
 
 /** Start marker, a frame with a size above zero, end marker. The picture is not decoded, so this is `structure`. */

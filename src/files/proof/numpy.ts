@@ -1,5 +1,6 @@
-import { type Bytes, broken } from './bytes.ts';
-import { allFinite } from './floats.ts';
+import type { Proof } from '../../core/files.ts';
+import { type Bytes, broken, unchecked } from './bytes.ts';
+import { checkFinite } from './floats.ts';
 import { readZip, readZipEntry } from './zip.ts';
 
 interface NpyHeader {
@@ -9,9 +10,22 @@ interface NpyHeader {
   readonly floats: string;
 }
 
-const MAX_HEADER = 1 << 20;
+type Reached = 'structure' | 'loaded';
 
-export async function proveNpy(bytes: Bytes): Promise<'loaded'> {
+const MAX_HEADER = 1 << 20;
+/** Our names of numpy's numbers that can be NaN; a complex one is two floats. */
+const FLOATS: Readonly<Record<string, string>> = {
+  f2: 'F16',
+  f4: 'F32',
+  f8: 'F64',
+  c8: 'F32',
+  c16: 'F64',
+};
+const MAX_MEMBER_HEADER = 64 << 10;
+const NOT_FINITE = 'an array holds NaN or infinity. If it may, fetch again with verify "structure"';
+
+/** The header, as many bytes as it says, and finite floats unless `limit` is `structure`. */
+export async function proveNpy(bytes: Bytes, limit: Proof = 'loaded'): Promise<Reached> {
   const header = readNpyHeader(await bytes.at(0, Math.min(bytes.size, MAX_HEADER)));
   if (header.dataStart + header.dataBytes !== bytes.size)
     throw broken(
@@ -19,37 +33,41 @@ export async function proveNpy(bytes: Bytes): Promise<'loaded'> {
         ? 'the file is cut short'
         : 'bytes follow the array',
     );
-  for await (const chunk of bytes.chunks(header.dataStart))
-    if (!allFinite(header.floats, chunk)) throw broken('the array holds NaN or infinity');
+  if (limit === 'structure') return 'structure';
+  await checkFinite(header.floats, bytes.chunks(header.dataStart), () => broken(NOT_FINITE));
   return 'loaded';
 }
 
-/** Every member is a whole `.npy`; CRCs right. */
-export async function proveNpz(bytes: Bytes): Promise<'loaded'> {
+/** Every member is a whole `.npy`, CRCs right, floats finite unless `limit` is `structure`. */
+export async function proveNpz(bytes: Bytes, limit: Proof = 'loaded'): Promise<Reached> {
   const entries = await readZip(bytes);
   if (entries.length === 0) throw broken('the archive is empty');
   for (const entry of entries) {
     if (!entry.name.endsWith('.npy')) throw broken('a member is not an array');
-    let head = Buffer.alloc(0);
-    let header: NpyHeader | undefined;
-    let rest = Buffer.alloc(0);
-    for await (const chunk of readZipEntry(bytes, entry)) {
-      if (header === undefined) {
-        head = Buffer.concat([head, chunk]);
-        if (head.length < Math.min(entry.bytes, MAX_HEADER)) continue;
-        header = readNpyHeader(head);
-        rest = head.subarray(header.dataStart);
-      } else rest = Buffer.concat([rest, chunk]);
-      const whole = rest.length - (rest.length % 8);
-      if (!allFinite(header.floats, rest.subarray(0, whole)))
-        throw broken('an array holds NaN or infinity');
-      rest = rest.subarray(whole);
-    }
-    if (header === undefined || header.dataStart + header.dataBytes !== entry.bytes)
-      throw broken('an array is cut short');
-    if (!allFinite(header.floats, rest)) throw broken('an array holds NaN or infinity');
+    await checkMember(readZipEntry(bytes, entry), entry.bytes, limit);
   }
-  return 'loaded';
+  return limit === 'structure' ? 'structure' : 'loaded';
+}
+
+async function checkMember(
+  chunks: AsyncGenerator<Buffer, void, undefined>,
+  bytes: number,
+  limit: Proof,
+): Promise<void> {
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < Math.min(bytes, MAX_MEMBER_HEADER)) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    head = Buffer.concat([head, next.value]);
+  }
+  const { dataStart, dataBytes, floats } = readNpyHeader(head);
+  if (dataStart + dataBytes !== bytes) throw broken('an array is cut short');
+  const data = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    yield head.subarray(dataStart);
+    yield* chunks;
+  };
+  const type = limit === 'structure' ? '' : floats;
+  await checkFinite(type, data(), () => broken(NOT_FINITE));
 }
 
 function readNpyHeader(head: Buffer): NpyHeader {
@@ -65,13 +83,13 @@ function readNpyHeader(head: Buffer): NpyHeader {
   const shape = /'shape'\s*:\s*\(([\d,\s]*)\)/.exec(text);
   if (/'descr'\s*:\s*'[<>|=]?O/.test(text)) throw broken('it holds pickled objects');
   if (shape?.[1] === undefined) throw broken('its header is damaged');
-  if (descr?.[2] === undefined) throw broken('it has a type that is not checked here');
+  if (descr?.[2] === undefined) throw unchecked('it has a type that is not checked here');
   const [, order, kind, digits] = descr;
   const itemBytes = Number(digits) * (kind === 'U' ? 4 : 1);
   const count = shape[1]
     .split(',')
     .filter((part) => part.trim() !== '')
     .reduce((product, part) => product * Number(part), 1);
-  const floats = kind === 'f' && order !== '>' ? `F${itemBytes * 8}` : '';
+  const floats = order === '>' ? '' : (FLOATS[`${kind}${digits ?? ''}`] ?? '');
   return { dataStart: start + length, dataBytes: count * itemBytes, floats };
 }

@@ -1,7 +1,5 @@
 import { type Bytes, broken } from './bytes.ts';
-
-const MAX_JSON_BYTES = 256 << 20;
-const MAX_LINE_CHARS = 64 << 20;
+import { createJsonWalk, type JsonWalk } from './json-walk.ts';
 
 /** Decoded in pieces; throws `Broken` for what is not UTF-8. */
 export async function* utf8Chunks(bytes: Bytes): AsyncGenerator<string, void, undefined> {
@@ -17,20 +15,6 @@ export async function* utf8Chunks(bytes: Bytes): AsyncGenerator<string, void, un
   yield decode();
 }
 
-/** Lines without their ends, and whether the last one was ended. */
-export async function* utf8Lines(
-  bytes: Bytes,
-): AsyncGenerator<{ readonly text: string; readonly ended: boolean }, void, undefined> {
-  let rest = '';
-  for await (const chunk of utf8Chunks(bytes)) {
-    const parts = (rest + chunk).split('\n');
-    rest = parts.pop() ?? '';
-    if (rest.length > MAX_LINE_CHARS) throw broken('a line has no end');
-    for (const text of parts) yield { text: text.replace(/\r$/, ''), ended: true };
-  }
-  if (rest !== '') yield { text: rest, ended: false };
-}
-
 export async function proveText(bytes: Bytes): Promise<'loaded'> {
   for await (const chunk of utf8Chunks(bytes))
     if (chunk.includes('\0')) throw broken('it holds NUL, so it is not text');
@@ -38,44 +22,30 @@ export async function proveText(bytes: Bytes): Promise<'loaded'> {
 }
 
 export async function proveJson(bytes: Bytes): Promise<'structure' | 'loaded'> {
-  if (bytes.size > MAX_JSON_BYTES) {
-    await proveText(bytes);
-    return 'structure';
-  }
-  let text = '';
-  for await (const chunk of utf8Chunks(bytes)) text += chunk;
-  return parses(text, 'it is not JSON, or it is cut short');
+  const walk = createJsonWalk('it is not JSON, or it is cut short');
+  for await (const chunk of utf8Chunks(bytes)) walk.push(chunk);
+  return walk.end();
 }
 
 export async function proveJsonLines(bytes: Bytes): Promise<'structure' | 'loaded'> {
   let count = 0;
   let level: 'structure' | 'loaded' = 'loaded';
-  for await (const { text } of utf8Lines(bytes)) {
-    if (text.trim() === '') continue;
-    count += 1;
-    if (parses(text, `line ${count} is not JSON, or it is cut short`) === 'structure')
-      level = 'structure';
-  }
+  let walk: JsonWalk | undefined;
+  const endLine = (): void => {
+    if (walk?.end() === 'structure') level = 'structure';
+    walk = undefined;
+  };
+  for await (const chunk of utf8Chunks(bytes))
+    for (const [index, part] of chunk.split('\n').entries()) {
+      if (index > 0) endLine();
+      if (walk === undefined && part.trim() === '') continue;
+      if (walk === undefined) {
+        count += 1;
+        walk = createJsonWalk(`line ${count} is not JSON, or it is cut short`);
+      }
+      walk.push(part);
+    }
+  endLine();
   if (count === 0) throw broken('it has no line');
   return level;
-}
-
-/** Python writes NaN and Infinity, which JSON has not: such a file is whole, but only some readers load it. */
-function parses(text: string, why: string): 'structure' | 'loaded' {
-  try {
-    JSON.parse(text);
-    return 'loaded';
-  } catch {
-    // tried again below
-  }
-  try {
-    JSON.parse(
-      text.replaceAll(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) =>
-        token.startsWith('"') ? token : '0',
-      ),
-    );
-    return 'structure';
-  } catch {
-    throw broken(why);
-  }
 }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { crc32, createInflateRaw } from 'node:zlib';
-import { type Bytes, broken, drain } from './bytes.ts';
+import { type Bytes, broken, drain, unchecked } from './bytes.ts';
 
 export interface ZipEntry {
   readonly name: string;
@@ -11,14 +11,27 @@ export interface ZipEntry {
   readonly offset: number;
 }
 
-const MAX_ENTRIES = 500_000;
-const MAX_TOTAL_BYTES = 1e12;
+const MAX_ENTRIES = 200_000;
+const MAX_DIRECTORY_BYTES = 32 << 20;
+/** Deflate packs a thousand to one at most; what says more lies. */
 const MAX_RATIO = 1100;
+/** Beyond this much, content that packed a hundred to one is no result of a training. */
+const BOMB_BYTES = 1 << 30;
+const BOMB_RATIO = 100;
+const BOMB = 'it unpacks to so much that it looks like a bomb';
+
+/** Throws `Broken` when so many bytes out of so few are a bomb. */
+export function refuseBomb(bytes: number, packedBytes: number): void {
+  if (bytes > BOMB_BYTES && bytes > packedBytes * BOMB_RATIO) throw broken(BOMB);
+}
 
 /** The central directory, checked for escapes, duplicates and bombs. */
 export async function readZip(bytes: Bytes): Promise<readonly ZipEntry[]> {
   const { start, size, count } = await findDirectory(bytes);
-  if (count > MAX_ENTRIES) throw broken('the archive lists too many files');
+  if (count * 46 > size || start + size > bytes.size)
+    throw broken('the archive directory is damaged');
+  if (count > MAX_ENTRIES || size > MAX_DIRECTORY_BYTES)
+    throw unchecked('the archive lists too many files to be read here');
   const directory = await bytes.at(start, size);
   const entries: ZipEntry[] = [];
   const names = new Set<string>();
@@ -43,14 +56,22 @@ export async function readZip(bytes: Bytes): Promise<readonly ZipEntry[]> {
     );
     if (escapes(entry.name)) throw broken('the archive holds a path that leads out of it');
     if (names.has(entry.name)) throw broken('the archive holds one name twice');
-    if (entry.bytes > entry.packedBytes * MAX_RATIO + 1024)
-      throw broken('the archive is a bomb or damaged');
+    if (entry.bytes > entry.packedBytes * MAX_RATIO + 1024) throw broken(BOMB);
     names.add(entry.name);
     entries.push(entry);
     at = next;
   }
-  if (entries.reduce((sum, entry) => sum + entry.bytes, 0) > MAX_TOTAL_BYTES)
-    throw broken('the archive is a bomb or damaged');
+  refuseBomb(
+    entries.reduce((sum, entry) => sum + entry.bytes, 0),
+    bytes.size,
+  );
+  let taken = 0;
+  for (const { offset, packedBytes } of entries.toSorted((a, b) => a.offset - b.offset)) {
+    // Members that share bytes are how a small archive holds more than all disks.
+    if (offset < taken) throw broken('members of the archive overlap');
+    taken = offset + 30 + packedBytes;
+  }
+  if (taken > start) throw broken('members of the archive overlap its directory');
   return entries;
 }
 
@@ -90,7 +111,7 @@ async function* unpack(
     yield* packed;
     return;
   }
-  if (method !== 8) throw broken('an archive member is packed in an unknown way');
+  if (method !== 8) throw unchecked('an archive member is packed in a way that is not opened here');
   const inflate = createInflateRaw({ chunkSize: 256 << 10 });
   const source = Readable.from(packed);
   source.on('error', (thrown) => inflate.destroy(thrown));

@@ -1,27 +1,6 @@
 import { shellQuote } from '../../core/shell-quote.ts';
+import { LOCK } from './lock.ts';
 import { STATE } from './talk.ts';
-
-/* One writer at a time. The kernel gives flock back when its owner dies; the folder is the way where flock is missing. */
-const LOCK = `if command -v flock >/dev/null 2>&1; then
-  exec 9>>"$d/lock" && flock -w 20 9 || { echo locked; exit 0; }
-else
-  n=0
-  until mkdir "$d/lock.d" 2>/dev/null; do
-    o=; { read -r o < "$d/lock.d/owner"; } 2>/dev/null
-    if [ -n "$o" ] && { [ "$o" = $$ ] || ! kill -0 "$o" 2>/dev/null; }; then
-      # Renaming is won by one: a lock that was taken anew in between is put back.
-      if mv "$d/lock.d" "$d/lock.$$" 2>/dev/null; then
-        q=; { read -r q < "$d/lock.$$/owner"; } 2>/dev/null
-        [ "$q" = "$o" ] && rm -rf "$d/lock.$$" || mv "$d/lock.$$" "$d/lock.d"
-      fi
-    fi
-    n=$((n+1)); [ $n -gt 400 ] && { echo locked; exit 0; }
-    sleep 0.05 2>/dev/null || sleep 1
-  done
-  echo $$ > "$d/lock.d/owner"
-  trap 'rm -rf "$d/lock.d"' EXIT
-fi
-`;
 
 /*
  * Sets reads: yes, when something in the foreground waits in a read of the terminal; no, when all of it does something
@@ -58,40 +37,44 @@ const READS = `reads() {
 `;
 
 /**
- * Defines \`deliver\`, which puts one write into a session, whole or not at all, and must run in a shell of its own. It
- * prints \`command <offset>\`, \`typed <running command or -> <shell|program> <offset>\`, \`unread\` (a command runs and reads
- * nothing, so nothing was typed), \`closed\`, \`lost\`, \`gone\`, \`locked\`, \`short\` (not all of the input arrived, nothing
- * was typed), \`long_line\`, or \`unclear\` (an earlier try with this id broke off in the middle).
+ * Defines \`deliver\`, which puts one write into a session, whole or not at all, and \`unlock\`, which must come after it. It
+ * sets \`say\` to \`command <offset>\`, \`typed <running command or -> <shell|program> <offset>\`, \`unread\` (a command runs and
+ * reads nothing, so nothing was typed), \`closed\`, \`lost\`, \`gone\`, \`locked\`, \`short\` (not all of the input arrived, nothing
+ * was typed), \`long_line\`, \`unclear\` (an earlier try with this id broke off in the middle), or nothing where the disk is
+ * full, as stderr tells. Only builtins stand between a request and its typing: each process costs a millisecond.
  */
 export const DELIVER_LIBRARY = `nl='
 '
 state() {
 ${STATE}run=-; [ "$typed" != "$ended" ] && run=$typed
 }
-${READS}
+${READS}${LOCK}
 # Nothing was typed yet, so a later try may begin anew. Not every shell says why it could not write; cat does.
 unwritten() {
   rm -f "$f" "$f.n" "$w"
   [ -z "$bytes" ] || rm -f "$t"
   printf '%4096s' x | cat > "$w.n"
   rm -f "$w.n"
-  exit 1
+  say=
 }
 deliver() {
 umask 077
-[ -d "$d" ] || { echo gone; exit 0; }
+say=gone
+[ -d "$d" ] || return
 f=$d/c/$id.sh w=$d/c/$id
 if [ -n "$bytes" ]; then
   t=$f.$$; cat > "$t"
-  [ $(($(wc -c < "$t"))) = "$bytes" ] || { rm -f "$t"; echo short; exit 0; }
+  [ $(($(wc -c < "$t"))) = "$bytes" ] || { rm -f "$t"; say=short; return; }
 fi
-${LOCK}state
-[ "$st" = gone ] && { echo gone; exit 0; }
-if [ -e "$w.at" ]; then cat "$w.at"; exit 0; fi
-if [ -e "$w" ]; then echo unclear; exit 0; fi
-[ "$st" = closed ] || [ "$st" = lost ] && { echo $st; exit 0; }
+lock || { [ -z "$bytes" ] || rm -f "$t"; return; }
+state
+say=$st
+[ "$st" = gone ] && return
+if [ -e "$w.at" ]; then read -r say < "$w.at"; return; fi
+if [ -e "$w" ]; then say=unclear; return; fi
+[ "$st" = closed ] || [ "$st" = lost ] && return
 [ -n "$at" ] || at=$(($(wc -c < "$d/out")))
-[ $terminal = pty ] && erase='\\025' || erase=
+[ "$terminal" = pty ] && erase='\\025' || erase=
 tries=0
 while [ -n "$isText" ] && [ "$st" = busy ] && [ "$terminal" = pty ]; do
   if [ "$started" != "$typed" ] && [ "$run" != - ]; then reads=no; else reads; fi
@@ -108,27 +91,29 @@ while [ -n "$isText" ] && [ "$st" = busy ] && [ "$terminal" = pty ]; do
   fi
   # A program that is just about to ask, or to end, is given a moment.
   tries=$((tries+1))
-  [ $tries -ge 8 ] && { [ -z "$bytes" ] || rm -f "$t"; echo unread; exit 0; }
+  [ $tries -ge 8 ] && { [ -z "$bytes" ] || rm -f "$t"; say=unread; return; }
   sleep 0.1 2>/dev/null || sleep 1
   state
 done
-[ "$st" = closed ] || [ "$st" = lost ] && { rm -f "$d/feeding"; echo $st; exit 0; }
-if [ -n "$wrapper" ] && [ $st = idle ]; then
-  if [ -n "$bytes" ]; then mv "$t" "$f" || unwritten; else printf %s "$input" > "$f" || unwritten; fi
-  [ -z "$secret" ] || { { printf 'command rm -f %s\\n' "$qw.sh"; cat "$f"; } > "$f.n" && mv "$f.n" "$f" || unwritten; }
-  { printf '\\n' >> "$f"; } && printf %s "$wrapper" > "$w" || unwritten
-  if [ -e "$d/raw" ]; then rm -f "$d/raw"; [ $terminal = pty ] && { printf '\\003' 1<>"$d/in"; sleep 0.2; }; fi
-  printf %s "$id" > "$d/typed"
+[ "$st" = closed ] || [ "$st" = lost ] && { rm -f "$d/feeding"; say=$st; return; }
+if [ -n "$wrapper" ] && [ "$st" = idle ]; then
+  if [ -n "$bytes" ]; then { mv "$t" "$f" && printf '\\n' >> "$f"; } || { unwritten; return; }
+  else printf '%s\\n' "$input" > "$f" || { unwritten; return; }; fi
+  [ -z "$secret" ] || { { printf 'command rm -f %s\\n' "$qw.sh"; cat "$f"; } > "$f.n" && mv "$f.n" "$f"; } || { unwritten; return; }
+  printf %s "$wrapper" > "$w" || { unwritten; return; }
+  if [ -e "$d/raw" ]; then rm -f "$d/raw"; [ "$terminal" = pty ] && { printf '\\003' 1<>"$d/in"; sleep 0.2; }; fi
+  printf %s "$id" 1<>"$d/typed"
   printf "$erase"' . %s\\n' "$qw" 1<>"$d/in"
-  echo "command $at" > "$w.at"; echo "command $at"
-  exit 0
+  say="command $at"
+  printf '%s\\n' "$say" > "$w.at"
+  return
 fi
 if [ -n "$isLongLine" ]; then
   case " $(stty -a < "/proc/$pid/fd/0" 2>/dev/null)" in
-    *[\\ \\;]icanon*) rm -f "$d/feeding"; [ -z "$bytes" ] || rm -f "$t"; echo long_line; exit 0;;
+    *[\\ \\;]icanon*) rm -f "$d/feeding"; [ -z "$bytes" ] || rm -f "$t"; say=long_line; return;;
   esac
 fi
-if [ -n "$bytes" ]; then mv "$t" "$f" || unwritten; else printf %s "$input" > "$f" || unwritten; fi
+if [ -n "$bytes" ]; then mv "$t" "$f" || { unwritten; return; }; else printf %s "$input" > "$f" || { unwritten; return; }; fi
 : > "$w"
 if [ -n "$isInterrupt" ]; then
   # An interrupt empties the terminal's queue: a command on its way must have begun.
@@ -136,22 +121,22 @@ if [ -n "$isInterrupt" ]; then
     sleep 0.03 2>/dev/null || sleep 1; n=$((n+1)); { read -r started < "$d/started"; } 2>/dev/null
   done
 fi
-to=program; [ $st = idle ] && to=shell
+to=program; [ "$st" = idle ] && to=shell
 if [ "$run" = - ]; then : > "$d/raw"; elif [ -n "$isText" ]; then : > "$d/feeding"; fi
 if [ "$terminal" != pty ] && [ -n "$signal" ]; then
   kill -s "$signal" -- -$(($(ps -o pgid= -p "$pid"))) 2>/dev/null
+  rm -f "$f"
 else
   [ -z "$newline" ] || printf '\\n' >> "$f"
   was=
   [ -n "$secret" ] && [ "$terminal" = pty ] && { was=$(stty -a < "/proc/$pid/fd/0" 2>/dev/null); stty -echo < "/proc/$pid/fd/0" 2>/dev/null; }
-  # A program that does not read must not hold us; the lock goes with the typing.
-  { cat "$f" 1<>"$d/in" 2>/dev/null; [ ! -e "$d/feeding" ] || mv "$d/feeding" "$d/fed" 2>/dev/null; } & c=$!
+  # A program that does not read must not hold us; the lock goes with the typing. A file may be opened late.
+  { cat "$f" 1<>"$d/in"; rm -f "$f"; [ ! -e "$d/feeding" ] || mv "$d/feeding" "$d/fed"; } >/dev/null 2>&1 & c=$!
   n=0; while kill -0 $c 2>/dev/null && [ $n -lt 200 ]; do sleep 0.01 2>/dev/null || sleep 1; n=$((n+1)); done
   case " $was " in *[\\ \\;]echo[\\ \\;]*) sleep 0.2 2>/dev/null; stty echo < "/proc/$pid/fd/0" 2>/dev/null;; esac
 fi
-rm -f "$f"
-echo "typed $run $to $at" > "$w.at"; echo "typed $run $to $at"
-exit 0
+say="typed $run $to $at"
+printf '%s\\n' "$say" > "$w.at"
 }
 `;
 
@@ -203,11 +188,21 @@ export function deliverCall(delivery: Delivery): string {
   return `${assignments.join(' ')}; deliver`;
 }
 
-/** Reads one request a line: a word that comes back as \`=word\` on a line of its own, after what the request printed. */
+/** A script of its own for one write: what it says is the last line. */
+export function deliverScript(delivery: Delivery): string {
+  return `${DELIVER_LIBRARY}${deliverCall(delivery)}
+printf '%s\\n' "$say"
+unlock
+`;
+}
+
+/** Reads one request a line: a word that comes back as \`=word\` on a line of its own, after what the request said. */
 export const WRITER_SCRIPT = `LC_ALL=C
 ${DELIVER_LIBRARY}
 while IFS=' ' read -r k q; do
-  r=$(eval "$q" 2>&1 </dev/null)
-  printf '%s\\n=%s\\n' "$r" "$k"
+  say=
+  eval "$q" 2>&1 </dev/null
+  printf '%s\\n=%s\\n' "$say" "$k"
+  unlock
 done
 `;

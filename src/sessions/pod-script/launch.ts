@@ -62,39 +62,44 @@ for f in "\${d%/*}"/*/pid; do
   { read -r p rest < "$f"; } 2>/dev/null && [ ! -e "\${f%/pid}/exit" ] && kill -0 "$p" 2>/dev/null && n=$((n+1))
 done
 [ $n -ge ${MAX_SESSIONS_PER_POD} ] && { echo full; exit 0; }
+# Not every shell says why it could not write; cat does.
+unwritten() { echo failed; printf '%65536s' x | cat > "$d/room"; exit 0; }
+put() { printf %s "$2" > "$d/$1" || unwritten; }
 mkdir -p "$d/c" || { echo failed; exit 0; }
 mkfifo "$d/in" || { echo failed; exit 0; }
-: > "$d/out"
-printf %s ${shellQuote(key)} > "$d/key"
+: > "$d/out" || unwritten
+# Room for the first words of the shell, which would else be waited for in vain.
+printf '%65536s' x > "$d/room" && rm -f "$d/room" || unwritten
+put key ${shellQuote(key)}
 if command -v bash >/dev/null 2>&1; then
-  printf %s ${shellQuote(shellStartup(folder, 'bash'))} > "$d/rc"
-  printf %s ${shellQuote(terminalScript({ folder, cwd, sessionId, home: 'bash' }))} > "$d/run"
+  put rc ${shellQuote(shellStartup(folder, 'bash'))}
+  put run ${shellQuote(terminalScript({ folder, cwd, sessionId, home: 'bash' }))}
 else
-  printf %s ${shellQuote(shellStartup(folder, 'sh'))} > "$d/rc"
-  printf %s ${shellQuote(terminalScript({ folder, cwd, sessionId, home: 'sh' }))} > "$d/run"
+  put rc ${shellQuote(shellStartup(folder, 'sh'))}
+  put run ${shellQuote(terminalScript({ folder, cwd, sessionId, home: 'sh' }))}
 fi
-printf %s ${shellQuote(keepScript(keptBytes))} > "$d/keep"
+put keep ${shellQuote(keepScript(keptBytes))}
 terminal=pty
 if script --version 2>/dev/null | grep -q util-linux; then
   how=${shellQuote(`script -qfe -c ${shellQuote(`exec sh ${shellQuote(`${folder}/run`)}`)} /dev/null <>"$d/in" >>"$d/out" 2>&1`)}
 elif python3 -c 'import pty' 2>/dev/null; then
-  printf %s ${shellQuote(PYTHON_TERMINAL)} > "$d/terminal.py"
+  put terminal.py ${shellQuote(PYTHON_TERMINAL)}
   how='python3 "$d/terminal.py" "$d" </dev/null >>"$d/out" 2>&1'
 else
   terminal=pipe
   how='sh "$d/run" <>"$d/in" >>"$d/out" 2>&1'
 fi
-printf %s "$terminal" > "$d/terminal"
+put terminal "$terminal"
 {
-  printf '%s\\n' ${shellQuote(`d=${shellQuote(folder)}`)}
+  printf '%s\\n' ${shellQuote(`d=${shellQuote(folder)}`)} &&
   # Without a terminal an interrupt goes to the whole group. Caught here, it is still the default below.
-  echo 'trap : INT QUIT'
-  echo 'sh "$d/keep" $$ "$d" </dev/null >/dev/null 2>&1 &'
-  printf '%s\\n' "$how"
-  echo 'code=$?'
-  echo 'printf %s "$code" > "$d/exit"'
+  echo 'trap : INT QUIT' &&
+  echo 'sh "$d/keep" $$ "$d" </dev/null >/dev/null 2>&1 &' &&
+  printf '%s\\n' "$how" &&
+  echo 'code=$?' &&
+  echo 'printf %s "$code" > "$d/exit"' &&
   echo ${shellQuote(exitMark)}
-} > "$d/outer"
+} > "$d/outer" || unwritten
 GPU_LEASE_SHELL=\${SHELL:-} SHELL=/bin/sh GPU_LEASE_SESSION=${sessionId}
 export GPU_LEASE_SHELL SHELL GPU_LEASE_SESSION
 unset GPU_LEASE_EXEC
@@ -109,7 +114,7 @@ else
 fi
 n=0
 while [ ! -s "$d/ended" ]; do
-  [ -e "$d/exit" ] || [ $n -ge 1500 ] && { echo failed; tail -c 2000 "$d/out"; exit 0; }
+  [ -e "$d/exit" ] || [ $n -ge 1500 ] && { tail -c 2000 "$d/out" | { echo failed; cat; }; printf '%65536s' x | cat > "$d/room"; exit 0; }
   n=$((n+1)); sleep 0.02 2>/dev/null || sleep 1
 done
 s=$(wc -c < "$d/out")

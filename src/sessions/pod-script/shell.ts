@@ -10,7 +10,8 @@ const mark = (kind: string, values: string): string =>
  * error), and never by what a prompt looks like. What was typed to a command and never read by it is taken out of the
  * terminal before the shell could run it: the end of a command is announced (`ending`) before it looks for a writer
  * (`feeding`), and a writer announces itself before it looks for an end, so that one of them always sees the other. The
- * last exit status passes through untouched.
+ * last exit status passes through untouched. The names of commands are all of one length and written over one another: a
+ * file that is emptied first goes to the disk each time, which costs milliseconds, and may be seen empty.
  */
 export function shellStartup(folder: string, kind: 'bash' | 'sh'): string {
   const bash = kind === 'bash';
@@ -18,7 +19,7 @@ export function shellStartup(folder: string, kind: 'bash' | 'sh'): string {
 __gl_d=${shellQuote(folder)} __gl_c= __gl_n= __gl_s=0
 __gl_b() {
   __gl_c=$1 __gl_n=$2
-  printf %s "$1" >| "$__gl_d/started"
+  printf %s "$1" 1<>"$__gl_d/started"
   ${mark('S', '')} "$1" "$2"
   printf '%s\\n' "$3"
   ${mark('T', '')} "$1" "$2"
@@ -44,9 +45,9 @@ __gl_u() {
 __gl_e() {
   __gl_s=$1
   [ -n "\${__gl_c:-}" ] || return "$__gl_s"
-  printf %s "$__gl_c" >| "$__gl_d/ending"
+  printf %s "$__gl_c" 1<>"$__gl_d/ending"
   if [ -e "$__gl_d/fed" ] || [ -e "$__gl_d/feeding" ]; then __gl_u; fi
-  printf %s "$__gl_c" >| "$__gl_d/ended"
+  printf %s "$__gl_c" 1<>"$__gl_d/ended"
   ${mark('E', ';%s')} "$__gl_c" "$__gl_n" "$__gl_s"
   __gl_c=
   ${bash ? 'PROMPT_COMMAND=__gl_p' : 'PS1=$__gl_ps'}

@@ -6,7 +6,7 @@ const header = (folder: string): string => `d=${shellQuote(folder)}\n`;
  * Sets st: idle, busy, closed, lost, gone; and typed, ended, pid, code, fg (the group that has the terminal), group (that of the shell). \`lost\`: the machine started anew, or the shell
  * vanished without leaving an exit status; \`gone\`: no such folder.
  */
-export const STATE = `typed= started= ended= pid= born= boot= code= now= l= st= fg= group=
+export const STATE = `typed= started= ended= terminal= pid= born= boot= code= now= l= st= fg= group=
 if [ ! -d "$d" ]; then st=gone; else
 { read -r pid born boot < "$d/pid"; } 2>/dev/null
 { read -r typed < "$d/typed"; read -r started < "$d/started"; read -r ended < "$d/ended"; read -r code < "$d/exit"; read -r terminal < "$d/terminal"; } 2>/dev/null

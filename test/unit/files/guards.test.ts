@@ -4,7 +4,7 @@ import { relativePattern, selects } from '../../../src/files/patterns.ts';
 import { parseListing } from '../../../src/files/pod-listing.ts';
 import { isPlainRelative, resolveRemoteTarget } from '../../../src/files/remote-target.ts';
 import { createRules } from '../../../src/files/rules.ts';
-import { createSecretScanner } from '../../../src/files/secrets.ts';
+import { countLines, createSecretScanner } from '../../../src/files/secrets.ts';
 import { planSync } from '../../../src/files/sync-plan.ts';
 import { fc } from '../../support/property.ts';
 
@@ -181,7 +181,9 @@ describe('secrets', () => {
             scanner.add(text.subarray(at, at + size));
             at += size;
           }
-          expect(scanner.finding()).toEqual({ kind: 'Hugging Face token', line: lines + 1 });
+          const at = text.indexOf(token);
+          expect(scanner.finding()).toEqual({ kind: 'Hugging Face token', at });
+          expect(countLines(text.subarray(0, at))).toBe(lines);
         },
       ),
     );

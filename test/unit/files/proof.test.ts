@@ -5,6 +5,7 @@ import { crc32, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prove } from '../../../src/files/prove.ts';
 import { fc } from '../../support/property.ts';
+import { torchZip } from './proof-bytes.ts';
 
 let folder = '';
 beforeAll(async () => {
@@ -155,11 +156,7 @@ function tar(name: string, type = '0'): Buffer {
   return Buffer.concat([block, Buffer.alloc(512, 'x'), Buffer.alloc(1024)]);
 }
 
-const torch = {
-  'm/data.pkl': Buffer.from([0x80, 2, 0x2e]),
-  'm/data/0': floats([1, 2]),
-  'm/version': Buffer.from('3'),
-};
+const torch = torchZip(floats([1, 2]));
 const cut = (content: Buffer, bytes = 1): Buffer => content.subarray(0, content.length - bytes);
 function flip(content: Buffer, at: number): Buffer {
   const copy = Buffer.from(content);
@@ -184,11 +181,10 @@ describe('prove', () => {
     ['a.tar', tar('x/y'), 'loaded'],
     ['a.tgz', gzipSync(tar('x/y')), 'loaded'],
     ['a.png', png(), 'loaded'],
-    ['a.pt', zip(torch), 'structure'],
-    ['pytorch_model.bin', zip(torch), 'structure'],
-    ['legacy.pth', Buffer.from([0x80, 2, 0x8a, 0x2e]), 'hash'],
+    ['a.pt', torch, 'structure'],
+    ['pytorch_model.bin', torch, 'structure'],
     ['a.gguf', gguf(16), 'structure'],
-    ['a.pkl', Buffer.from([0x80, 4, 0x2e]), 'hash'],
+    ['a.pkl', Buffer.from([0x80, 4, 0x4e, 0x2e]), 'structure'],
     ['a.unknown', 'x', 'hash'],
   ])(
     '%s is proven as far as its type allows [VE-01, VE-03, VE-09]',
@@ -243,8 +239,8 @@ describe('prove', () => {
     ['cut', 'cut.png', cut(png())],
     ['damaged', 'bad.png', flip(png(), 45)],
     ['no storages', 'none.pt', zip({ 'm/data.pkl': Buffer.from([0x80]) })],
-    ['cut', 'cut.pt', cut(zip(torch))],
-    ['a damaged storage', 'bad.pt', flip(zip(torch), 90)],
+    ['cut', 'cut.pt', cut(torch)],
+    ['a damaged storage', 'bad.pt', flip(torch, torch.indexOf(floats([1, 2])))],
     ['a page under its name', 'html.pt', '<html>'],
     ['no tensor data', 'cut.gguf', gguf(0)],
     ['cut', 'cut.jpg', Buffer.from([0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0, 1, 0, 1])],
@@ -280,7 +276,7 @@ describe('prove', () => {
     ];
     const starts = [
       two([1, 2, 3, 4]),
-      zip(torch),
+      torch,
       npy([1, 2]),
       gzipSync(tar('x')),
       png(),

@@ -117,6 +117,81 @@ describe('what is remembered of a pod', () => {
   });
 });
 
+describe('folders that the pod lacks', () => {
+  const NEW = {
+    'old/here/a': 'a',
+    'old/new/b': 'b',
+    'old/new/deep/c': 'c',
+    'old-new/d e/f': 'f',
+    '-n/g\nh': 'g',
+    i: 'i',
+  };
+
+  it('join what is there, and nothing there is touched', async () => {
+    await using world = await openWorld();
+    await world.write(NEW);
+    const before = { 'old/here/mine': 'm', 'old/here/a': 'z', 'other/x': 'x' };
+    await world.writePod(
+      Object.fromEntries(Object.entries(before).map(([name, text]) => [`project/${name}`, text])),
+    );
+    expect((await world.sync()).sent.files).toBe(6);
+    for (const [name, text] of Object.entries({ ...before, ...NEW }))
+      expect(await readFile(world.pod(`project/${name}`), 'utf8')).toBe(text);
+    expect((await world.sync()).unchanged.files).toBe(6);
+  });
+
+  it('bring nothing along that an earlier attempt left in them', async () => {
+    await using world = await openWorld();
+    await world.write(NEW);
+    let streams = 0;
+    const files = world.over({
+      ...world.remote,
+      stream: async (pod, script, options) => {
+        streams += 1;
+        if (streams > 1) return world.remote.stream(pod, script, options);
+        const staging = /\.gpu-lease-sync-[\w-]+/.exec(script)?.[0] ?? '';
+        await world.writePod({ [`project/${staging}/old/new/left`]: 'not ours' });
+        throw new RemoteError('link_lost', 'The link broke.');
+      },
+    });
+    expect((await files.sync(syncRequest(), call)).sent.files).toBe(6);
+    expect(streams).toBe(2);
+    expect(await treeOf(world.pod('project'))).toEqual(await treeOf(world.local('project')));
+  });
+
+  it.each([
+    ['openssl', ''],
+    ['python3', 'openssl() { return 1; }'],
+    ['sha256sum', 'openssl() { echo no; }; python3() { return 1; }'],
+  ])('are proven with %s, and one altered byte is seen', async (_, lines) => {
+    await using world = await openWorld();
+    await world.write({
+      ...NEW,
+      ...Object.fromEntries(
+        Array.from({ length: 12 }, (_none, at) => [`much/m${at}`, randomBytes(1 << 20)]),
+      ),
+    });
+    let altering = true;
+    const remote = podWith(world.remote, lines);
+    const files = world.over({
+      ...remote,
+      stream: async (pod, script, options) => {
+        const place = altering ? 'printf x >>much/m3; exec sh "$f"' : 'exec sh "$f"';
+        // The functions of `lines` are for the script that hashes, too.
+        const told = `{ echo '${lines}'; cat "$f"; } >.t; mv .t "$f"; ${place}`;
+        return remote.stream(pod, script.replace('exec sh "$f"', `{ ${told}; }`), options);
+      },
+    });
+    await expect(files.sync(syncRequest(), call)).rejects.toMatchObject({
+      code: 'checksum_mismatch',
+    });
+    expect(await treeOf(world.pod('project'))).toEqual({});
+    altering = false;
+    expect((await files.sync(syncRequest(), call)).sent.files).toBe(18);
+    expect(await treeOf(world.pod('project'))).toEqual(await treeOf(world.local('project')));
+  });
+});
+
 describe('big files', () => {
   it('a broken link costs the piece that was on its way [SY-10]', async () => {
     await using world = await openWorld();

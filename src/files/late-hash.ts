@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import type { HashCache, LocalHash } from './local-hash.ts';
+import { refuseSecrets } from './sync-plan.ts';
+import type { LocalFile } from './walk.ts';
+
+/** Up to here a file is read whole, so that what is hashed and looked through is what goes out. */
+const LATE_BYTES = 1 << 20;
+/** From so many, or so much, reading each file once instead of twice is worth more than to refuse before anything is sent. */
+const LATE_FILES = 500;
+const LATE_TOTAL_BYTES = 16 << 20;
+
+/** Reads files on their way out: each is looked through for secrets whole before its first byte leaves. */
+export interface LateHash {
+  /**
+   * `sha256` is undefined when the file is no longer the one that was found. Throws `secret_refused` with all that would be
+   * refused among the files still to be read.
+   */
+  read(file: LocalFile): { readonly content: Buffer; readonly sha256: string | undefined };
+  /** Of a file that was read. */
+  sha256Of(path: string): string | undefined;
+}
+
+/** Those of `files` that may wait until they are sent; none when they are few. */
+export function mayWait<File extends LocalFile>(files: readonly File[]): readonly File[] {
+  const small = files.filter(({ bytes }) => bytes <= LATE_BYTES);
+  const bytes = small.reduce((sum, file) => sum + file.bytes, 0);
+  return small.length >= LATE_FILES || bytes >= LATE_TOTAL_BYTES ? small : [];
+}
+
+export function createLateHash(options: {
+  readonly cache: Pick<HashCache, 'take'>;
+  readonly files: readonly LocalFile[];
+  readonly isAllowed: (file: LocalFile) => boolean;
+  readonly warn: (file: LocalFile, hash: LocalHash) => void;
+}): LateHash {
+  const { cache, files, isAllowed, warn } = options;
+  const hashes = new Map<string, string>();
+  const isSecret = (file: LocalFile, hash: LocalHash | undefined): boolean =>
+    hash?.secret !== undefined && !isAllowed(file);
+  const refuse = (): never => {
+    const found = files.flatMap((file) => {
+      if (hashes.has(file.path)) return [];
+      const hash = lookAgain(file);
+      return hash !== undefined && isSecret(file, hash) ? [[file, hash] as const] : [];
+    });
+    refuseSecrets([], found, 'Nothing was put in place on the pod.');
+    // What was found has gone since: all the more reason to stop.
+    throw new Error('A file with a secret changed while it was read.');
+  };
+  const lookAgain = (file: LocalFile): LocalHash | undefined => {
+    try {
+      return cache.take(file, readFileSync(file.absolute));
+    } catch {
+      return undefined;
+    }
+  };
+  return {
+    read(file) {
+      const content = readFileSync(file.absolute);
+      const hash = cache.take(file, content);
+      if (hash === undefined) return { content, sha256: undefined };
+      if (isSecret(file, hash)) refuse();
+      warn(file, hash);
+      hashes.set(file.path, hash.sha256);
+      return { content, sha256: hash.sha256 };
+    },
+    sha256Of: (path) => hashes.get(path),
+  };
+}

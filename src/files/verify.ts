@@ -1,0 +1,121 @@
+import { readdir, realpath } from 'node:fs/promises';
+import path from 'node:path';
+import {
+  type Finding,
+  RECEIPT_FILE,
+  type VerifiedReceipt,
+  type Verifier,
+  type VerifyRequest,
+} from '../core/receipt.ts';
+import { checkArtifacts } from './verify-artifacts.ts';
+import { checkChains } from './verify-chain.ts';
+import type { Places } from './verify-place.ts';
+import { type ReadReceipt, readReceipts } from './verify-read.ts';
+
+const MOST_EXTRA = 1000;
+const PROVIDER =
+  'The provider was not asked again: what it said of the end stands in the receipt alone.';
+const UNSIGNED =
+  'Receipts are bound by hash and not signed: removing the newest, or rewriting one and all after it, shows only against a hash kept elsewhere (--head).';
+
+/** Needs nothing but the files: no settings, no state, no network. */
+export function createVerifier(): Verifier {
+  return {
+    async verify(request, { signal }) {
+      const read = await readReceipts(request.target, signal);
+      const chain = checkChains(read.receipts, request.head);
+      const gone = new Set(
+        read.receipts.flatMap(({ receipt, sound }) => (sound ? (receipt.supersedes ?? []) : [])),
+      );
+      const findings = [...read.findings, ...chain.findings];
+      const named = read.receipts.find(({ file }) => file === read.named)?.receipt.sha256;
+      const places = await placesOf(request, read.folder);
+      const receipts: VerifiedReceipt[] = [];
+      const found = new Set<string>();
+      for (const one of unique(read.receipts)) {
+        const { receipt, file, sound } = one;
+        const superseded = gone.has(receipt.sha256) || receipt.kind === 'withdrawn';
+        // Of one receipt that was named, its files are looked at; of the others beside it, the chain.
+        const isWanted = read.named === undefined ? !superseded : receipt.sha256 === named;
+        const checked =
+          request.chainOnly || !isWanted || !sound
+            ? []
+            : await checkArtifacts(one, read.receipts, places, signal);
+        for (const { artifact, finding } of checked) {
+          if (artifact.localPath !== undefined) found.add(artifact.localPath);
+          if (finding !== undefined) findings.push(finding);
+        }
+        const { sequence, kind, sha256, lease } = receipt;
+        const artifacts = checked.map(({ artifact }) => artifact);
+        receipts.push({ file, sequence, kind, podId: lease.podId, sha256, superseded, artifacts });
+      }
+      if (places.moved !== undefined && found.size > 0)
+        findings.push(...(await extras(places.moved, found, signal)));
+      const unopened = receipts
+        .flatMap(({ artifacts }) => artifacts)
+        .filter(({ proof }) => proof === 'hash').length;
+      const notChecked = [
+        PROVIDER,
+        ...(request.head === undefined ? [UNSIGNED] : []),
+        ...chain.notChecked,
+        ...(request.chainOnly ? ['The artifacts were not looked at.'] : []),
+        ...(read.named !== undefined && read.receipts.length > 1 && !request.chainOnly
+          ? ['Of the other receipts beside it only the chain was looked at, not their artifacts.']
+          : []),
+        ...(read.withoutText > 0
+          ? [`${read.withoutText} receipts lie here without their text for people.`]
+          : []),
+        ...(unopened > 0
+          ? [`${unopened} files are of a type that is not opened: only their bytes are proven.`]
+          : []),
+      ];
+      return { ok: findings.length === 0 && receipts.length > 0, receipts, findings, notChecked };
+    },
+  };
+}
+
+function unique(receipts: readonly ReadReceipt[]): readonly ReadReceipt[] {
+  return [...new Map(receipts.map((read) => [read.receipt.sha256, read])).values()].toSorted(
+    (one, other) => one.receipt.sequence - other.receipt.sequence,
+  );
+}
+
+async function placesOf(
+  { files, workspace }: VerifyRequest,
+  folder: string | undefined,
+): Promise<Places> {
+  const real = async (place: string): Promise<string> =>
+    realpath(place).catch(() => path.resolve(place));
+  if (files !== undefined) {
+    const only = await real(files);
+    return { roots: [only], moved: only };
+  }
+  const roots = [await real(workspace), ...(folder === undefined ? [] : [folder])];
+  // A folder that holds receipts and nothing else tells nothing about files that moved.
+  const isShelf = folder !== undefined && path.basename(folder) === 'receipts';
+  return folder === undefined || isShelf ? { roots } : { roots, moved: folder };
+}
+
+/** Files that no receipt here vouches for: in a folder of results they may be taken for one (AR-05). */
+async function extras(
+  folder: string,
+  found: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  const pending = [folder];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    signal.throwIfAborted();
+    const inside = await readdir(at, { withFileTypes: true }).catch(() => undefined);
+    if (inside === undefined)
+      findings.push({ finding: 'artifact_extra', file: at, why: 'The folder cannot be read.' });
+    for (const entry of inside ?? []) {
+      const file = path.join(at, entry.name);
+      if (entry.isDirectory()) pending.push(file);
+      else if (!found.has(file) && !RECEIPT_FILE.test(entry.name.replace(/\.md$/, '.json')))
+        findings.push({ finding: 'artifact_extra', file, why: 'No receipt here names it.' });
+      if (findings.length >= MOST_EXTRA) return findings;
+    }
+  }
+  return findings.toSorted((one, other) => ((one.file ?? '') < (other.file ?? '') ? -1 : 1));
+}
