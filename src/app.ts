@@ -8,6 +8,7 @@ import { providerOf } from './core/ids.ts';
 import type { Machines, Secrets } from './core/machine.ts';
 import { Redactor } from './core/redact.ts';
 import type { Remote } from './core/remote.ts';
+import type { Watcher } from './core/watcher.ts';
 import { withCode } from './files/code.ts';
 import { createFiles } from './files/files.ts';
 import { createDoctor } from './health/doctor.ts';
@@ -36,6 +37,9 @@ import { createSqliteStore } from './store/sqlite.ts';
 import type { Services } from './tools/tool.ts';
 import { startThread } from './transfer/thread.ts';
 import { createTransfers } from './transfer/transfers.ts';
+import { fenceProviders, fenceStore } from './watcher/fence.ts';
+import { withWatcher } from './watcher/renting.ts';
+import { createWatching, keepRounds, rescueFiles } from './watching.ts';
 
 /** Where the parts of the package lie. Known to the entry alone, since only it knows where it was bundled to. */
 export interface ProgramFiles {
@@ -44,17 +48,16 @@ export interface ProgramFiles {
   readonly skillsFolder: string;
   /** The program of the thread that moves files. Absent: they are moved by the main thread. */
   readonly transferWorker?: string | undefined;
+  /** The watcher as a process of its own. Absent: this process starts none. */
+  readonly watchCommand?: readonly string[] | undefined;
+  readonly version?: string | undefined;
 }
 
 export interface App extends AsyncDisposable {
-  readonly services: Services;
+  readonly services: Services & { readonly watcher: Watcher };
   /** Mends what a crash left and enforces deadlines, again and again, until the app is disposed. */
   watch(onFailure: (error: unknown) => void): void;
 }
-
-/** Twice in the time that a pod is given before its deadline to say farewell. */
-const WATCH_EVERY_SECONDS = 10;
-const WATCH_FIRST_SECONDS = 1;
 
 /** The composition root: builds every part, opens nothing. Files, connections and pods are touched on first use. */
 export function createApp(
@@ -72,9 +75,11 @@ export function createApp(
   redactor.remember(path.join(home, 'secret-prints'));
 
   const stateFile = path.join(home, 'state.db');
-  const store = disposer.use(createSqliteStore({ file: stateFile }));
+  const state = disposer.use(createSqliteStore({ file: stateFile }));
+  const watching = createWatching(state, config, files, clock);
+  const store = fenceStore(state, watching.lock);
   const identity = createSshIdentity({ home, keyPath: config.sshKey });
-  const providers = createProviders({
+  const clouds = createProviders({
     home,
     podProgram: files.podProgram,
     clock,
@@ -85,6 +90,7 @@ export function createApp(
     ownPublicKey: async (options) =>
       existsSync(identity.keyPath) ? identity.publicKey(options) : undefined,
   });
+  const providers = fenceProviders(clouds, watching.lock);
   const profiles = createProfiles({
     store,
     remote: () => remote,
@@ -170,6 +176,7 @@ export function createApp(
         );
   const transfer = withCode(transfers ?? plainFiles, { store, clock, workspace });
   const redact = (text: string): string => redactor.redact(text);
+  const { rescueFolder } = watching;
   const leased = createPods({
     store,
     providers,
@@ -187,10 +194,22 @@ export function createApp(
     looks,
     accounts,
     redact,
+    rescue: {
+      folder: rescueFolder,
+      files: rescueFiles(rescueFolder, () =>
+        createFiles({ remote, store, jobs, clock, home, workspace: rescueFolder }),
+      ),
+    },
+    ...watching.forLeases,
   });
-  const pods = withPlatforms(leased, platforms, profiles);
+  let onWatchFailure: (failure: unknown) => void = () => undefined;
+  const watcher = watching.watcher(leased, (failure) => {
+    onWatchFailure(failure);
+  });
+  const pods = withWatcher(withPlatforms(leased, platforms, profiles), watcher);
   const bootLogs = createBootLogs({ store, providers, clock, redact });
-  const services: Services = {
+  const services = {
+    watcher,
     offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }) }),
     pods,
     sessions,
@@ -204,6 +223,7 @@ export function createApp(
       clock,
       home,
       workspace,
+      notes: async () => watching.notes(watcher),
     }),
     reports: createReports({ store, pods, jobs, files: transfer, clock }),
     artifacts: store.artifacts,
@@ -218,23 +238,9 @@ export function createApp(
   return {
     services,
     watch(onTrouble) {
-      const { signal } = stop;
-      // What the end of the app itself broke off is no trouble: the next server takes it up.
-      const onFailure = (failure: unknown): void => {
-        if (!signal.aborted) onTrouble(failure);
-      };
-      const round = async (): Promise<void> => {
-        await clock.sleep(WATCH_FIRST_SECONDS, { signal });
-        for (;;) {
-          // A replacement may take minutes; deadlines do not wait for it.
-          void pods.tend({ signal }).catch(onFailure);
-          await pods.reconcile({ signal }).catch(onFailure);
-          await pods.enforce({ signal }).catch(onFailure);
-          await clock.sleep(WATCH_EVERY_SECONDS, { signal });
-        }
-      };
+      onWatchFailure = onTrouble;
       // It ends by the abort alone.
-      round().catch(() => undefined);
+      keepRounds({ pods: leased, watcher, clock }, stop.signal, onTrouble).catch(() => undefined);
     },
     [Symbol.asyncDispose]: async () => disposer[Symbol.asyncDispose](),
   };

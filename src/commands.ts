@@ -54,6 +54,7 @@ export async function runCommand(
     nodePath: process.execPath,
     mainPath: files.mainProgram,
     userHome: homedir(),
+    stateFolder: config.home,
     workingFolder: process.cwd(),
     workspace: config.workspace,
     platform: process.platform,

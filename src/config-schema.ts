@@ -28,8 +28,10 @@ export const configSchema = z.object({
   GPU_LEASE_MAX_USD_PER_HOUR: amount.optional(),
   GPU_LEASE_BUDGET_USD: amount.optional(),
   GPU_LEASE_BUDGET_DAY_USD: amount.optional(),
+  GPU_LEASE_BUDGET_POD_USD: amount.optional(),
   GPU_LEASE_MAX_PODS: z.coerce.number().int().nonnegative().optional(),
   GPU_LEASE_AUTO_APPROVE_USD: amount.default(0),
+  GPU_LEASE_WATCHER: toggle.default(true),
   GPU_LEASE_PROGRESS_FILE: z.string().min(1).optional(),
   GPU_LEASE_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])

@@ -10,6 +10,7 @@ export interface Limits {
   readonly maxUsdPerHour?: number | undefined;
   readonly budgetUsd?: number | undefined;
   readonly budgetDayUsd?: number | undefined;
+  readonly budgetPodUsd?: number | undefined;
   readonly maxPods?: number | undefined;
   readonly autoApproveUsd: number;
 }
@@ -54,6 +55,10 @@ export interface Config {
     readonly allowedHosts: readonly string[];
   };
   readonly colour: boolean;
+  /** A watcher of its own may be started. */
+  readonly hasWatcher: boolean;
+  /** What a process of ours with the same settings is started with: this environment, flags put in. */
+  readonly ownEnvironment: () => Readonly<Record<string, string>>;
   /** The server's environment without keys and settings of ours: for what must find the person's programs and agents. */
   readonly childEnvironment: () => Readonly<Record<string, string>>;
   /** A value of the server's environment, for `secretEnv`. */
@@ -94,12 +99,14 @@ export function readConfig(
   const isRehearsal = [values.VAST_URL, values.RUNPOD_GRAPHQL_URL, values.LAMBDA_API_URL].some(
     isLoopback,
   );
+  const home = absolute(
+    'GPU_LEASE_HOME',
+    values.GPU_LEASE_HOME ??
+      path.join(dataFolder(environment), isRehearsal ? REHEARSAL : 'gpu-lease'),
+  );
+  const own: Environment = { ...copy, ...wanted, GPU_LEASE_HOME: home };
   return Object.freeze({
-    home: absolute(
-      'GPU_LEASE_HOME',
-      values.GPU_LEASE_HOME ??
-        path.join(dataFolder(environment), isRehearsal ? REHEARSAL : 'gpu-lease'),
-    ),
+    home,
     workspace: path.resolve(expandHome(values.GPU_LEASE_WORKSPACE ?? '.')),
     sshKey: values.GPU_LEASE_SSH_KEY && path.resolve(expandHome(values.GPU_LEASE_SSH_KEY)),
     sshAgent: environment['SSH_AUTH_SOCK'],
@@ -107,6 +114,7 @@ export function readConfig(
       maxUsdPerHour: values.GPU_LEASE_MAX_USD_PER_HOUR,
       budgetUsd: values.GPU_LEASE_BUDGET_USD,
       budgetDayUsd: values.GPU_LEASE_BUDGET_DAY_USD,
+      budgetPodUsd: values.GPU_LEASE_BUDGET_POD_USD,
       maxPods: values.GPU_LEASE_MAX_PODS,
       autoApproveUsd: values.GPU_LEASE_AUTO_APPROVE_USD,
     },
@@ -141,6 +149,13 @@ export function readConfig(
         ),
       ),
     environmentValue: (name: string) => copy[name],
+    hasWatcher: values.GPU_LEASE_WATCHER,
+    ownEnvironment: () =>
+      Object.fromEntries(
+        Object.entries(own).flatMap(([name, value]) =>
+          value === undefined ? [] : [[name, value]],
+        ),
+      ),
   });
 }
 

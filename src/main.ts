@@ -13,7 +13,17 @@ const files = {
   mainProgram: pathOf('./main.js'),
   skillsFolder: pathOf('../skills'),
   transferWorker: pathOf('./transfer-worker.js'),
+  version,
 };
+
+/** Young objects are few there; the space for them is kept small. */
+const WATCH_COMMAND = [
+  process.execPath,
+  '--max-semi-space-size=1',
+  files.mainProgram,
+  'watch',
+  '--background',
+];
 
 process.exitCode = await run(process.argv.slice(2)).catch((thrown: unknown) => {
   const said = isAppError(thrown)
@@ -32,7 +42,13 @@ async function run(argv: readonly string[]): Promise<number> {
   if (command === undefined || isHttp) {
     const { serve } = await import('./serve.ts');
     const config = readConfig(process.env, flags);
-    return serve({ transport: isHttp ? 'http' : 'stdio', config, version, files });
+    const served = { ...files, watchCommand: WATCH_COMMAND };
+    return serve({ transport: isHttp ? 'http' : 'stdio', config, version, files: served });
+  }
+  if (command === 'watch' && rest[0] === '--background') {
+    const { watchInBackground } = await import('./watch-program.ts');
+    const over = rest[1] === '--over' ? Number(rest[2]) : undefined;
+    return watchInBackground(readConfig(process.env, flags), files, over);
   }
   const { runCommand } = await import('./commands.ts');
   return runCommand(words, { version, files, environment: process.env, flags });

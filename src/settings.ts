@@ -39,7 +39,13 @@ export const SETTINGS = [
   {
     variable: 'GPU_LEASE_BUDGET_DAY_USD',
     flag: '--budget-day-usd',
-    description: 'Most money in 24 hours: spent and reserved.',
+    description:
+      'Most money in one UTC day: spent and reserved. A pod over midnight counts in both days.',
+  },
+  {
+    variable: 'GPU_LEASE_BUDGET_POD_USD',
+    flag: '--budget-pod-usd',
+    description: 'Most money for one pod: spent and reserved, failed ones before it included.',
   },
   {
     variable: 'GPU_LEASE_MAX_PODS',
@@ -51,6 +57,12 @@ export const SETTINGS = [
     flag: '--auto-approve-usd',
     description: 'A lease whose total (price × time limit) is at most this needs no confirmation.',
     default: '0',
+  },
+  {
+    variable: 'GPU_LEASE_WATCHER',
+    description:
+      'off: no watcher is started. It is a small process of its own that keeps deadlines and budgets of pods that cost money, also when no server runs, and ends with the last of them.',
+    default: 'on',
   },
   {
     variable: 'GPU_LEASE_PROGRESS_FILE',

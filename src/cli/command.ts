@@ -5,6 +5,7 @@ import type { Doctor } from '../core/health.ts';
 import type { Pods } from '../core/pods.ts';
 import type { Verifier } from '../core/receipt.ts';
 import type { SandboxProgram } from '../core/sandbox.ts';
+import type { Watcher } from '../core/watcher.ts';
 import type { Output } from './output.ts';
 
 /** The part of the services that commands use. */
@@ -12,6 +13,7 @@ export interface CliServices {
   readonly pods: Pods;
   readonly files: Files;
   readonly doctor: Doctor;
+  readonly watcher: Watcher;
 }
 
 /** What the program knows about the process it runs in. Made once, by the entry. */
@@ -38,6 +40,8 @@ export interface CliHost {
   /** Absolute path of dist/main.js. */
   readonly mainPath: string;
   readonly userHome: string;
+  /** Where our state lies. */
+  readonly stateFolder: string;
   readonly workingFolder: string;
   /** Where results of this person lie. Absolute. */
   readonly workspace: string;

@@ -27,6 +27,7 @@ export const podsCommand: Command = {
 };
 
 function render(listing: Listing, clock: Clock): readonly string[] {
+  const { limits = [] } = listing;
   const silent = listing.providers.filter(({ ok }) => !ok);
   const balances = listing.providers.flatMap(({ provider, balanceUsd }) =>
     balanceUsd === undefined ? [] : [`${provider} ${usd(balanceUsd)}`],
@@ -41,6 +42,11 @@ function render(listing: Listing, clock: Clock): readonly string[] {
     ...volumesOf(listing),
     '',
     `Burning ${usd(listing.usdPerHour)} per hour; ${usd(listing.spentUsd)} spent so far.`,
+    ...limits.map(({ name, limit, used, scope }) =>
+      scope === 'pods'
+        ? `${name}: ${used} of ${limit} pods.`
+        : `${name}: ${usd(used)} of ${usd(limit)} ${scope}.`,
+    ),
     ...(balances.length === 0 ? [] : [`Balances: ${balances.join(', ')}.`]),
     ...silent.map(
       ({ provider, error }) =>

@@ -1,56 +1,80 @@
 import { toAppError } from '../core/errors.ts';
+import type { WatchRecord, WatchRound } from '../core/watcher.ts';
 import { type Command, type CommandContext, EXIT_FAILED, EXIT_OK, flag } from './command.ts';
 import { shown, usd } from './output.ts';
+import { installWatch, uninstallWatch, WATCH_INSTALL_OPTIONS } from './watch-install.ts';
 
-const EVERY_SECONDS = 15;
+const EVERY_SECONDS = 10;
 
 export const watchCommand: Command = {
   name: 'watch',
   summary: 'Enforce deadlines and budgets in the foreground until Ctrl-C.',
   usage: '',
-  details: `Every ${EVERY_SECONDS} seconds it takes up what a crash left half done and ends what is due.`,
+  details: `Every ${EVERY_SECONDS} seconds it takes up what a crash left half done and ends what is due, bringing declared files home first.
+One process watches a state folder: servers start one in the background with the first pod that costs money. Where one
+watches, this command says which and does nothing (exit code 1; with --once 0).`,
   positionals: { min: 0, max: 0 },
-  options: { once: { type: 'boolean', help: 'One round, then exit.' } },
+  options: {
+    once: { type: 'boolean', help: 'One round, then exit: for cron.' },
+    wait: { type: 'boolean', help: 'Wait until no other process watches, then do it.' },
+    ...WATCH_INSTALL_OPTIONS,
+  },
   run: async (context: CommandContext) => {
-    const { out, values, signal, clock } = context;
-    out.line(`Watching every ${EVERY_SECONDS} s. Ctrl-C ends the watcher; pods go on.`);
-    for (;;) {
-      const fine = await round(context);
-      if (flag(values, 'once')) return fine ? EXIT_OK : EXIT_FAILED;
-      try {
-        await clock.sleep(EVERY_SECONDS, { signal });
-      } catch {
-        out.line('The watcher ended. Pods keep their own deadlines.');
-        return EXIT_OK;
-      }
-    }
+    const { values } = context;
+    if (flag(values, 'install')) return installWatch(context);
+    if (flag(values, 'uninstall')) return uninstallWatch(context);
+    return watch(context);
   },
 };
 
-/** One failed round is told and tried again: a watcher that dies of one bad answer watches nothing. */
-async function round({ services, out, values, signal, clock }: CommandContext): Promise<boolean> {
-  const at = clock.now().toISOString();
+async function watch(context: CommandContext): Promise<number> {
+  const { out, values, signal, services } = context;
+  const { watcher } = await services();
+  const isOnce = flag(values, 'once');
+  if (!isOnce) out.line(`Watching every ${EVERY_SECONDS} s. Ctrl-C ends the watcher; pods go on.`);
+  const end = await watcher.watch(
+    {
+      way: isOnce ? 'once' : 'foreground',
+      waits: !isOnce && flag(values, 'wait'),
+      onRound: async (round) => tell(context, round),
+    },
+    { signal },
+  );
+  if (end.kind !== 'ended') {
+    const words = `${end.kind === 'held' ? 'Nothing to do' : 'Ended'}: ${wordsOf(end.by)} watches these leases.`;
+    out.value({ outcome: end.kind, by: end.by });
+    out.line(words);
+    return isOnce ? EXIT_OK : EXIT_FAILED;
+  }
+  if (isOnce) return end.isFine ? EXIT_OK : EXIT_FAILED;
+  out.line('The watcher ended. Pods keep their own deadlines.');
+  return EXIT_OK;
+}
+
+function wordsOf(by: WatchRecord | undefined): string {
+  return by === undefined
+    ? 'another process'
+    : `process ${by.pid} (${by.way}, since ${by.takenAt}, last heard ${by.beatAt})`;
+}
+
+/** A round that failed is told and tried again: a watcher that dies of one bad answer watches nothing. */
+async function tell(context: CommandContext, round: WatchRound): Promise<void> {
+  const { out, services, signal } = context;
+  const { at, actions, failure } = round;
+  if (failure !== undefined) complain(context, at, failure);
   try {
     const { pods } = await services();
-    // A repair that fails must not keep deadlines from being enforced.
-    const repair = await Promise.allSettled([pods.reconcile({ signal })]);
-    // Replacing a pod may take minutes; deadlines do not wait for it, but the last round does.
-    const care = pods.tend?.({ signal }) ?? Promise.resolve();
-    care.catch(() => undefined);
-    const actions = await pods.enforce({ signal });
-    if (flag(values, 'once')) await care;
     const { usdPerHour, pods: all } = await pods.list({ includeEnded: false }, { signal });
-    out.value({ at, actions, pods: all.length, usdPerHour });
+    if (failure === undefined) out.value({ at, actions, pods: all.length, usdPerHour });
     for (const action of actions) out.line(`${at}  ${out.paint('yellow', shown(action))}`);
     out.line(out.paint('dim', `${at}  ${all.length} pods, ${usd(usdPerHour)} per hour`));
-    for (const outcome of repair)
-      if (outcome.status === 'rejected') throw toAppError(outcome.reason, signal);
-    return true;
   } catch (thrown) {
-    if (signal.aborted) return true;
-    const error = toAppError(thrown, signal);
-    out.value({ at, error: { code: error.code, message: error.message, hint: error.hint } });
-    if (!out.json) out.note(`${at}  ${error.code}: ${error.message} ${error.hint}`);
-    return false;
+    if (!signal.aborted && failure === undefined) complain(context, at, thrown);
   }
+}
+
+function complain({ out, signal }: CommandContext, at: string, thrown: unknown): void {
+  const error = toAppError(thrown, signal);
+  out.value({ at, error: { code: error.code, message: error.message, hint: error.hint } });
+  if (!out.json) out.note(`${at}  ${error.code}: ${error.message} ${error.hint}`);
 }

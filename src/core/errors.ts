@@ -43,6 +43,7 @@ const HINTS = {
   budget_exceeded:
     'Choose a cheaper offer or a shorter ttlMinutes, or ask the user for a higher limit.',
   quote_invalid: 'Call again without quoteId for a fresh quote and show it to the user.',
+  watch_lost: 'Nothing to do: another process watches the leases now.',
   not_owned: 'This machine belongs to the user. Nothing of ours stops or destroys it.',
   cancelled: 'The caller cancelled this call.',
   internal: 'This is a defect in the server. Report it.',
@@ -145,6 +146,7 @@ export class PolicyError extends AppError<
   | 'price_changed'
   | 'quote_invalid'
   | 'not_owned'
+  | 'watch_lost'
   | 'job_running'
   | 'rate_limited'
 > {}

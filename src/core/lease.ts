@@ -172,6 +172,8 @@ export const leaseSchema = z.object({
   /** Money spent up to `accruedAt`; from there the present rate counts. Absent: from `createdAt`, at `usdPerHour`. */
   accruedUsd: z.number().nonnegative().exactOptional(),
   accruedAt: z.string().exactOptional(),
+  /** `accruedUsd` by UTC day, "2026-01-31". */
+  accruedByDay: z.record(z.string(), z.number().nonnegative()).exactOptional(),
   /** Start of the present boot; absent: `createdAt`. */
   bootAt: z.string().exactOptional(),
   /** When the provider last told us, and what. */
@@ -183,6 +185,8 @@ export const leaseSchema = z.object({
   deniedSince: z.string().exactOptional(),
   /** When 80 % of the budget was announced. */
   warnedAt: z.string().exactOptional(),
+  /** A limit of the person is used up: until then what is on the pod can be saved. */
+  budgetEndAt: z.string().exactOptional(),
   closingAt: z.string().exactOptional(),
   waiver: waiverSchema.exactOptional(),
 });

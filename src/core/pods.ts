@@ -138,6 +138,16 @@ export type StatedTerms = {
   readonly [Name in keyof Terms]?: Terms[Name] | undefined;
 };
 
+/** A limit that the person set, and how much of it is used. */
+export interface LimitUse {
+  /** Its variable: "GPU_LEASE_BUDGET_USD". */
+  readonly name: string;
+  readonly limit: number;
+  readonly used: number;
+  /** What `used` counts, in words. */
+  readonly scope: string;
+}
+
 /** Where money, deadlines and teardown are decided. */
 export interface Pods {
   /** Terms without `quoteId` make a quote first; with it the quote's own terms are used. `ask` may be called once. */
@@ -169,6 +179,8 @@ export interface Pods {
     readonly spentUsd: number;
     /** Disks of their own, charged until they are removed. Absent: no cloud here has any. */
     readonly volumes?: readonly Volume[] | undefined;
+    /** Over all clouds and server processes. Absent: nobody set one. */
+    readonly limits?: readonly LimitUse[] | undefined;
   }>;
   update(
     podId: PodId,
@@ -211,6 +223,11 @@ export interface Pods {
    * still runs from a round before is not begun twice.
    */
   readonly tend?: (options: CallOptions) => Promise<void>;
+  /**
+   * Budgets of which 80 % or more are spent, one sentence each, of the pods that these ids speak of: of pods, jobs, sessions.
+   * From the store alone, at most a few seconds old. Never throws.
+   */
+  readonly warnings?: (ids: readonly string[]) => Promise<readonly string[]>;
   /** One round over deadlines and budgets: acts on what is due. The watcher calls it again and again. */
   enforce(options: CallOptions): Promise<readonly string[]>;
 }

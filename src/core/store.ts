@@ -5,6 +5,7 @@ import type { Lease, Quote, Receipt } from './lease.ts';
 import type { SavedProfile } from './profile.ts';
 import type { CodeRecord, SealedReceipt } from './receipt.ts';
 import type { SessionRecord } from './session.ts';
+import type { WatchRecord } from './watcher.ts';
 
 /** Records of one kind, by id. A reader sees the old record or the new one, never half of it. */
 export interface Collection<T> {
@@ -47,6 +48,8 @@ export interface Collections {
   readonly profiles: Collection<SavedProfile>;
   readonly hostKeys: Collection<HostKey>;
   readonly hosts: Collection<Host>;
+  /** One record, under `WATCH_ID`. */
+  readonly watchers: Collection<WatchRecord>;
   readonly log: {
     append(entry: LogEntry): Promise<void>;
     list(podId?: string): Promise<readonly LogEntry[]>;

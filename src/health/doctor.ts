@@ -17,6 +17,8 @@ export interface DoctorDeps {
   readonly clock: Clock;
   readonly home: string;
   readonly workspace: string;
+  /** What else the person should know of the setup, in our own words. */
+  readonly notes?: (() => Promise<readonly string[]>) | undefined;
   /** Every provider that can be switched on, and the variable that does it. Default: those of this version. */
   readonly knownProviders?: readonly KnownProvider[] | undefined;
 }
@@ -53,7 +55,12 @@ export function createDoctor(deps: DoctorDeps): Doctor {
         ...(problem === undefined ? {} : { problem }),
       };
       const hasKey = sshKey.exists || problem !== undefined;
-      const missing = [...problems, ...(hasKey ? [] : [NO_KEY]), ...accountNotes(providers, all)];
+      const missing = [
+        ...problems,
+        ...(hasKey ? [] : [NO_KEY]),
+        ...accountNotes(providers, all),
+        ...((await deps.notes?.()) ?? []),
+      ];
       return {
         providers,
         sshKey,

@@ -2,6 +2,7 @@ import type { CallOptions, Clock } from '../core/call.ts';
 import type { Files } from '../core/files.ts';
 import type { Hosts } from '../core/host.ts';
 import type { Jobs } from '../core/job.ts';
+import type { Lease } from '../core/lease.ts';
 import type { Probe, Secrets, SshIdentity } from '../core/machine.ts';
 import type { Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
@@ -36,6 +37,14 @@ export interface PodsDeps {
   readonly receiptsFolder?: string | undefined;
   /** This process, from `processIdOf`. Written into leases while they are being created. */
   readonly processId: string;
+  /** Writes below a folder of ours, whatever the workspace is. Absent: nothing is brought home before an end without asking. */
+  readonly rescue?:
+    | { readonly files: Pick<Files, 'gates' | 'fetch'>; readonly folder: string }
+    | undefined;
+  /** Whether another process of ours watches this lease now. Default: none does. */
+  readonly isLeftToOthers?: ((lease: Lease) => Promise<boolean>) | undefined;
+  /** Who acts when nobody asked, for the log: "the watcher". */
+  readonly actor?: (() => string) | undefined;
   /** Whether the process of that id still runs. Default: asks the system. */
   readonly isAlive?: (processId: string) => boolean;
 }

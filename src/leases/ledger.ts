@@ -56,6 +56,8 @@ type Clearable =
   | 'bootAt'
   | 'closingAt'
   | 'accruedAt'
+  | 'accruedByDay'
+  | 'budgetEndAt'
   | 'absentSince'
   | 'creator'
   | 'deniedSince'
@@ -89,7 +91,7 @@ export function isPodOf(lease: Lease, pod: Pick<ProviderPod, 'podId' | 'label'>)
   return lease.podId === undefined ? lease.label === pod.label : lease.podId === pod.podId;
 }
 
-export function isLeaseOf(lease: Lease, podId: PodId): boolean {
+export function isLeaseOf(lease: Lease, podId: string): boolean {
   return lease.podId === podId || `${lease.provider}:${lease.label}` === podId;
 }
 
@@ -158,7 +160,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
         const settled = wasEndedByUs ? before : without(before, 'mayReplace');
         const closed: Lease = {
           ...without(accrued(settled, ended), 'creator'),
-          ...(before.podId === undefined ? { accruedUsd: 0 } : {}),
+          ...(before.podId === undefined ? { accruedUsd: 0, accruedByDay: {} } : {}),
           ...(failure === undefined ? {} : { failure }),
           state: 'closed',
           endedAt: ended.toISOString(),
@@ -180,7 +182,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
           state: before.closingAt === undefined ? 'open' : 'closing',
           ...(isNew ? { stage: 'created' } : {}),
         };
-        const lease = isNew ? without(after, 'accruedAt') : after;
+        const lease = isNew ? without(after, 'accruedAt', 'accruedByDay') : after;
         await tx.leases.put(leaseId, lease);
         await withdrawReceipt(tx, podId, clock.now(), deps);
         const next = lease.state === 'closing' ? 'ended again' : `kept until ${lease.deadlineAt}`;

@@ -1,6 +1,8 @@
 import { PolicyError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
-import { hoursLeft, reservedUsd, spentSince, spentUsd, usd } from './money.ts';
+import { bookedUsd, dayBooks, wholeUsd } from './books.ts';
+import { isLeaseOf } from './ledger.ts';
+import { spentUsd, usd } from './money.ts';
 
 /** Set by the person who runs the server; no agent can lift them. */
 export interface Limits {
@@ -8,15 +10,14 @@ export interface Limits {
   readonly maxUsdPerHour?: number | undefined;
   /** Spent and reserved, over all leases ever. */
   readonly budgetUsd?: number | undefined;
-  /** Spent in the last 24 hours and reserved for the next 24. */
+  /** Spent and reserved in one UTC day. A lease over midnight counts in both days. */
   readonly budgetDayUsd?: number | undefined;
+  /** Spent and reserved for one pod and those whose place it took. */
+  readonly budgetPodUsd?: number | undefined;
   readonly maxPods?: number | undefined;
   /** A lease whose whole price is at most this needs no confirmation. */
   readonly autoApproveUsd?: number | undefined;
 }
-
-const DAY_MS = 86_400_000;
-const DAY_HOURS = 24;
 
 /**
  * Whether `wanted` may exist beside `others` (all leases but its older self). Call inside the transaction that writes it.
@@ -40,33 +41,55 @@ export function checkLimits(
       'GPU_LEASE_MAX_USD_PER_HOUR',
       `all pods together would cost ${usd(perHour)} an hour (${usd(perHour - wanted.usdPerHour)} now) and the limit is ${usd(limits.maxUsdPerHour)}`,
     );
-  const since = new Date(now.getTime() - DAY_MS);
-  const commitments = (of: readonly Lease[]): number =>
-    of.reduce((sum, lease) => sum + spentUsd(lease, now) + reservedUsd(lease, now), 0);
-  const dayCommitments = (of: readonly Lease[]): number =>
-    of.reduce(
-      (sum, lease) =>
-        sum +
-        spentSince(lease, since, now) +
-        (lease.state === 'closed'
-          ? 0
-          : lease.usdPerHour * Math.min(DAY_HOURS, hoursLeft(lease, now))),
-      0,
-    );
-  checkSum('GPU_LEASE_BUDGET_USD', limits.budgetUsd, commitments(others), commitments([wanted]));
   checkSum(
-    'GPU_LEASE_BUDGET_DAY_USD',
-    limits.budgetDayUsd,
-    dayCommitments(others),
-    dayCommitments([wanted]),
+    'GPU_LEASE_BUDGET_POD_USD',
+    limits.budgetPodUsd,
+    predecessorsOf(wanted, others).reduce((sum, lease) => sum + spentUsd(lease, now), 0),
+    wholeUsd(wanted, now),
+    'for this pod',
   );
+  checkSum(
+    'GPU_LEASE_BUDGET_USD',
+    limits.budgetUsd,
+    bookedUsd(others, now),
+    bookedUsd([wanted], now),
+    'in all',
+  );
+  const [before, own] = [dayBooks(others, now), dayBooks([wanted], now)];
+  for (const [index, { day, usd: mine }] of own.entries())
+    checkSum(
+      'GPU_LEASE_BUDGET_DAY_USD',
+      limits.budgetDayUsd,
+      before[index]?.usd ?? Number.NaN,
+      mine,
+      `for ${day} (UTC)`,
+    );
 }
 
-function checkSum(name: string, limit: number | undefined, before: number, wanted: number): void {
+/** Those that failed before it, one after the other: they were paid for the same purpose. */
+export function predecessorsOf(lease: Lease, others: readonly Lease[]): readonly Lease[] {
+  const found: Lease[] = [];
+  for (let { replaces } = lease; replaces !== undefined; ) {
+    const handle = replaces;
+    const one = others.find((other) => isLeaseOf(other, handle) && !found.includes(other));
+    if (one === undefined) return found;
+    found.push(one);
+    ({ replaces } = one);
+  }
+  return found;
+}
+
+function checkSum(
+  name: string,
+  limit: number | undefined,
+  before: number,
+  wanted: number,
+  scope: string,
+): void {
   if (exceeds(before + wanted, limit))
     refuse(
       name,
-      `${usd(before)} is spent or reserved, this needs ${usd(wanted)} and the limit is ${usd(limit)}`,
+      `${usd(before)} is spent or reserved ${scope}, this needs ${usd(wanted)} and the limit is ${usd(limit)}`,
     );
 }
 

@@ -7,9 +7,11 @@ import type { Pod, Pods, ProviderReading } from '../core/pods.ts';
 import type { Provider, ProviderPod, Providers, Volume } from '../core/provider.ts';
 import type { Store } from '../core/store.ts';
 import type { AccountBook } from './account-book.ts';
+import { limitUses } from './budget-use.ts';
 import { limitOf, untilAborted } from './deps.ts';
 import { reopenSeen } from './late.ts';
 import { handleOf, isPodOf, type Ledger } from './ledger.ts';
+import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
 import { rateNow, roundUsd, spentUsd } from './money.ts';
 import { volumeProblem } from './new-volume.ts';
@@ -30,6 +32,7 @@ export interface ListDeps {
   readonly store: Store;
   readonly providers: Providers;
   readonly clock: Clock;
+  readonly limits: Limits;
   readonly ledger: Ledger;
   readonly observer: Observer;
   readonly looks: Looks;
@@ -46,7 +49,7 @@ interface Listing {
 
 /** Everything that is or may be billed, what needs care first. One cloud down hides nothing of the others. */
 export function createList(deps: ListDeps): Pods['list'] {
-  const { store, providers, clock, ledger, observer, looks, accounts, see: eyes } = deps;
+  const { store, providers, clock, limits, ledger, observer, looks, accounts, see: eyes } = deps;
 
   /** What is not told in time is not told; whoever asks next has it. */
   async function soon<T>(work: Promise<T>): Promise<T> {
@@ -137,7 +140,9 @@ export function createList(deps: ListDeps): Pods['list'] {
         .map((pod) => unmanagedPodOf(pod, reading.provider, clock.now())),
     );
     const now = clock.now();
-    const after = (await ledger.all()).filter(({ provider }) => isWanted(provider));
+    const everywhere = await ledger.all();
+    const after = everywhere.filter(({ provider }) => isWanted(provider));
+    const uses = limitUses(everywhere, limits, now);
     const pods = [...managed, ...strangers, ...(isWanted('ssh') ? await userManaged() : [])];
     return {
       pods: pods
@@ -162,6 +167,7 @@ export function createList(deps: ListDeps): Pods['list'] {
               }),
           }
         : {}),
+      ...(uses.length === 0 ? {} : { limits: uses }),
     };
   };
 }

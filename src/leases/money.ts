@@ -1,4 +1,5 @@
 import type { Lease, Terms } from '../core/lease.ts';
+import { addDays, type DayUsd, spread } from './days.ts';
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
@@ -26,14 +27,41 @@ export function roundUsd(amount: number): number {
 
 /** Estimated from price and time, from the moment the pod was asked for. */
 export function spentUsd(lease: Lease, now: Date): number {
-  const from = Date.parse(lease.accruedAt ?? lease.createdAt);
-  const hours = Math.max(0, now.getTime() - from) / HOUR_MS;
+  const hours = Math.max(0, now.getTime() - countedTo(lease)) / HOUR_MS;
   return (lease.accruedUsd ?? 0) + hours * rateOf(lease);
 }
 
-/** The same lease with its spending up to `now` written down, so that the rate may change from here. */
+/**
+ * The same lease with its spending up to `now` written down, so that the rate may change from here. What is written down is
+ * never counted again and never given back, whatever the clock says after that.
+ */
 export function accrued(lease: Lease, now: Date): Lease {
-  return { ...lease, accruedUsd: spentUsd(lease, now), accruedAt: now.toISOString() };
+  const from = countedTo(lease);
+  return {
+    ...lease,
+    accruedUsd: spentUsd(lease, now),
+    accruedAt: new Date(from > now.getTime() ? from : now).toISOString(),
+    accruedByDay: spentByDay(lease, now),
+  };
+}
+
+/** What `spentUsd` consists of, by UTC day: a lease over midnight counts in both days with its part of each. */
+export function spentByDay(lease: Lease, now: Date): DayUsd {
+  return addDays(recordedByDay(lease), spread(rateOf(lease), countedTo(lease), now.getTime()));
+}
+
+/** Leases of before days were written down: their spending is taken as even. */
+function recordedByDay({ accruedByDay, accruedUsd = 0, accruedAt, createdAt }: Lease): DayUsd {
+  if (accruedByDay !== undefined) return accruedByDay;
+  if (accruedUsd === 0 || accruedAt === undefined) return {};
+  const [from, to] = [Date.parse(createdAt), Date.parse(accruedAt)];
+  return to > from
+    ? spread(accruedUsd / ((to - from) / HOUR_MS), from, to)
+    : { [accruedAt.slice(0, 10)]: accruedUsd };
+}
+
+function countedTo({ accruedAt, createdAt }: Lease): number {
+  return Date.parse(accruedAt ?? createdAt);
 }
 
 /** Money that the lease may still cost until its deadline, at full price even while stopped. */
@@ -43,15 +71,6 @@ export function reservedUsd(lease: Lease, now: Date): number {
 
 export function hoursLeft(lease: Lease, now: Date): number {
   return Math.max(0, Date.parse(lease.deadlineAt) - now.getTime()) / HOUR_MS;
-}
-
-/** What of `spentUsd` was spent after `since`; leases that were stopped in between count at their average. */
-export function spentSince(lease: Lease, since: Date, now: Date): number {
-  const start = Date.parse(lease.createdAt);
-  const end = lease.endedAt === undefined ? now.getTime() : Date.parse(lease.endedAt);
-  const whole = Math.max(1, end - start);
-  const part = Math.max(0, end - Math.max(start, since.getTime()));
-  return spentUsd(lease, now) * Math.min(1, part / whole);
 }
 
 /**

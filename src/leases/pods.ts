@@ -22,18 +22,20 @@ import { isProcessAlive } from './process-id.ts';
 import { publisherOf } from './receipt-folder.ts';
 import { createEnforce, createReconcile } from './reconcile.ts';
 import { createReplacer } from './replace.ts';
+import { createSaveHome } from './save-home.ts';
 import { createSee } from './see.ts';
 import { mayBeFollowed } from './succession.ts';
 import { createTeardown } from './teardown.ts';
 import { createTend, type PodCare } from './tend.ts';
 import { createUpdate } from './update.ts';
 import { unmanagedPodOf, userManagedPodOf } from './view.ts';
+import { createWarnings } from './warnings.ts';
 
 type WaitFor = Parameters<Pods['get']>[1]['waitFor'];
 
 /** Quotes, leases, readiness, deadlines and teardown, over whatever providers there are. */
 export function createPods(deps: PodsDeps): Pods & PodCare {
-  const { store, providers, remote, clock, processId, isAlive = isProcessAlive } = deps;
+  const { store, providers, remote, clock, limits, processId, isAlive = isProcessAlive } = deps;
   const creating = new Set<string>();
   const isBeingCreated = ({ state, leaseId, creator }: Lease): boolean =>
     (state === 'intended' || state === 'closing') &&
@@ -69,9 +71,36 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     bootLogs,
   };
   const replacer = createReplacer(renting);
-  const care = { ledger, observer, looks, accounts, teardown, providers, clock, isBeingCreated };
+  const { rescue } = deps;
+  const saveHome =
+    rescue === undefined ? undefined : createSaveHome({ ...deps, ...rescue, ledger });
+  const { isLeftToOthers, actor } = deps;
+  const care = {
+    saveHome,
+    isLeftToOthers,
+    actor,
+    ledger,
+    observer,
+    looks,
+    accounts,
+    teardown,
+    providers,
+    clock,
+    limits,
+    isBeingCreated,
+  };
   const reconcile = createReconcile(care);
-  const list = createList({ store, providers, clock, ledger, observer, looks, accounts, see });
+  const list = createList({
+    store,
+    providers,
+    clock,
+    limits,
+    ledger,
+    observer,
+    looks,
+    accounts,
+    see,
+  });
   const create = createCreation({ ...renting, replacer, see });
   const update = createUpdate({
     ...deps,
@@ -161,6 +190,7 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
       await reconcile(options);
     },
     enforce: createEnforce(care),
+    warnings: createWarnings({ store, clock, limits }),
   };
 }
 

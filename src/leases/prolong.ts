@@ -45,7 +45,7 @@ export async function prolong(
   const now = clock.now();
   const whole = spentUsd(wanted, now) + reservedUsd(wanted, now);
   const costsMore =
-    reservedUsd(wanted, now) > reservedUsd(lease, now) + 0.005 ||
+    isDearer(wanted, lease, now) ||
     (wanted.usdPerHour > 0 && (budgetUsd ?? 0) > (lease.budgetUsd ?? Infinity));
   if (costsMore && whole > (limits.autoApproveUsd ?? -1)) {
     checkLimits(wanted, await othersOf(lease, store), limits, now);
@@ -57,7 +57,9 @@ export async function prolong(
     if (before.state !== 'open' && before.state !== 'intended')
       throw new InputError('unsupported', 'This pod is being destroyed.');
     const next = change(before);
-    if (costsMore) checkLimits(next, await othersOf(lease, tx), limits, clock.now());
+    // Measured against what it is by now: another process may have shortened it, and what that freed be spent.
+    if (costsMore || isDearer(next, before, clock.now()))
+      checkLimits(next, await othersOf(lease, tx), limits, clock.now());
     await tx.leases.put(lease.leaseId, next);
     return next;
   });
@@ -75,4 +77,9 @@ export async function prolong(
     throw failure;
   }
   return timer.tell(after);
+}
+
+/** More than rounding. */
+function isDearer(after: Lease, before: Lease, now: Date): boolean {
+  return reservedUsd(after, now) > reservedUsd(before, now) + 0.005;
 }

@@ -4,12 +4,16 @@ import type { Lease } from '../core/lease.ts';
 import type { Pods } from '../core/pods.ts';
 import type { Providers } from '../core/provider.ts';
 import type { AccountBook } from './account-book.ts';
+import { checkBudgets, keepBooks } from './budget-watch.ts';
 import { allOf, limitOf } from './deps.ts';
+import { createGhostLook } from './ghosts.ts';
 import { createLateLook } from './late.ts';
 import { handleOf, type Ledger } from './ledger.ts';
+import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
 import { accrued, spentUsd, usd } from './money.ts';
 import type { Observer } from './observer.ts';
+import { isTimeToSave, type SaveHome } from './save-home.ts';
 import type { Teardown } from './teardown.ts';
 
 const TEARDOWN_WAIT_SECONDS = 20;
@@ -22,6 +26,11 @@ const FAREWELL_SECONDS = 20;
 const GATES_SECONDS = 60;
 /** There is no time to hash everything: what could not be checked is put on record as such. */
 const GATES_BEFORE_DEADLINE_SECONDS = 6;
+/** What is not home when the end is due is given so long; a pod that ends itself gives less. */
+const SAVE_SECONDS = 120;
+const SAVE_BEFORE_DEADLINE_SECONDS = 8;
+/** What another process should have done by then, this one does. */
+const LEFT_TO_OTHERS_SECONDS = 60;
 
 export interface CareDeps {
   readonly ledger: Ledger;
@@ -31,7 +40,14 @@ export interface CareDeps {
   readonly teardown: Teardown;
   readonly providers: Providers;
   readonly clock: Clock;
+  readonly limits: Limits;
   readonly isBeingCreated: (lease: Lease) => boolean;
+  /** Absent: nothing is brought home before an end without asking. */
+  readonly saveHome?: SaveHome | undefined;
+  /** Whether another process of ours watches this lease now. Default: none does. */
+  readonly isLeftToOthers?: ((lease: Lease) => Promise<boolean>) | undefined;
+  /** Who acts, for the log: "the watcher". */
+  readonly actor?: (() => string) | undefined;
 }
 
 /** Finds what a crash left half done and mends it. Never touches a machine that no lease speaks of. */
@@ -40,10 +56,12 @@ export function createReconcile({
   observer,
   looks,
   teardown,
+  providers,
   clock,
   isBeingCreated,
 }: CareDeps): Pods['reconcile'] {
   const lookForLate = createLateLook({ ledger, observer, looks, clock });
+  const lookForGhosts = createGhostLook({ observer, looks, providers, clock });
 
   /** What was ordered to end is ended again; what was only thought gone goes on under its own deadline. */
   async function mendLate(leases: readonly Lease[]): Promise<void> {
@@ -63,7 +81,7 @@ export function createReconcile({
     const broken = leases.filter(
       ({ state, podId }) => state === 'closing' || (state !== 'closed' && podId === undefined),
     );
-    await allOf([...broken.map(mend), mendLate(leases)], options);
+    await allOf([...broken.map(mend), mendLate(leases), lookForGhosts(leases)], options);
   };
 }
 
@@ -71,43 +89,69 @@ export function createReconcile({
 export function createEnforce(deps: CareDeps): Pods['enforce'] {
   const { ledger, clock } = deps;
   return async (options) => {
-    const open = (await ledger.all()).filter(
-      ({ state }) => state === 'open' || state === 'intended',
+    const isOpen = ({ state }: Lease): boolean => state === 'open' || state === 'intended';
+    await keepBooks((await ledger.all()).filter(isOpen), deps);
+    const all = await ledger.all();
+    const said = await allOf(
+      all.filter(isOpen).map(async (lease) => checkOrSay(lease, all)),
+      options,
     );
-    const said = await allOf(open.map(checkOrSay), options);
     return said.flat();
   };
 
-  async function checkOrSay(lease: Lease): Promise<readonly string[]> {
+  async function checkOrSay(lease: Lease, all: readonly Lease[]): Promise<readonly string[]> {
     try {
-      return await check(lease);
+      return await check(lease, all);
     } catch (failure) {
       const code = isAppError(failure) ? failure.code : 'internal';
       return [`${handleOf(lease)}: could not be looked after now (${code}). It is tried again.`];
     }
   }
 
-  async function check(lease: Lease): Promise<readonly string[]> {
+  async function check(lease: Lease, all: readonly Lease[]): Promise<readonly string[]> {
     const id = handleOf(lease);
     const deadline = Date.parse(lease.deadlineAt);
     if (Number.isNaN(deadline)) return [`${id}: its deadline cannot be read. Nothing was done.`];
     const now = clock.now();
     const spent = spentUsd(lease, now);
     const { budgetUsd } = lease;
+    if (deadline <= Date.parse(lease.createdAt) || deadline <= Date.parse(lease.bootAt ?? ''))
+      return [
+        `${id}: its deadline is older than its present run. Nothing was done: give it another.`,
+      ];
+    if (isDue(lease, deadline, spent, now) && (await isLeft(lease, deadline, spent))) return [];
+    if (isTimeToSave(lease, now)) deps.saveHome?.begin(lease);
     if (deadline <= now.getTime()) return expire(lease, 'its deadline has come', deps);
     if (deadline - farewellMilliseconds(lease) <= now.getTime())
       return expire(lease, 'its deadline is near', deps, GATES_BEFORE_DEADLINE_SECONDS);
     if (budgetUsd !== undefined && spent >= budgetUsd)
       return expire(lease, `its budget of ${usd(budgetUsd)} is spent`, deps);
+    const { why, said } = await checkBudgets(lease, all, deps);
+    if (why !== undefined) return expire(lease, why, deps);
     if (
       budgetUsd === undefined ||
       lease.warnedAt !== undefined ||
       spent < budgetUsd * BUDGET_WARNING
     )
-      return [];
+      return said;
     await ledger.update(lease.leaseId, (before) => ({ ...before, warnedAt: now.toISOString() }));
     await ledger.note('budget_warning', lease, `${usd(spent)} of ${usd(budgetUsd)} are spent.`);
-    return [`${id}: ${usd(spent)} of its budget of ${usd(budgetUsd)} are spent.`];
+    return [...said, `${id}: ${usd(spent)} of its budget of ${usd(budgetUsd)} are spent.`];
+  }
+
+  function isDue(lease: Lease, deadline: number, spent: number, now: Date): boolean {
+    const { budgetUsd = Infinity } = lease;
+    return deadline - farewellMilliseconds(lease) <= now.getTime() || spent >= budgetUsd;
+  }
+
+  /** Another process acts now; where it did not, in the time it has, this one does. */
+  async function isLeft(lease: Lease, deadline: number, spent: number): Promise<boolean> {
+    const { budgetUsd = Infinity, usdPerHour } = lease;
+    const patience = LEFT_TO_OTHERS_SECONDS + (deps.saveHome === undefined ? 0 : SAVE_SECONDS);
+    const isLate =
+      deadline + patience * 1000 <= clock.now().getTime() ||
+      spent >= budgetUsd + (usdPerHour * patience) / 3600;
+    return !isLate && (await deps.isLeftToOthers?.(lease)) === true;
   }
 }
 
@@ -124,7 +168,8 @@ async function expire(
   deps: CareDeps,
   gatesSeconds = GATES_SECONDS,
 ): Promise<readonly string[]> {
-  const { ledger, observer, accounts, teardown, providers, clock } = deps;
+  const { ledger, observer, accounts, teardown, providers, clock, actor } = deps;
+  const by = actor === undefined ? '' : ` by ${actor()}`;
   const id = handleOf(lease);
   const strange = await accounts.strangeness(lease).catch(() => undefined);
   if (strange !== undefined) return [`${id}: ${why}, and nothing can be done here. ${strange}.`];
@@ -141,9 +186,12 @@ async function expire(
       throw failure;
     }
     await ledger.update(lease.leaseId, (before) => stopped(before, clock));
-    await ledger.note('expired', lease, `Stopped: ${why}.`);
+    await ledger.note('expired', lease, `Stopped${by}: ${why}.`);
     return [`${id}: stopped, ${why}.`];
   }
+  const isNear = gatesSeconds === GATES_BEFORE_DEADLINE_SECONDS;
+  await deps.saveHome?.finish(lease, isNear ? SAVE_BEFORE_DEADLINE_SECONDS : SAVE_SECONDS);
+  if (await wasGivenTime(lease, deps)) return [];
   const gates = await teardown.gates(lease, { signal: limitOf(gatesSeconds) });
   const waiver = {
     reason: `Ended without asking: ${why}.`,
@@ -151,13 +199,19 @@ async function expire(
     at: clock.now().toISOString(),
     gates: [...gates],
   };
-  await ledger.note('expired', lease, `Destroyed: ${why}. ${gates.length} gates stood open.`);
+  await ledger.note('expired', lease, `Destroyed${by}: ${why}. ${gates.length} gates stood open.`);
   const seen = await teardown.end(lease, {
     waitSeconds: TEARDOWN_WAIT_SECONDS,
     waiver: gates.length === 0 ? undefined : waiver,
   });
   const isGone = seen.kind === 'absent' && !seen.young;
   return [`${id}: ${isGone ? 'destroyed' : 'ordered to end, not yet seen gone'}, ${why}.`];
+}
+
+/** Somebody may have prolonged it while we brought its files home, or while this process was held. */
+async function wasGivenTime(lease: Lease, { ledger }: CareDeps): Promise<boolean> {
+  const { state, deadlineAt, budgetUsd } = await ledger.fresh(lease);
+  return state !== lease.state || deadlineAt !== lease.deadlineAt || budgetUsd !== lease.budgetUsd;
 }
 
 export function stopped(lease: Lease, clock: Clock): Lease {

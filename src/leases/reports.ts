@@ -10,6 +10,7 @@ import type { SessionState } from '../core/session.ts';
 import type { LogEntry, Store } from '../core/store.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { createLedger } from './ledger.ts';
+import { endingOf, proofOf, waiverOf } from './report-end.ts';
 import { areBroken, isGivenUp, missingFiles, unsoundPaths } from './report-files.ts';
 
 const MOST_WAYS = 10;
@@ -60,13 +61,14 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
       if (pod.status === 'ready') await jobs.refresh(podId, options);
       const all = await jobs.list(podId);
       const shown = jobId === undefined ? all : all.filter((job) => job.jobId === jobId);
-      const [lease, receipt, gates, artifacts, sessions, ways] = await Promise.all([
+      const [lease, receipt, gates, artifacts, sessions, ways, ending] = await Promise.all([
         ledger.find(podId),
         pods.receipt(podId),
         gatesOf(pod, options, jobId),
         store.artifacts.list(),
         store.sessions.list(),
         waysOf(podId),
+        endingOf(store, podId),
       ]);
       const home = artifacts.filter(
         (artifact) => artifact.podId === podId && (jobId === undefined || artifact.jobId === jobId),
@@ -101,7 +103,7 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
         connections: connectionsOf(pod, ways),
         errors: errorsOf(parts),
         notTracked: notTrackedOf(pod),
-        ...(receipt === undefined ? {} : { destroyed: receipt.proof }),
+        ...(receipt === undefined ? {} : { destroyed: proofOf(receipt, ending) }),
         ...waiverOf(receipt),
         nextStep: nextStepOf(parts),
       };
@@ -212,13 +214,6 @@ function notTrackedOf({ mode }: Pod): string[] {
   return mode === 'managed'
     ? ['bandwidth and storage charges beyond the hourly price']
     : ['cost', 'deadline', 'cleanup: nothing of ours stops or destroys this machine'];
-}
-
-function waiverOf(receipt: Receipt | undefined): Pick<Report, 'waiver'> {
-  const waiver = receipt?.waiver;
-  return waiver === undefined
-    ? {}
-    : { waiver: `${waiver.gates.length} open gates waived by ${waiver.by}: ${waiver.reason}` };
 }
 
 /** One concrete step (RP-05). */

@@ -1,12 +1,32 @@
+import type { Clock } from '../core/call.ts';
 import { PolicyError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Ask } from '../core/pods.ts';
-import type { Collections } from '../core/store.ts';
+import type { Collections, Store } from '../core/store.ts';
+import { checkLimits, type Limits } from './limits.ts';
 import { readableLeases } from './rent.ts';
 
 /** All other leases. Throws `state_unreadable`. */
 export async function othersOf(lease: Lease, store: Collections): Promise<readonly Lease[]> {
   return (await readableLeases(store)).filter(({ leaseId }) => leaseId !== lease.leaseId);
+}
+
+/**
+ * Whether a pod that costs less now may cost its full price again. The money is reserved while it is stopped, so nobody else has it;
+ * a limit that was lowered or overrun since forbids it all the same. Throws `budget_exceeded`, `state_unreadable`.
+ */
+export async function checkStart(
+  lease: Lease,
+  {
+    store,
+    clock,
+    limits,
+  }: { readonly store: Store; readonly clock: Clock; readonly limits: Limits },
+): Promise<void> {
+  await store.transaction(async (tx) => {
+    const now = (await tx.leases.get(lease.leaseId)) ?? lease;
+    checkLimits(now, await othersOf(lease, tx), limits, clock.now());
+  });
 }
 
 /** What a person is asked to agree to. */

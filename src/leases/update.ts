@@ -20,7 +20,7 @@ import type { PodTimer } from './pod-timer.ts';
 import { prolong } from './prolong.ts';
 import { checkTtl } from './quotes.ts';
 import { stopped } from './reconcile.ts';
-import { ConsentNeeded } from './spend-more.ts';
+import { ConsentNeeded, checkStart } from './spend-more.ts';
 import { workNotHome } from './stop-loss.ts';
 import { checkPodName } from './terms.ts';
 import { hasLiveJob, unmanagedPodOf } from './view.ts';
@@ -119,8 +119,9 @@ async function power(
   lease: Lease,
   action: NonNullable<Change['action']>,
   options: CallOptions,
-  { providers, sessions, remote, jobs, clock, ledger, looks }: UpdateDeps,
+  deps: UpdateDeps,
 ): Promise<Lease> {
+  const { providers, sessions, remote, jobs, clock, ledger, looks } = deps;
   const provider = providers.get(lease.provider);
   const { podId } = lease;
   const act = provider === undefined ? undefined : orderOf(provider, action);
@@ -132,6 +133,7 @@ async function power(
   if (action !== 'stop' && Date.parse(lease.deadlineAt) <= clock.now().getTime())
     throw new InputError('invalid_input', 'The deadline has passed: give ttlMinutes too.');
   const isRunning = lease.stoppedAt === undefined;
+  if (action !== 'stop' && !isRunning) await checkStart(lease, deps);
   if (action !== 'start' && isRunning) {
     if (hasLiveJob(await jobs.refresh(podId, options)))
       throw new PolicyError('job_running', `A job runs on this pod; ${action} would end it.`);

@@ -8,6 +8,7 @@ import { type AppError, toAppError } from '../core/errors.ts';
 import type { ProgressSink } from '../core/progress.ts';
 import type { Redactor } from '../core/redact.ts';
 import type { Services, Tool } from '../tools/tool.ts';
+import { warningsAbout, withWarnings } from '../tools/warned.ts';
 import { readArguments } from './arguments.ts';
 import { type Asker, PersonNeeded } from './ask.ts';
 import { failed, finished, needsInput, progressed, started } from './events.ts';
@@ -40,12 +41,15 @@ export async function callTool(
   const progress = startProgress(context, clock, tool.title, (message) =>
     onProgress?.(progressed(tool, message)),
   );
+  let warned = async (): Promise<readonly string[]> => Promise.resolve([]);
   try {
     admit?.();
     onProgress?.(started(tool));
     const input = readArguments(tool, given);
-    const output = await tool.handle(input, {
-      ...(await services()),
+    const all = await services();
+    warned = async () => warningsAbout([input], all.pods);
+    const answer = await tool.handle(input, {
+      ...all,
       signal,
       progress: (message) => {
         progress.report(redactor.redact(message));
@@ -62,6 +66,7 @@ export async function callTool(
     });
     const question = await asking.pending();
     if (question !== undefined) return question;
+    const output = await withWarnings(answer, input, all.pods);
     const result = success(tool, output, redactor);
     for (const event of finished(tool, output)) onProgress?.(event);
     return result;
@@ -71,7 +76,7 @@ export async function callTool(
     const error = toAppError(thrown, signal);
     onFailure(tool.name, error);
     onProgress?.(failed(tool, error));
-    return failure(error, redactor);
+    return failure(error, redactor, await warned());
   } finally {
     progress.end();
   }

@@ -18,11 +18,21 @@ export function success(tool: Tool, output: unknown, redactor: Redactor): CallTo
   return { content: [{ type: 'text', text: cut(text, MAX_RESULT_CHARS) }], structuredContent };
 }
 
-/** `message` and `hint` are ours; what a machine said comes fenced, last, and only as far as there is room. */
-export function failure(error: AppError, redactor: Redactor): CallToolResult {
+/**
+ * `message` and `hint` are ours; what a machine said comes fenced, last, and only as far as there is room. `notes`: sentences of ours
+ * about the pod, after the hint.
+ */
+export function failure(
+  error: AppError,
+  redactor: Redactor,
+  notes: readonly string[] = [],
+): CallToolResult {
   const { code, retryable, retryAfterSeconds } = error;
   const message = cut(redactor.redact(error.message), 1500);
-  const hint = cut(redactor.redact(error.hint), 1000);
+  const hint = [
+    cut(redactor.redact(error.hint), 1000),
+    ...notes.map((note) => cut(note, 400)),
+  ].join(' ');
   const foreign =
     error.foreignText === undefined || error.foreignText === ''
       ? undefined

@@ -17,6 +17,7 @@ export function createMemoryStore(): Store {
     profiles: over(() => current().profiles),
     hostKeys: over(() => current().hostKeys),
     hosts: over(() => current().hosts),
+    watchers: over(() => current().watchers),
     log: {
       append: async (entry) => {
         current().log.push(entry);
@@ -60,6 +61,7 @@ function emptyState() {
     profiles: new Map<string, Collections['profiles'] extends Collection<infer T> ? T : never>(),
     hostKeys: new Map<string, Collections['hostKeys'] extends Collection<infer T> ? T : never>(),
     hosts: new Map<string, Collections['hosts'] extends Collection<infer T> ? T : never>(),
+    watchers: new Map<string, Collections['watchers'] extends Collection<infer T> ? T : never>(),
     log: new Array<LogEntry>(),
   };
 }
@@ -78,6 +80,7 @@ function copyState(state: State): State {
     profiles: new Map(state.profiles),
     hostKeys: new Map(state.hostKeys),
     hosts: new Map(state.hosts),
+    watchers: new Map(state.watchers),
     log: [...state.log],
   };
 }

@@ -9,6 +9,7 @@ import { savedProfileSchema } from '../core/profile.ts';
 import { codeRecordSchema, sealedReceiptSchema } from '../core/receipt.ts';
 import { sessionRecordSchema } from '../core/session.ts';
 import type { Collection, Collections, Store } from '../core/store.ts';
+import { watchRecordSchema } from '../core/watcher.ts';
 import { type Connection, FileReplacedError, openSqlite, type Queries } from './sqlite-file.ts';
 
 const hostKeySchema = z.object({
@@ -125,6 +126,7 @@ function collections({ read, write }: Runs, file: string): Collections {
     profiles: of('profiles', savedProfileSchema),
     hostKeys: of('hostKeys', hostKeySchema),
     hosts: of('hosts', hostSchema),
+    watchers: of('watchers', watchRecordSchema),
     log: {
       async append(entry) {
         await write(async (db) =>

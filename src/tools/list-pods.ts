@@ -3,9 +3,10 @@ import type { Clock } from '../core/call.ts';
 import type { ArtifactRecord } from '../core/files.ts';
 import { jobIdSchema, podIdOfProfile, providerNameSchema, sessionIdSchema } from '../core/ids.ts';
 import { isTerminal, type Job, jobStatusSchema } from '../core/job.ts';
-import { type Pod, podSchema } from '../core/pods.ts';
+import { type LimitUse, type Pod, podSchema } from '../core/pods.ts';
 import { type SessionRecord, sessionStateSchema } from '../core/session.ts';
 import { unfetchedOf } from '../core/unfetched.ts';
+import type { WatcherStatus } from '../core/watcher.ts';
 import { firstThings } from './pod-next.ts';
 import { briefPod, renderPod } from './pod-text.ts';
 import { defineTool, resultShape, type ToolContext } from './tool.ts';
@@ -59,12 +60,13 @@ export const listPods = defineTool({
     ...resultShape,
   }),
   async handle(request, context) {
-    const { pods, profiles, sessions, artifacts, signal, progress } = context;
-    const [listed, machines, allSessions, records] = await Promise.all([
+    const { pods, profiles, sessions, artifacts, watcher, signal, progress } = context;
+    const [listed, machines, allSessions, records, watched] = await Promise.all([
       pods.list(request, { signal, progress }),
       profiles.list(),
       sessions.list(),
       artifacts.list(),
+      watcher?.status(),
     ]);
     const known = new Set(listed.pods.map(({ podId }) => podId));
     const own =
@@ -94,6 +96,8 @@ export const listPods = defineTool({
       strange > 0 && `${count(strange, 'machine')} not rented by us (unmanaged).`,
       failed.length > 0 &&
         `No answer from ${failed.map(({ provider }) => provider).join(', ')}: their pods may be missing here.`,
+      listed.limits !== undefined && limitWords(listed.limits),
+      watcherWords(watched),
     ];
     return {
       pods: all,
@@ -140,6 +144,25 @@ export const listPods = defineTool({
     );
   },
 });
+
+const DEEDS_SHOWN = 3;
+/** Who keeps the deadlines, and what was done while nobody looked. */
+function watcherWords(status: WatcherStatus | undefined): string | false {
+  if (status === undefined) return false;
+  const deeds = status.deeds.slice(-DEEDS_SHOWN);
+  const done = deeds.length === 0 ? [] : [`Done by the watcher: ${deeds.join(' ')}`];
+  return [...(status.words === undefined ? [] : [status.words]), ...done].join(' ') || false;
+}
+
+/** No room in the listing for a field of its own; the summary is what every host shows. */
+function limitWords(limits: readonly LimitUse[]): string {
+  const words = limits.map(({ name, limit, used, scope }) =>
+    scope === 'pods'
+      ? `${name} ${used} of ${limit}`
+      : `${name} ${usd(used)} of ${usd(limit)} ${scope}`,
+  );
+  return `Limits that the user set and no tool lifts: ${words.join(', ')}.`;
+}
 
 /** A machine of the user that nobody has reached for this list: a profile, not a pod that is known to run. */
 const isUnseen = ({ mode, status }: Pod): boolean => mode === 'user_managed' && status !== 'ready';

@@ -8,6 +8,7 @@ import type { Ask, Offers, Pods } from '../core/pods.ts';
 import type { Profiles } from '../core/profile.ts';
 import type { Reports } from '../core/report.ts';
 import type { Sessions } from '../core/session.ts';
+import type { Watcher } from '../core/watcher.ts';
 
 /** What a call does to the world. The four MCP hints, the docs and the tests derive from this one word. */
 export type Effect = 'read' | 'write' | 'spend' | 'execute' | 'destroy';
@@ -25,6 +26,8 @@ export interface Services {
   readonly reports: Reports;
   /** What came home, from the store: no network. */
   readonly artifacts: { list(): Promise<readonly ArtifactRecord[]> };
+  /** Who watches when no server runs. Reads the store alone. */
+  readonly watcher?: Pick<Watcher, 'status'>;
   readonly clock: Clock;
   /** Clouds that are configured, `local` included. */
   readonly providerNames: readonly ProviderName[];

@@ -137,6 +137,7 @@ function environment(box: Box): Record<string, string> {
     HOME: box.home,
     GPU_LEASE_HOME: box.home,
     GPU_LEASE_WORKSPACE: box.workspace,
+    GPU_LEASE_WATCHER: 'off',
     GPU_LEASE_HTTP_TOKEN: TOKEN,
   };
 }

@@ -21,6 +21,7 @@ async function open(box: Box, cloud: VastSandbox): Promise<Caller & AsyncDisposa
         PATH: process.env['PATH'] ?? '',
         HOME: box.home,
         GPU_LEASE_HOME: box.home,
+        GPU_LEASE_WATCHER: 'off',
         VAST_API_KEY: cloud.apiKey,
         VAST_URL: cloud.url,
       },

@@ -49,6 +49,7 @@ function fused(store: Store, fuse: Fuse): Store {
     profiles: wrap(of.profiles),
     hostKeys: wrap(of.hostKeys),
     hosts: wrap(of.hosts),
+    watchers: wrap(of.watchers),
     log: {
       append: async (entry) => around(async () => of.log.append(entry)),
       list: async (podId) => of.log.list(podId),

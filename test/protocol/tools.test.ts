@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { RemoteError } from '../../src/core/errors.ts';
 import { TOOLS } from '../../src/tools/index.ts';
 import { JOB, OFFER, POD, SESSION } from '../support/fake-services.ts';
 import { inProcess, PEERS } from '../support/mcp-clients.ts';
@@ -39,5 +40,35 @@ describe.each(PEERS)('a %s client', (peer) => {
       expect(answer.data.summary, name).toMatch(/\S/);
       expect(answer.text, name).toContain(answer.data.summary);
     }
+  });
+
+  it('is told by every result about a pod, errors too, that its budget is nearly spent [CO-03]', async () => {
+    const asked: (readonly string[])[] = [];
+    const warnings = async (ids: readonly string[]) => {
+      asked.push(ids);
+      return Promise.resolve(ids.length === 0 ? [] : ['Budget: $0.80 of $1.00 are spent.']);
+    };
+    await using client = await inProcess(peer, { overrides: { pods: { warnings } } });
+    await client.tools();
+    const silent = new Set(['find_offer', 'ssh_profile', 'doctor']);
+    for (const { name } of TOOLS) {
+      const { data, text } = await client.call(name, CALLS[name]);
+      const said = silent.has(name) ? [false, false] : [true, true];
+      expect(
+        [data.summary.includes('Budget: $0.80'), text.includes('Budget: $0.80')],
+        name,
+      ).toEqual(said);
+    }
+    expect(asked).toHaveLength(TOOLS.length);
+    await using failing = await inProcess(peer, {
+      overrides: {
+        pods: { warnings },
+        sessions: { write: async () => Promise.reject(new RemoteError('ssh_unreachable', 'no')) },
+      },
+    });
+    const answer = await failing.call('session_write', CALLS['session_write']);
+    expect(answer.isError).toBe(true);
+    expect(answer.data.hint).toContain('Budget: $0.80 of $1.00 are spent.');
+    expect(answer.text).toContain('Budget: $0.80');
   });
 });

@@ -41,6 +41,8 @@ export class BuiltServer implements AsyncDisposable {
         HOME: options.home,
         GPU_LEASE_HOME: options.home,
         GPU_LEASE_WORKSPACE: options.workspace,
+        // A watcher outlives its server: only tests of it start one, and end it.
+        GPU_LEASE_WATCHER: 'off',
         ...options.env,
       },
       cwd: options.workspace,

@@ -61,6 +61,8 @@ export interface BenchOptions {
   readonly isAlive?: (processId: string) => boolean;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly redact?: (text: string) => string;
+  /** What is done, and by whom, when nobody asked. */
+  readonly care?: Pick<PodsDeps, 'rescue' | 'isLeftToOthers' | 'actor'>;
   readonly receiptsFolder?: string;
 }
 
@@ -104,6 +106,7 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
     return Promise.resolve(world.answer);
   };
   const deps: PodsDeps = {
+    ...options.care,
     store,
     providers: new Map([[cloud.name, cloud]]),
     clock,

@@ -19,6 +19,7 @@ export async function runpodClient(
         HOME: box.home,
         GPU_LEASE_HOME: box.home,
         GPU_LEASE_WORKSPACE: box.workspace,
+        GPU_LEASE_WATCHER: 'off',
         ...variables,
       },
     }),

@@ -25,6 +25,7 @@ export async function vastClient(
       HOME: box.home,
       GPU_LEASE_HOME: box.home,
       GPU_LEASE_WORKSPACE: box.workspace,
+      GPU_LEASE_WATCHER: 'off',
       VAST_API_KEY: cloud.apiKey,
       VAST_URL: cloud.url,
       ...env,

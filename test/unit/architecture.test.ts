@@ -17,6 +17,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   files: ['core'],
   transfer: ['core'],
   health: ['core'],
+  watcher: ['core'],
   tools: ['core'],
   mcp: ['core', 'tools'],
   cli: ['core', 'tools'],

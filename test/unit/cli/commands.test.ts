@@ -5,7 +5,8 @@ import type { Gate } from '../../../src/core/files.ts';
 import type { Doctor } from '../../../src/core/health.ts';
 import { podIdSchema } from '../../../src/core/ids.ts';
 import type { DestroyOutcome, Pod, Pods } from '../../../src/core/pods.ts';
-import { servicesOf, testHost } from './host.ts';
+import { ManualClock } from '../../support/clock.ts';
+import { servicesOf, testHost, watcherOver } from './host.ts';
 
 const POD: Pod = {
   podId: podIdSchema.parse('local:abc'),
@@ -143,25 +144,37 @@ describe('pods', () => {
   });
 });
 
+const HOLDER = {
+  epoch: 3,
+  holder: '4711@boot@1',
+  pid: 4711,
+  way: 'background' as const,
+  version: '1.2.3',
+  reach: [],
+  takenAt: '2026-01-01T00:00:00.000Z',
+  beatAt: '2026-01-01T00:00:05.000Z',
+  deeds: [],
+};
+
 describe('watch', () => {
   it('reconciles, enforces, tells what it did, and ends on the signal', async () => {
     const stop = new AbortController();
     const rounds: string[] = [];
-    const services = servicesOf({
-      pods: {
-        reconcile: async () => {
-          rounds.push('reconcile');
-          return Promise.resolve();
-        },
-        enforce: async () => {
-          rounds.push('enforce');
-          if (rounds.length === 4) throw new Error('boom');
-          if (rounds.length === 6) stop.abort();
-          return Promise.resolve(['local:abc destroyed: deadline']);
-        },
-        list: async () => Promise.resolve(LISTING),
+    const pods = {
+      reconcile: async () => {
+        rounds.push('reconcile');
+        return Promise.resolve();
       },
-    });
+      enforce: async () => {
+        rounds.push('enforce');
+        if (rounds.length === 4) throw new Error('boom');
+        if (rounds.length === 6) stop.abort();
+        return Promise.resolve(['local:abc destroyed: deadline']);
+      },
+      list: async () => Promise.resolve(LISTING),
+    };
+    const clock = new ManualClock();
+    const services = servicesOf({ pods, watcher: watcherOver(pods, clock) });
     const host = testHost({ services, signal: stop.signal });
     expect(await runCli(['watch'], host)).toBe(0);
     expect(rounds).toEqual([
@@ -176,15 +189,30 @@ describe('watch', () => {
     expect(host.written()).toContain('The watcher ended.');
     // A bad round is told and does not end the watch.
     expect(host.complaints()).toContain('internal');
-    expect(host.clock.now().toISOString()).toBe('2026-01-01T00:00:30.000Z');
   });
   it('exits 1 after one bad round with --once', async () => {
-    const services = servicesOf({
-      pods: { reconcile: async () => Promise.reject(new Error('boom')) },
-    });
+    const pods = {
+      reconcile: async () => Promise.reject(new Error('boom')),
+      enforce: async () => Promise.resolve([]),
+      list: async () => Promise.resolve(LISTING),
+    };
+    const watcher = watcherOver(pods, new ManualClock());
+    const services = servicesOf({ pods, watcher });
     const host = testHost({ services });
     expect(await runCli(['watch', '--once', '--json'], host)).toBe(1);
     expect(JSON.parse(host.written())).toMatchObject({ error: { code: 'internal' } });
+  });
+
+  it('does nothing where another process watches, and says which; a round of cron is no failure', async () => {
+    const pods = { reconcile: async () => Promise.reject(new Error('must not be called')) };
+    const by = { ...HOLDER };
+    const watcher = { watch: async () => Promise.resolve({ kind: 'held' as const, by }) };
+    const once = testHost({ services: servicesOf({ pods, watcher }) });
+    expect(await runCli(['watch', '--once'], once)).toBe(0);
+    expect(once.written()).toContain('process 4711 (background');
+    const foreground = testHost({ services: servicesOf({ pods, watcher }) });
+    expect(await runCli(['watch'], foreground)).toBe(1);
+    expect(foreground.written()).toContain('Nothing to do: process 4711');
   });
 });
 

@@ -1,5 +1,11 @@
 import { PassThrough, Readable } from 'node:stream';
 import type { CliHost, CliServices } from '../../../src/cli/command.ts';
+import type { Clock } from '../../../src/core/call.ts';
+import type { Pods } from '../../../src/core/pods.ts';
+import type { Watcher } from '../../../src/core/watcher.ts';
+import { createMemoryStore } from '../../../src/store/memory.ts';
+import { createWatchLock } from '../../../src/watcher/lock.ts';
+import { createWatcher } from '../../../src/watcher/watcher.ts';
 import { ManualClock } from '../../support/clock.ts';
 
 /** A process to run commands in: what was written to it can be read. */
@@ -34,6 +40,7 @@ export function testHost(overrides: Partial<CliHost> = {}): TestHost {
     nodePath: process.execPath,
     mainPath: '/opt/gpu-lease/dist/main.js',
     userHome: '/nowhere/home',
+    stateFolder: '/nowhere/state',
     workingFolder: '/nowhere/project',
     workspace: '/nowhere/project',
     platform: 'linux',
@@ -51,4 +58,20 @@ export function servicesOf(
   },
 ): CliHost['services'] {
   return async () => Promise.resolve(parts as CliServices);
+}
+
+/** A watcher that has the lock and does its rounds over these pods. */
+export function watcherOver(pods: Partial<Pods>, clock: Clock): Watcher {
+  const store = createMemoryStore();
+  const me = { holder: 'this', pid: 1, version: '1.2.3', reach: [] };
+  const lock = createWatchLock({ store, clock, isAlive: () => true, me });
+  return createWatcher({
+    isOn: true,
+    store,
+    clock,
+    lock,
+    me,
+    pods: pods as Pods,
+    onFailure: () => undefined,
+  });
 }

@@ -5,7 +5,7 @@ import {
   accrued,
   bindingMinutes,
   reservedUsd,
-  spentSince,
+  spentByDay,
   spentUsd,
   usd,
   usdFor,
@@ -68,15 +68,37 @@ describe('money', () => {
     expect(reservedUsd(closed, at(3))).toBe(0);
   });
 
-  it('counts for the day only what was spent in it', () => {
-    expect(spentSince(aLease(1), at(30), at(40))).toBeCloseTo(10);
-    expect(spentSince(aLease(1), at(-30), at(40))).toBeCloseTo(40);
-    const closed: Lease = {
-      ...accrued(aLease(1), at(2)),
-      state: 'closed',
-      endedAt: at(2).toISOString(),
-    };
-    expect(spentSince(closed, at(3), at(40))).toBe(0);
+  it('counts for a UTC day only what was spent in it, a lease over midnight in both', () => {
+    expect(spentByDay(aLease(1), at(30))).toEqual({ '2026-01-01': 24, '2026-01-02': 6 });
+    const paused = stopped(aLease(1), new ManualClock(at(20).toISOString()));
+    const days = spentByDay(paused, at(34));
+    expect(days['2026-01-01']).toBeCloseTo(20.4);
+    expect(days['2026-01-02']).toBeCloseTo(1);
+  });
+
+  it('days and their sum agree, however often and in whatever order of times it is written down', () => {
+    fc.assert(
+      fc.property(price, fc.array(hours, { maxLength: 6 }), hours, (usdPerHour, times, end) => {
+        const sumOf = (lease: Lease, now: Date): number =>
+          Object.values(spentByDay(lease, now)).reduce((sum, each) => sum + each, 0);
+        let lease = aLease(usdPerHour);
+        let most = 0;
+        for (const time of times) {
+          lease = accrued(lease, at(time));
+          // A clock that is set back frees nothing that was counted.
+          expect(spentUsd(lease, at(time))).toBeGreaterThanOrEqual(most - 1e-9);
+          most = spentUsd(lease, at(time));
+        }
+        expect(sumOf(lease, at(end))).toBeCloseTo(spentUsd(lease, at(end)), 6);
+        const latest = Math.max(end, ...times);
+        expect(spentUsd(lease, at(latest))).toBeCloseTo(usdPerHour * latest, 6);
+      }),
+    );
+  });
+
+  it('spending of before days were kept is spread evenly', () => {
+    const old: Lease = { ...aLease(1), accruedUsd: 30, accruedAt: at(30).toISOString() };
+    expect(spentByDay(old, at(31))).toEqual({ '2026-01-01': 24, '2026-01-02': 7 });
   });
 
   it('the deadline never outlives the budget [CO-03]', () => {

@@ -349,6 +349,19 @@ describe('list_pods', () => {
     expect(answer.pods[0]).toMatchObject({ sessions: [], jobs: [{ status: 'running' }] });
   });
 
+  it('shows the limits that are set, with what is used of each [CO-12]', async () => {
+    const limits = [
+      { name: 'GPU_LEASE_MAX_PODS', limit: 4, used: 1, scope: 'pods' },
+      { name: 'GPU_LEASE_BUDGET_USD', limit: 10, used: 4.1, scope: 'spent or reserved in all' },
+    ];
+    const listed = { pods: [], providers: [], usdPerHour: 0, spentUsd: 0, limits };
+    const list = async () => Promise.resolve(listed);
+    const answer = await run('list_pods', {}, context({ pods: { list } }));
+    expect(answer.summary).toContain(
+      'Limits that the user set and no tool lifts: GPU_LEASE_MAX_PODS 1 of 4, GPU_LEASE_BUDGET_USD $4.10 of $10.00 spent or reserved in all.',
+    );
+  });
+
   it('says whose pods may be missing from the list', async () => {
     const answer = await run(
       'list_pods',
