@@ -5,7 +5,11 @@ const { createLedger } = await import(`${source}/leases/ledger.ts`);
 const { publisherOf } = await import(`${source}/leases/receipt-folder.ts`);
 const { systemClock: clock } = await import(`${source}/core/call.ts`);
 const store = createSqliteStore({ file });
-const ledger = createLedger({ store, clock, sealed: publisherOf({ store, clock, receiptsFolder }) });
+const ledger = createLedger({
+  store,
+  clock,
+  sealed: publisherOf({ store, clock, receiptsFolder }),
+});
 process.stdout.write('ready\n');
 await new Promise((resolve) => process.stdin.once('data', resolve));
 for (let at = Number(first); at < Number(first) + Number(count); at += 1)
