@@ -42,7 +42,7 @@ export async function createFeed(
     noInput: true,
   });
   run.channel.end();
-  run.stderr.resume();
+  void run.err.collect(() => undefined);
   const listeners = new Set<Listener>();
   let kept: Buffer[] = [];
   let keptStart = start;
@@ -58,13 +58,13 @@ export async function createFeed(
     run.channel.destroy();
   };
 
-  run.stdout.on('data', (chunk: Buffer) => {
+  void run.out.collect((chunk) => {
     const offset = end;
     end += chunk.length;
     kept.push(chunk);
     while (kept.length > 1 && end - keptStart > KEPT_BYTES) keptStart += kept.shift()?.length ?? 0;
     unheard = listeners.size === 0 ? unheard + chunk.length : 0;
-    if (unheard > KEPT_BYTES) run.stdout.pause();
+    if (unheard > KEPT_BYTES) run.channel.pause();
     for (const listener of [...listeners]) listener(chunk, offset);
   });
   void run.ended.then(() => {
@@ -95,7 +95,7 @@ export async function createFeed(
       listeners.add(from);
       uses += 1;
       unheard = 0;
-      run.stdout.resume();
+      run.channel.resume();
       if (!alive) listener(undefined, end);
       return () => {
         listeners.delete(from);

@@ -24,12 +24,12 @@ export async function killProcesses(
       noInput: true,
     });
     run.channel.end();
-    run.stderr.resume();
+    void run.err.collect(() => undefined);
     const timeout = (): void => {
       run.channel.destroy();
     };
     signal.addEventListener('abort', timeout, { once: true });
-    const [output, ended] = await Promise.all([text(run.stdout), run.ended]);
+    const [output, ended] = await Promise.all([text(run.out.stream()), run.ended]);
     signal.removeEventListener('abort', timeout);
     if (ended.kind === 'lost') return 'unknown';
     return output.trim() === 'gone' ? 'gone' : 'left';

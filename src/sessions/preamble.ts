@@ -40,7 +40,7 @@ export function createPreamble(token: string): {
 
 /** Keeps the first `maxBytes` of what is added, and counts the rest. */
 export function createBoundedBuffer(maxBytes: number): {
-  add(chunk: Buffer): void;
+  readonly add: (chunk: Buffer) => void;
   readonly droppedBytes: number;
   bytes(): Buffer;
 } {

@@ -88,7 +88,10 @@ export function createReady({
         if (run.isUp() && run.channel.writable && run.quietSeconds() < freshSeconds) {
           // The command that was asked for first: making a channel costs the machine more than most commands.
           void Promise.race([run.ended, moment(REFILL_SECONDS)]).then(() => {
-            ready.refill(podId);
+            // After whoever waits for its end: that comes first too.
+            setImmediate(() => {
+              ready.refill(podId);
+            });
           });
           return run;
         }

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import type { CallOptions } from '../core/call.ts';
 import { POD_TOKEN_VARIABLE } from '../core/embedded-pod.ts';
@@ -98,7 +97,7 @@ export function createRemote({
       const max = options.maxBytes ?? DEFAULT_MAX_BYTES;
       const stdout = createBoundedBuffer(max);
       const stderr = createBoundedBuffer(max);
-      const read = Promise.all([readAll(run.stdout, stdout), readAll(run.stderr, stderr)]);
+      const read = Promise.all([run.out.collect(stdout.add), run.err.collect(stderr.add)]);
       if (options.stdin === undefined) run.channel.end();
       else run.channel.end(options.stdin);
       const [ended] = await guarded(podId, run, Promise.all([run.ended, read]), options);
@@ -130,14 +129,14 @@ export function createRemote({
         noInput: stdin === undefined,
       });
       const stderr = createBoundedBuffer(MAX_STDERR_BYTES);
-      const complaints = readAll(run.stderr, stderr);
+      const complaints = run.err.collect(stderr.add);
       // A command may end without reading all of its input: its exit code tells, not the broken pipe.
       if (stdin === undefined) run.channel.end();
       else stdin.pipe(run.channel);
       const output =
         stdout === undefined
-          ? Promise.resolve(run.stdout.resume())
-          : (run.lend?.(stdout) ?? pipeline(run.stdout, stdout));
+          ? run.out.collect(() => undefined)
+          : (run.lend?.(stdout) ?? pipeline(run.out.stream(), stdout));
       const ended = Promise.all([run.ended, output, complaints]);
       const brokenSource = new Promise<never>((_resolve, reject) => {
         source?.catch(reject);
@@ -186,17 +185,6 @@ export function createRemote({
     throw new RemoteError('remote_failed', 'The machine does not say where its home is.');
   }
   return remote;
-}
-
-/** The channel may close before its last bytes were handed on. */
-async function readAll(
-  from: Readable,
-  into: { readonly add: (chunk: Buffer) => void },
-): Promise<void> {
-  from.on('data', (chunk: Buffer) => {
-    into.add(chunk);
-  });
-  await finished(from, { writable: false }).catch(() => undefined);
 }
 
 function exitOf(end: RunEnd): number {

@@ -1,17 +1,17 @@
-import type { Readable } from 'node:stream';
-import { Transform, type Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import type { HeldChannel } from './host.ts';
 import { lendOutput } from './lend.ts';
 import type { RunEnd } from './open-channel.ts';
+import { createOutput, type Output } from './output.ts';
 import { createPreamble } from './preamble.ts';
 
-/** A script that was started on a pod. Both outputs are free of login noise and must be consumed. */
+/** A script that was started on a pod. Both outputs are free of login noise and must be taken. */
 export interface Run extends Pick<HeldChannel, 'isUp' | 'quietSeconds' | 'holdAs'> {
   readonly token: string;
   readonly channel: ClientChannel;
-  readonly stdout: Readable;
-  readonly stderr: Readable;
+  readonly out: Output;
+  readonly err: Output;
   /** Settles once the script says its pid, or the channel ends before (0). */
   readonly pid: Promise<number>;
   /** Never rejects. `lost`: the channel closed without an exit status, so nobody knows. */
@@ -20,65 +20,49 @@ export interface Run extends Pick<HeldChannel, 'isUp' | 'quietSeconds' | 'holdAs
   noise(): string | undefined;
   /** Resolves when the token comes once more: a script that was handed to a waiting shell begins. Never rejects. */
   begins(): Promise<void>;
-  /** Instead of `stdout`, where the run was started so: chunks are only lent (see `lendOutput`). */
+  /** Instead of `out`, where the run was started so: chunks are only lent (see `lendOutput`). */
   readonly lend?: (to: Writable) => Promise<void>;
 }
 
 /** The channel on which a command of `execCommand` with this token was started. */
 export function runOn(held: HeldChannel, token: string, lent = false): Run {
   const { channel } = held;
-  let out = createPreamble(token);
-  const err = createPreamble(token);
-  const stdout = strip(() => out);
-  const stderr = strip(() => err);
-  const pid = new Promise<number>((resolve) => {
-    const settle = (): void => {
-      const number = Number(out.word ?? 0);
-      resolve(Number.isSafeInteger(number) && number > 1 ? number : 0);
-    };
-    stdout.once('started', settle);
-    channel.once('close', settle);
-  });
-  for (const stream of [channel, channel.stderr, stdout, stderr])
+  let preamble = createPreamble(token);
+  const complaints = createPreamble(token);
+  let started: (() => void) | undefined;
+  const strip = (chunk: Buffer): Buffer | undefined => {
+    const before = preamble.word;
+    const bytes = preamble.push(chunk);
+    if (before === undefined && preamble.word !== undefined) started?.();
+    return bytes;
+  };
+  for (const stream of [channel, channel.stderr])
     stream.on('error', () => {
       // An end without an exit status is what counts.
     });
-  if (!lent) channel.pipe(stdout);
-  channel.stderr.pipe(stderr);
+  const pid = new Promise<number>((resolve) => {
+    const settle = (): void => {
+      const number = Number(preamble.word ?? 0);
+      resolve(Number.isSafeInteger(number) && number > 1 ? number : 0);
+    };
+    started = settle;
+    channel.once('close', settle);
+  });
+  const out = createOutput(channel, strip, lent);
+  const err = createOutput(channel.stderr, (chunk) => complaints.push(chunk));
   const noise = (): string | undefined =>
-    out.word === undefined ? `${out.noise}\n${err.noise}`.trim() : undefined;
+    preamble.word === undefined ? `${preamble.noise}\n${complaints.noise}`.trim() : undefined;
   const begins = async (): Promise<void> => {
-    out = createPreamble(token);
+    preamble = createPreamble(token);
     return new Promise((resolve) => {
-      stdout.once('started', resolve);
+      started = resolve;
     });
   };
-  if (!lent) return { ...held, token, stdout, stderr, pid, noise, begins };
+  const run = { ...held, token, out, err, pid, noise, begins };
+  if (!lent) return run;
   const lend = async (to: Writable): Promise<void> => {
     held.lendMemory();
-    return lendOutput(channel, (chunk) => read(out, chunk, stdout), to);
+    return lendOutput(channel, strip, to);
   };
-  return { ...held, token, stdout, stderr, pid, noise, begins, lend };
-}
-
-function strip(current: () => ReturnType<typeof createPreamble>): Transform {
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done): void {
-      const bytes = read(current(), chunk, this);
-      if (bytes !== undefined && bytes.length > 0) this.push(bytes);
-      done();
-    },
-  });
-}
-
-/** What of `chunk` is the script's own. */
-function read(
-  preamble: ReturnType<typeof createPreamble>,
-  chunk: Buffer,
-  stream: Readable,
-): Buffer | undefined {
-  const before = preamble.word;
-  const bytes = preamble.push(chunk);
-  if (before === undefined && preamble.word !== undefined) stream.emit('started');
-  return bytes;
+  return { ...run, lend };
 }

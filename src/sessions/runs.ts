@@ -1,8 +1,8 @@
-import { once } from 'node:events';
 import { InputError } from '../core/errors.ts';
 import { type PodId, randomToken } from '../core/ids.ts';
 import type { OpenOptions } from './host.ts';
 import { killProcesses } from './kill.ts';
+import type { RunEnd } from './open-channel.ts';
 import { EXEC_VARIABLE, execCommand, MAX_SCRIPT_BYTES, readyLine } from './pod-script/exec.ts';
 import type { Pool } from './pool.ts';
 import { createReady } from './ready.ts';
@@ -32,12 +32,18 @@ async function handOver(run: Run, line: string, options: RunOptions): Promise<Ru
   const begins = run.begins();
   if (options.noInput === true) run.channel.end(line);
   else run.channel.write(line);
-  const late = AbortSignal.any([options.signal, AbortSignal.timeout(HAND_OVER_SECONDS * 1000)]);
-  const end = await Promise.race([
-    begins.then(() => undefined),
-    run.ended,
-    once(late, 'abort').then(() => undefined),
-  ]);
+  const late = AbortSignal.timeout(HAND_OVER_SECONDS * 1000);
+  const end = await new Promise<RunEnd | undefined>((resolve) => {
+    const leave = (): void => {
+      resolve(undefined);
+    };
+    late.addEventListener('abort', leave, { once: true });
+    options.signal.addEventListener('abort', leave, { once: true });
+    void Promise.race([begins, run.ended]).then((first) => {
+      options.signal.removeEventListener('abort', leave);
+      resolve(first ?? undefined);
+    });
+  });
   return end?.kind === 'exited' && run.noise() !== undefined ? undefined : run;
 }
 

@@ -93,10 +93,9 @@ function writerOn(run: Run): Writer {
   let text = '';
   let wake: (() => void) | undefined;
   let over = false;
-  run.stderr.resume();
-  run.stdout.setEncoding('latin1');
-  run.stdout.on('data', (chunk: string) => {
-    text += chunk;
+  void run.err.collect(() => undefined);
+  void run.out.collect((chunk) => {
+    text += chunk.toString('latin1');
     wake?.();
   });
   void run.ended.then(() => {
