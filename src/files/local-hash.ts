@@ -1,27 +1,16 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, lstatSync, readFileSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
 import type { Clock } from '../core/call.ts';
-import { randomToken } from '../core/ids.ts';
 import { createBlockHash, DELTA_BYTES, rememberBlocks } from './block-hash.ts';
+import { type Entry, forgetHashes, readHashes, writeHashes } from './hash-store.ts';
 import { countLines, createSecretScanner, type SecretFinding } from './secrets.ts';
 import { keyOf, type LocalFile } from './walk.ts';
 
-const entrySchema = z.object({
-  key: z.string(),
-  sha256: z.string(),
-  crlf: z.boolean(),
-  secret: z.object({ kind: z.string(), line: z.int() }).exactOptional(),
-});
-const cacheSchema = z.object({ version: z.literal(2), files: z.record(z.string(), entrySchema) });
-type Entry = z.output<typeof entrySchema>;
-type Entries = ReadonlyMap<string, Entry>;
-
-/** What was read or written last, so that ten thousand entries are not parsed for every call. Used while the file is the same. */
-const kept = new Map<string, { readonly stamp: string; readonly entries: Entries }>();
-const MOST_KEPT = 8;
+/** Writing ten thousand entries costs more than to hash this much again after a restart. */
+const MOST_UNSAVED_BYTES = 4 << 20;
+const MOST_UNSAVED_FILES = 500;
 
 export interface LocalHash {
   readonly sha256: string;
@@ -40,9 +29,12 @@ export interface HashCache {
   known(file: LocalFile): LocalHash | undefined;
   /** `inBlocks`: the hashes of its blocks are remembered as well, from the same read. */
   hash(file: LocalFile, signal: AbortSignal, inBlocks?: boolean): Promise<LocalHash>;
+  /** Read once more, whatever is remembered. */
+  hashAgain(file: LocalFile, signal: AbortSignal): Promise<LocalHash>;
   /** Of what was just read of it; undefined when it is no longer the file that was found. */
   take(file: LocalFile, content: Buffer): LocalHash | undefined;
-  save(): Promise<void>;
+  /** What is known of `files`, and of no others. */
+  save(files: readonly LocalFile[]): Promise<void>;
 }
 
 /**
@@ -54,50 +46,63 @@ export async function openHashCache(options: {
   readonly root: string;
   readonly clock: Clock;
 }): Promise<HashCache> {
-  const folder = path.join(options.home, 'sync-cache');
   const file = path.join(
-    folder,
+    options.home,
+    'sync-cache',
     `${createHash('sha256').update(options.root).digest('hex').slice(0, 32)}.json`,
   );
-  const before = await readCache(file);
-  let isNew = false;
-  const next = new Map<string, Entry>();
+  const memory = await readHashes(file);
   const known = (local: LocalFile): Entry | undefined => {
-    const entry = before.get(local.path);
-    if (entry?.key !== local.key) return undefined;
-    next.set(local.path, entry);
-    return entry;
+    const entry = memory.entries.get(local.path);
+    return entry?.key === local.key ? entry : undefined;
   };
-  const keep = (local: LocalFile, startedMs: number, fresh: Fresh): void => {
-    isNew = true;
-    if (startedMs - local.touchedMs > UNSURE_MS && fresh.key === local.key)
-      next.set(local.path, { key: fresh.key, ...fresh.hash });
+  const note = (local: LocalFile, startedMs: number, { key, hash }: Fresh): void => {
+    if (startedMs - local.touchedMs <= UNSURE_MS || key !== local.key) return;
+    memory.entries.set(local.path, { key, ...hash });
+    memory.unsavedBytes += local.bytes;
+    memory.unsavedFiles += 1;
   };
   const nowMs = (): number => options.clock.now().getTime();
+  async function read(
+    local: LocalFile,
+    signal: AbortSignal,
+    inBlocks: boolean,
+  ): Promise<LocalHash> {
+    const startedMs = nowMs();
+    const fresh =
+      local.bytes <= SMALL_BYTES
+        ? await hashSmall(local.absolute, signal)
+        : await hashFile(local.absolute, signal, inBlocks && local.bytes >= DELTA_BYTES);
+    note(local, startedMs, fresh);
+    return fresh.hash;
+  }
   return {
     known: (local) => known(local),
-    async hash(local, signal, inBlocks = false) {
-      const entry = known(local);
-      if (entry !== undefined) return entry;
-      const startedMs = nowMs();
-      const fresh =
-        local.bytes <= SMALL_BYTES
-          ? await hashSmall(local.absolute, signal)
-          : await hashFile(local.absolute, signal, inBlocks && local.bytes >= DELTA_BYTES);
-      keep(local, startedMs, fresh);
-      return fresh.hash;
+    hash: async (local, signal, inBlocks = false) =>
+      known(local) ?? (await read(local, signal, inBlocks)),
+    async hashAgain(local, signal) {
+      memory.entries.delete(local.path);
+      return read(local, signal, false);
     },
     take(local, content) {
       const startedMs = nowMs();
       const fresh = freshOf(local.absolute, content);
       if (fresh.key !== local.key) return undefined;
-      keep(local, startedMs, fresh);
+      note(local, startedMs, fresh);
       return fresh.hash;
     },
-    async save() {
-      if (!isNew && next.size === before.size) return;
+    async save(files) {
+      const { entries, unsavedBytes, unsavedFiles } = memory;
+      if (unsavedBytes < MOST_UNSAVED_BYTES && unsavedFiles < MOST_UNSAVED_FILES) return;
+      const next = new Map<string, Entry>();
+      for (const local of files) {
+        const entry = entries.get(local.path);
+        if (entry !== undefined) next.set(local.path, entry);
+      }
       // Only a cache: a folder that cannot be written costs time, not correctness.
-      await writeCache(folder, file, next).catch(() => kept.delete(file));
+      await writeHashes(file, next).catch(() => {
+        forgetHashes(file);
+      });
     },
   };
 }
@@ -190,36 +195,4 @@ async function lineAt(absolute: string, at: number): Promise<number> {
     for await (const chunk of createReadStream(absolute, { end: at - 1 }))
       if (Buffer.isBuffer(chunk)) line += countLines(chunk);
   return line;
-}
-
-async function readCache(file: string): Promise<Entries> {
-  const stamp = await stampOf(file);
-  const known = kept.get(file);
-  if (known?.stamp === stamp) return known.entries;
-  const text = await readFile(file, 'utf8').catch(() => '');
-  if (text === '') return new Map();
-  try {
-    return new Map(Object.entries(cacheSchema.parse(JSON.parse(text)).files));
-  } catch {
-    return new Map();
-  }
-}
-
-async function writeCache(folder: string, file: string, files: Entries): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const draft = `${file}.${randomToken(8)}`;
-  await writeFile(draft, JSON.stringify({ version: 2, files: Object.fromEntries(files) }), {
-    mode: 0o600,
-  });
-  const stamp = await stampOf(draft);
-  await rename(draft, file);
-  kept.delete(file);
-  kept.set(file, { stamp, entries: files });
-  for (const [oldest] of kept) if (kept.size > MOST_KEPT) kept.delete(oldest);
-}
-
-/** A rename changes none of these. */
-async function stampOf(file: string): Promise<string> {
-  const stats = await stat(file, { bigint: true }).catch(() => undefined);
-  return stats === undefined ? '' : `${stats.ino}:${stats.size}:${stats.mtimeNs}`;
 }

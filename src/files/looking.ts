@@ -9,6 +9,8 @@ import type { Walked } from './walk.ts';
 
 /** The names that the pod was asked for. */
 interface Asked {
+  /** Whose names they are. */
+  readonly of: Walked['files'];
   readonly files: readonly string[];
   readonly folders: readonly string[];
 }
@@ -58,9 +60,13 @@ export function createLooking(): StartLooking {
     early?.catch(() => undefined);
     return {
       async for({ files }) {
+        if (early !== undefined && known?.of === files) return early;
         const names = files.map(({ path }) => path);
-        const asked = { files: names, folders: foldersOf(names) };
-        if (early !== undefined && known !== undefined && isSame(known, asked)) return early;
+        const asked = { of: files, files: names, folders: foldersOf(names) };
+        if (early !== undefined && known !== undefined && isSame(known, asked)) {
+          remember(before, key, { ...known, of: files });
+          return early;
+        }
         remember(before, key, asked);
         return begin(look(asked, unknownOf(remembered?.entries ?? new Map(), files, new Map())));
       },

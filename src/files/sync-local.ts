@@ -9,20 +9,26 @@ import { type LocalHash, openHashCache } from './local-hash.ts';
 import { matcher, type Rules } from './rules.ts';
 import { secretByName } from './secrets.ts';
 import { type PlannedFile, refuseSecrets } from './sync-plan.ts';
-import { type LocalFile, localFile, type Walked, walkTree } from './walk.ts';
+import { type LocalFile, localFile, type Walked, type WalkMemory, walkTree } from './walk.ts';
 
 export async function walkFolder(
   root: string,
   rules: Rules,
   request: SyncRequest,
   { signal }: CallOptions,
+  memory?: WalkMemory,
 ): Promise<Walked> {
   const allowed = request.allowSecrets.map(matcher);
-  return walkTree(root, rules, {
-    signal,
-    allowSecrets: (relative) => allowed.some((matches) => matches(relative)),
-    explicit: () => request.include.length > 0,
-  });
+  return walkTree(
+    root,
+    rules,
+    {
+      signal,
+      allowSecrets: (relative) => allowed.some((matches) => matches(relative)),
+      explicit: () => request.include.length > 0,
+    },
+    memory,
+  );
 }
 
 export function oneFile(local: string, name: string, request: SyncRequest): Walked {
@@ -57,12 +63,20 @@ export interface Hashing {
   save(): Promise<void>;
 }
 
+/** The files that the last sync with the same rules found, and their hashes in the same order; only where nothing is to be said. */
+export interface Hashed {
+  files: readonly LocalFile[];
+  planned: readonly (PlannedFile | undefined)[];
+}
+
+/** A file that is the same object as in `last` is not asked for again; `last` is brought up to date. */
 export async function hashLocal(
   deps: FilesDeps,
   root: string,
   walked: Walked,
   request: SyncRequest,
   { signal }: CallOptions,
+  last: Hashed = { files: [], planned: [] },
 ): Promise<Hashing> {
   const cache = await openHashCache({ home: deps.home, root, clock: deps.clock });
   const allowed = request.allowSecrets.map(matcher);
@@ -84,8 +98,8 @@ export async function hashLocal(
     const done: PlannedFile[] = [];
     const found: Parameters<typeof refuseSecrets>[1][number][] = [];
     for (const file of files) {
-      if ((file.sha256 ?? '') !== '') {
-        done.push({ ...file, sha256: file.sha256 ?? '' });
+      if (isHashed(file)) {
+        done.push(file);
         continue;
       }
       const known = cache.known(file);
@@ -105,29 +119,61 @@ export async function hashLocal(
     return done;
   }
 
+  const { files } = walked;
+  /** Each with its hash where that is known and holds nothing to tell of. */
+  function reused(): readonly (PlannedFile | undefined)[] {
+    if (last.files === files && last.planned.every((file) => file !== undefined))
+      return last.planned;
+    const planned = files.map((file, index) => {
+      const before = last.files[index] === file ? last.planned[index] : undefined;
+      if (before !== undefined) return before;
+      const entry = cache.known(file);
+      return entry === undefined || entry.crlf || entry.secret !== undefined
+        ? undefined
+        : { ...file, sha256: entry.sha256 };
+    });
+    last.files = files;
+    last.planned = planned;
+    return planned;
+  }
+
   return {
     async ahead(mayBeThere) {
-      const unknown = walked.files.filter(
-        (file) => !mayBeThere(file.path) && cache.known(file) === undefined,
+      const planned = reused();
+      const all = planned.every((file) => file !== undefined) ? planned : [];
+      if (all.length === files.length && walked.secretNames.length === 0) return all;
+      const unknown = files.filter(
+        (file, index) =>
+          planned[index] === undefined && !mayBeThere(file.path) && cache.known(file) === undefined,
       );
       const waiting = new Set(request.dryRun ? [] : mayWait(unknown).map((file) => file.path));
-      return hashed(walked.files, (file) => waiting.has(file.path), mayBeThere);
+      return hashed(
+        files.map((file, index) => planned[index] ?? file),
+        (file) => waiting.has(file.path),
+        mayBeThere,
+      );
     },
-    present: async (files, isThere) =>
-      files.some((file) => file.sha256 === '' && isThere(file.path))
-        ? hashed(files, (file) => !isThere(file.path), isThere)
-        : files,
-    late: (files) =>
-      createLateHash({ cache, files: files.filter((f) => f.sha256 === ''), isAllowed, warn }),
+    present: async (planned, isThere) =>
+      planned.some((file) => file.sha256 === '' && isThere(file.path))
+        ? hashed(planned, (file) => !isThere(file.path), isThere)
+        : planned,
+    late: (left) =>
+      createLateHash({ cache, files: left.filter((f) => f.sha256 === ''), isAllowed, warn }),
     async again(file) {
-      const hash = await cache.hash(file, signal);
+      // A program that maps a file into its memory changes it without changing its times.
+      last.files = [];
+      const hash = await cache.hashAgain(file, signal);
       if (hash.secret !== undefined && !isAllowed(file))
         refuseSecrets([], [[file, hash]], 'It came while files were being sent.');
       return { ...file, sha256: hash.sha256 };
     },
     warnings: () => warnings.slice(0, 20),
-    save: async () => cache.save(),
+    save: async () => cache.save(files),
   };
+}
+
+function isHashed(file: LocalFile & { readonly sha256?: string }): file is PlannedFile {
+  return (file.sha256 ?? '') !== '';
 }
 
 function goneIsNothing(failure: unknown): undefined {

@@ -31,6 +31,11 @@ const VERSION = 'sync-state 2';
 export function createStates(home: string): (podId: PodId, target: string) => StateFile {
   const folder = path.join(home, 'sync-state');
   const kept = new Map<string, { readonly key: string; readonly state: SyncState }>();
+  const keep = (file: string, key: string | undefined, state: SyncState | undefined): void => {
+    kept.delete(file);
+    if (key !== undefined && state !== undefined) kept.set(file, { key, state });
+    for (const [oldest] of kept) if (kept.size > MOST_KEPT) kept.delete(oldest);
+  };
   return (podId, target) => {
     const name = createHash('sha256').update(`${podId}\0${target}`).digest('hex').slice(0, 32);
     const file = path.join(folder, name);
@@ -41,7 +46,9 @@ export function createStates(home: string): (podId: PodId, target: string) => St
         const known = kept.get(file);
         if (known?.key === key) return known.state;
         const text = await readFile(file, 'utf8').catch(() => '');
-        return parseState(text);
+        const state = parseState(text);
+        keep(file, key, state);
+        return state;
       },
       async save(state) {
         try {
@@ -50,9 +57,7 @@ export function createStates(home: string): (podId: PodId, target: string) => St
           await writeFile(draft, formatState(state), { mode: 0o600 });
           const key = await keyOf(draft);
           await rename(draft, file);
-          kept.delete(file);
-          if (key !== undefined) kept.set(file, { key, state });
-          for (const [oldest] of kept) if (kept.size > MOST_KEPT) kept.delete(oldest);
+          keep(file, key, state);
         } catch {
           kept.delete(file);
         }

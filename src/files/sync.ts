@@ -27,6 +27,7 @@ import {
 } from './sync-plan.ts';
 import { carryOut, compare, findFilePlace, listRemote, refuseFull } from './sync-remote.ts';
 import { createStates, type StateFile, type SyncState } from './sync-state.ts';
+import { createTrees, type TreeMemory } from './sync-trees.ts';
 import type { Walked } from './walk.ts';
 import { resolveExisting } from './workspace.ts';
 
@@ -42,6 +43,7 @@ interface Desk {
   readonly folders: Map<PodId, PodFolders>;
   /** By pod and target: what a dry run said would be deleted. */
   readonly previews: Map<string, string>;
+  readonly trees: (request: SyncRequest, local: string, target: string) => TreeMemory;
 }
 
 /** Local tree to pod: only what differs, in one stream, nothing replaced until it has arrived whole. */
@@ -57,6 +59,7 @@ export function createSync(
     pace: createPace(),
     folders: new Map(),
     previews: new Map(),
+    trees: createTrees(),
   };
   return async (request, options) =>
     lock.run(request.podId, async () => syncOnce(desk, request, options));
@@ -81,7 +84,8 @@ async function syncOnce(
   const memory = desk.states(request.podId, place.target);
   const remembered = await memory.load();
   const looking = desk.looking(pod, { ...place, folders }, remembered);
-  const side = { pod, local, isFolder, name: place.name, startedMs, memory, remembered };
+  const tree = desk.trees(request, local, place.target);
+  const side = { pod, local, isFolder, name: place.name, startedMs, memory, remembered, tree };
   // What fails here must not leave a question to the pod running.
   return syncFiles(desk, request, { ...side, looking }, options).finally(async () =>
     looking.settled(),
@@ -99,19 +103,20 @@ interface Side {
   readonly memory: StateFile;
   readonly remembered: SyncState | undefined;
   readonly looking: Looking;
+  readonly tree: TreeMemory;
 }
 
 async function syncFiles(
   desk: Desk,
   request: SyncRequest,
-  { pod, local, isFolder, name, startedMs, memory, remembered, looking }: Side,
+  { pod, local, isFolder, name, startedMs, memory, remembered, looking, tree }: Side,
   options: CallOptions,
 ): Promise<SyncResult> {
   const { deps } = desk;
   options.progress?.('Reading the local files.');
   const rules = createRules(request);
   const walked = isFolder
-    ? await walkFolder(local, rules, request, options)
+    ? await walkFolder(local, rules, request, options, tree.walk)
     : oneFile(local, name, request);
   if (walked.files.length === 0 && walked.secretNames.length === 0) throw nothingToSend(walked);
   const unused = rules.unusedIncludes();
@@ -123,7 +128,7 @@ async function syncFiles(
   if (!request.dryRun) refuseTooLarge(walked.files);
 
   options.progress?.(`Comparing ${walked.files.length} files with the pod.`);
-  const hashing = await hashLocal(deps, local, walked, request, options);
+  const hashing = await hashLocal(deps, local, walked, request, options, tree.hashed);
   // Hashing here and looking there at once.
   const [look, ahead] = await Promise.all([
     looking.for(walked),
@@ -140,7 +145,9 @@ async function syncFiles(
     (file) => look.stagings.length > 0 || before.entries.has(file),
   );
   await hashing.save();
-  const { plan, state } = await compare(pod, look, before, files);
+  const { plan, state } =
+    tree.equal(look, before, files) ??
+    tree.compared(await compare(pod, look, before, files), files);
   const extras =
     request.delete && isFolder && look.kind === 'folder'
       ? await findExtras(desk, pod, look, request, { files, walked, rules })
