@@ -7,6 +7,7 @@ import { isPodOf } from './ledger.ts';
 import type { Looks } from './looks.ts';
 import type { Observer } from './observer.ts';
 import { recall } from './recall.ts';
+import { isOnFirstWayUp } from './replace.ts';
 
 /** A pod that nobody asks for is looked at so often. */
 const LOOK_SECONDS = 60;
@@ -51,7 +52,10 @@ export function createGhostLook({
   }
 
   return async (all) => {
-    const open = all.filter(({ state, podId }) => state === 'open' && podId !== undefined);
+    // On its first way up it is looked at by whoever would rent another in its place.
+    const open = all.filter(
+      (lease) => lease.state === 'open' && lease.podId !== undefined && !isOnFirstWayUp(lease),
+    );
     const names = [...new Set(open.map(({ provider }) => provider))];
     await Promise.all(
       names.map(async (name) =>

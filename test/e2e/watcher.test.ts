@@ -37,7 +37,7 @@ async function rent(server: BuiltServer, ttlMinutes: number, nth = 0): Promise<s
 
 const billing = (cloud: VastSandbox): number => cloud.books().billingCount;
 
-describe('the watcher is a process of its own', () => {
+describe.concurrent('the watcher is a process of its own', () => {
   it('the server and its client are killed: the meter stops by the deadline all the same', async () => {
     await using cloud = await startVastSandbox({ machines: 'none' });
     await using box = await watchedSandbox();
