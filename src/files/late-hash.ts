@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import type { HashCache, LocalHash } from './local-hash.ts';
 import { refuseSecrets } from './sync-plan.ts';
 import type { LocalFile } from './walk.ts';
@@ -13,9 +13,12 @@ const LATE_TOTAL_BYTES = 16 << 20;
 export interface LateHash {
   /**
    * `sha256` is undefined when the file is no longer the one that was found. Throws `secret_refused` with all that would be
-   * refused among the files still to be read.
+   * refused among the files still to be read. `room`: as of `readInto`.
    */
-  read(file: LocalFile): { readonly content: Buffer; readonly sha256: string | undefined };
+  read(
+    file: LocalFile,
+    room: Buffer,
+  ): { readonly content: Buffer; readonly sha256: string | undefined };
   /** Of a file that was read. */
   sha256Of(path: string): string | undefined;
 }
@@ -55,8 +58,8 @@ export function createLateHash(options: {
     }
   };
   return {
-    read(file) {
-      const content = readFileSync(file.absolute);
+    read(file, room) {
+      const content = readInto(file.absolute, room);
       const hash = cache.take(file, content);
       if (hash === undefined) return { content, sha256: undefined };
       if (isSecret(file, hash)) refuse();
@@ -66,4 +69,20 @@ export function createLateHash(options: {
     },
     sha256Of: (path) => hashes.get(path),
   };
+}
+
+/** The file, or as much of it as `room` holds: a room with a byte to spare shows whether that is all. */
+export function readInto(absolute: string, room: Buffer): Buffer {
+  const descriptor = openSync(absolute, 'r');
+  try {
+    let at = 0;
+    for (;;) {
+      const bytesRead = readSync(descriptor, room, at, room.length - at, null);
+      at += bytesRead;
+      // A piece that ends where the file was seen to end needs no second look.
+      if (bytesRead === 0 || at >= room.length - 1) return room.subarray(0, at);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
 }

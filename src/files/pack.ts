@@ -1,7 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import type { LateHash } from './late-hash.ts';
+import { type LateHash, readInto } from './late-hash.ts';
 import { SMALL_BYTES } from './local-hash.ts';
 import type { PlannedFile } from './sync-plan.ts';
 import type { LocalFile } from './walk.ts';
@@ -10,6 +9,9 @@ const BLOCK = 512;
 const CHUNK = 1 << 20;
 /** Small files are joined, so that a tree of ten thousand is not ten thousand writes. */
 const JOIN_BYTES = 256 << 10;
+/** They are read into pieces of this size: memory of its own for each would cost more than reading it. */
+const SLAB_BYTES = 2 << 20;
+const LONG_LINK = Buffer.from('././@LongLink');
 /** No hash of anything. */
 const CHANGED = 'changed';
 
@@ -23,74 +25,84 @@ export async function* packFiles(
   sent: (path: string, sha256: string) => void,
   { late, signal }: { readonly late: Pick<LateHash, 'read'>; readonly signal: AbortSignal },
 ): AsyncGenerator<Buffer, void, undefined> {
-  let parts: Buffer[] = [];
-  let size = 0;
+  const isWhole = (file: PlannedFile): boolean => file.sha256 === '' || file.bytes <= SMALL_BYTES;
+  let left = files.reduce((sum, file) => sum + roomFor(file, isWhole(file)), 0);
+  // Never what was in this memory before: every byte of what is handed on is written.
+  let slab = Buffer.alloc(0);
+  let from = 0;
+  let at = 0;
   for (const file of files) {
     signal.throwIfAborted();
-    parts.push(...headersOf(file));
-    size += BLOCK;
-    if (file.sha256 === '' || file.bytes <= SMALL_BYTES) {
-      const { content, sha256 } = wholeOf(file, late);
-      parts.push(content);
-      size += content.length;
-      sent(file.path, sha256);
+    const whole = isWhole(file);
+    const room = roomFor(file, whole);
+    if (at + room > slab.length) {
+      if (at > from) yield slab.subarray(from, at);
+      slab = Buffer.allocUnsafeSlow(Math.max(room, Math.min(SLAB_BYTES, left)));
+      from = at = 0;
+    }
+    left -= room;
+    at = writeHeaders(slab, at, file);
+    if (whole) {
+      sent(file.path, readWhole(file, slab.subarray(at, at + file.bytes + 1), late));
+      at += file.bytes;
     } else {
+      yield slab.subarray(from, at);
+      from = at;
       const hash = createHash('sha256');
-      for await (const chunk of contentOf(file, hash, signal)) {
-        parts.push(chunk);
-        yield Buffer.concat(parts);
-        parts = [];
-        size = 0;
-      }
+      yield* contentOf(file, hash, signal);
       sent(file.path, hash.digest('hex'));
     }
-    parts.push(paddingOf(file.bytes));
-    if (size >= JOIN_BYTES) {
-      yield Buffer.concat(parts);
-      parts = [];
-      size = 0;
+    const padding = paddingBytes(file.bytes);
+    slab.fill(0, at, at + padding);
+    at += padding;
+    if (at - from >= JOIN_BYTES) {
+      yield slab.subarray(from, at);
+      from = at;
     }
   }
-  if (parts.length > 0) yield Buffer.concat(parts);
+  if (at > from) yield slab.subarray(from, at);
 }
 
 /** A member of our own; `name` is short. */
 export function packText(name: string, text: string): Buffer {
   const content = Buffer.from(text);
-  const head = header({
-    name: Buffer.from(name),
+  const member = Buffer.alloc(BLOCK + content.length + paddingBytes(content.length));
+  const entry = {
     mode: 0o600,
     bytes: content.length,
     seconds: 0,
     type: '0',
-  });
-  return Buffer.concat([head, content, paddingOf(content.length)]);
+  } as const;
+  writeHeader(member, 0, { ...entry, name: Buffer.from(name) });
+  content.copy(member, BLOCK);
+  return member;
 }
 
 /** Ends the stream. */
 export const END_OF_TAR = Buffer.alloc(2 * BLOCK);
 
-/** What nobody has looked through stays at home. */
-function wholeOf(
-  file: PlannedFile,
-  late: Pick<LateHash, 'read'>,
-): { readonly content: Buffer; readonly sha256: string } {
-  if (file.sha256 === '') {
-    const { content, sha256 } = late.read(file);
-    return sha256 === undefined || content.length !== file.bytes
-      ? changed(file)
-      : { content, sha256 };
-  }
-  const content = readFileSync(file.absolute);
-  const sha256 = createHash('sha256').update(content).digest('hex');
-  // It may have grown between the listing and the hashing: its header says what it was then.
-  return sha256 === file.sha256 && content.length === file.bytes
-    ? { content, sha256 }
-    : changed(file);
+/**
+ * The content into `room`, which has a byte more than that: answers its hash. What nobody has looked through, or is no
+ * longer what was planned, stays at home.
+ */
+function readWhole(file: PlannedFile, room: Buffer, late: Pick<LateHash, 'read'>): string {
+  const isLate = file.sha256 === '';
+  const { content, sha256 } = isLate ? late.read(file, room) : hashInto(file, room);
+  const isPlanned = content.length === file.bytes && (isLate || sha256 === file.sha256);
+  if (isPlanned && sha256 !== undefined) return sha256;
+  room.fill(0);
+  return CHANGED;
 }
 
-function changed({ bytes }: LocalFile): { readonly content: Buffer; readonly sha256: string } {
-  return { content: Buffer.alloc(bytes), sha256: CHANGED };
+function hashInto(
+  file: PlannedFile,
+  room: Buffer,
+): { readonly content: Buffer; readonly sha256: string } {
+  const content = readInto(file.absolute, room);
+  return {
+    content,
+    sha256: createHash('sha256').update(content).digest('hex'),
+  };
 }
 
 async function* contentOf(
@@ -116,52 +128,58 @@ export function sentSeconds(file: LocalFile): number {
   return file.modifiedSeconds;
 }
 
-function headersOf(file: LocalFile): readonly Buffer[] {
+/** What a file takes of a slab, at most; a byte more than it has shows that it grew. */
+function roomFor(file: LocalFile, whole: boolean): number {
+  return 5 * BLOCK + 4 * file.path.length + (whole ? file.bytes + 1 : 0);
+}
+
+/** Answers where the content begins. */
+function writeHeaders(slab: Buffer, at: number, file: LocalFile): number {
   const name = Buffer.from(`./${file.path}`);
-  const own = header({
+  let end = at;
+  if (name.length >= 100) {
+    const bytes = name.length + 1;
+    const entry = { mode: 0o644, bytes, seconds: 0, type: 'L' } as const;
+    end = writeHeader(slab, end, { ...entry, name: LONG_LINK });
+    slab.fill(0, end, end + bytes + paddingBytes(bytes));
+    name.copy(slab, end);
+    end += bytes + paddingBytes(bytes);
+  }
+  return writeHeader(slab, end, {
     name,
     mode: file.executable ? 0o755 : 0o644,
     bytes: file.bytes,
     seconds: sentSeconds(file),
     type: '0',
   });
-  if (name.length < 100) return [own];
-  const long = Buffer.concat([name, Buffer.alloc(1)]);
-  return [
-    header({
-      name: Buffer.from('././@LongLink'),
-      mode: 0o644,
-      bytes: long.length,
-      seconds: 0,
-      type: 'L',
-    }),
-    long,
-    paddingOf(long.length),
-    own,
-  ];
 }
 
-function header(entry: {
-  readonly name: Buffer;
-  readonly mode: number;
-  readonly bytes: number;
-  readonly seconds: number;
-  readonly type: '0' | 'L';
-}): Buffer {
-  const block = Buffer.alloc(BLOCK);
+function writeHeader(
+  slab: Buffer,
+  at: number,
+  entry: {
+    readonly name: Buffer;
+    readonly mode: number;
+    readonly bytes: number;
+    readonly seconds: number;
+    readonly type: '0' | 'L';
+  },
+): number {
+  const block = slab.subarray(at, at + BLOCK).fill(0);
   entry.name.copy(block, 0, 0, Math.min(entry.name.length, 99));
   block.write(octal(entry.mode, 7), 100, 'latin1');
-  block.write(octal(0, 7), 108, 'latin1');
-  block.write(octal(0, 7), 116, 'latin1');
+  block.write('0000000', 108, 'latin1');
+  block.write('0000000', 116, 'latin1');
   writeSize(block, entry.bytes);
   block.write(octal(entry.seconds, 11), 136, 'latin1');
   block.write('        ', 148, 'latin1');
   block.write(entry.type, 156, 'latin1');
-  block.write('ustar  \0', 257, 'latin1');
+  block.write('ustar  ', 257, 'latin1');
   let sum = 0;
-  for (const byte of block) sum += byte;
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
-  return block;
+  // All behind the magic word is zeros.
+  for (let byte = 0; byte < 265; byte += 1) sum += block[byte] ?? 0;
+  block.write(`${octal(sum, 6)}\0 `, 148, 'latin1');
+  return at + BLOCK;
 }
 
 /** Eleven octal digits hold 8 GiB; above, GNU's binary form. */
@@ -178,6 +196,6 @@ function octal(value: number, digits: number): string {
   return value.toString(8).padStart(digits, '0');
 }
 
-function paddingOf(bytes: number): Buffer {
-  return Buffer.alloc((BLOCK - (bytes % BLOCK)) % BLOCK);
+function paddingBytes(bytes: number): number {
+  return (BLOCK - (bytes % BLOCK)) % BLOCK;
 }

@@ -9,7 +9,7 @@ import type { Remote } from '../../../src/core/remote.ts';
 import { createLateHash, mayWait } from '../../../src/files/late-hash.ts';
 import { openHashCache } from '../../../src/files/local-hash.ts';
 import { packFiles } from '../../../src/files/pack.ts';
-import { localFile } from '../../../src/files/walk.ts';
+import { type LocalFile, localFile } from '../../../src/files/walk.ts';
 import { call, openWorld, sha, syncRequest, treeOf, type World } from './harness.ts';
 
 const MANY = 600;
@@ -42,7 +42,10 @@ function watched(remote: Remote, before: () => void = () => undefined): Remote &
         },
       });
       if (options.stdin) pipeline(options.stdin, tap, () => undefined);
-      return remote.stream(pod, script, { ...options, ...(options.stdin && { stdin: tap }) });
+      return remote.stream(pod, script, {
+        ...options,
+        ...(options.stdin && { stdin: tap }),
+      });
     },
   };
   return kept;
@@ -78,8 +81,13 @@ describe('a cold tree of many files is read once', () => {
     expect(remote.out).not.toContain('AKIAABCDEFGHIJKLMNOP');
     expect(await readdir(world.podHome)).toEqual([]);
     // What the person allows goes.
-    const allowed = await world.sync({ allowSecrets: ['d3/a-secret.txt', 'other.txt'] });
-    expect(allowed).toMatchObject({ sent: { files: MANY + 2 }, verified: true });
+    const allowed = await world.sync({
+      allowSecrets: ['d3/a-secret.txt', 'other.txt'],
+    });
+    expect(allowed).toMatchObject({
+      sent: { files: MANY + 2 },
+      verified: true,
+    });
   });
 
   it('a secret that comes between the listing and the reading stays at home', async () => {
@@ -129,11 +137,12 @@ describe('a cold tree of many files is read once', () => {
       isAllowed: () => false,
       warn: () => undefined,
     });
+    const roomOf = ({ bytes }: LocalFile): Buffer => Buffer.alloc(bytes + 1);
     appendFileSync(absolute, ' more');
-    expect(late.read(found).sha256).toBeUndefined();
+    expect(late.read(found, roomOf(found)).sha256).toBeUndefined();
     const now = localFile(absolute, 'a.txt');
     expect(cache.known(now)).toBeUndefined();
-    expect(late.read(now).sha256).toBe(sha(readFileSync(absolute)));
+    expect(late.read(now, roomOf(now)).sha256).toBe(sha(readFileSync(absolute)));
     expect(late.sha256Of('a.txt')).toBe((await cache.hash(now, signal)).sha256);
     // A few files are looked through before anything is sent.
     expect(mayWait([found])).toEqual([]);
@@ -148,7 +157,10 @@ it('a file that grew between the listing and the hashing leaves the others of th
   );
   // Far more than fills its block.
   appendFileSync(path.join(world.local('project'), 'a.txt'), 'more'.repeat(500));
-  const planned = files.map((file) => ({ ...file, sha256: sha(readFileSync(file.absolute)) }));
+  const planned = files.map((file) => ({
+    ...file,
+    sha256: sha(readFileSync(file.absolute)),
+  }));
   const sent = new Map<string, string>();
   const late = {
     read: () => {
