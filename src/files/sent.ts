@@ -43,7 +43,7 @@ export function createSentBefore(home: string): SentBefore {
     const sent = new Set<string>();
     for (const target of targetsOf(root, entries)) {
       const state = await states(podId, target).load();
-      for (const [name, remembered] of state?.entries ?? []) {
+      for (const [name, remembered] of [...(state?.entries ?? []), ...(state?.others ?? [])]) {
         const entry = byName.get(path.posix.join(target, name));
         if (entry !== undefined && isAsSent(entry, remembered)) sent.add(entry.path);
       }

@@ -9,6 +9,7 @@ import type { LocalFile } from './walk.ts';
 
 /** A change this shortly before a file was hashed may be followed by one with the same time. */
 const UNSURE_SECONDS = 2;
+const MOST_OTHERS = 50_000;
 
 type Entries = ReadonlyMap<string, Remembered>;
 
@@ -29,7 +30,17 @@ export function afterLook(before: SyncState | undefined, look: Look): SyncState 
     real: look.real,
     digest: look.listing?.digest ?? '',
     entries: withFacts(entries, look.facts, look.nowSeconds),
+    others: othersOf(known, entries),
   };
+}
+
+/** Files that were sent and are asked for no more: still known as ours, for as long as nobody touches them. */
+function othersOf(known: SyncState | undefined, entries: Entries): Entries {
+  if (known === undefined) return new Map();
+  const isLeft = ([name, { isFile, sure }]: readonly [string, Remembered]): boolean =>
+    isFile && sure && !entries.has(name);
+  const left = [...known.others, ...known.entries].filter(isLeft);
+  return new Map(left.slice(-MOST_OTHERS));
 }
 
 /** Hashes that the pod just told. `nowSeconds`: its clock before it hashed. */
@@ -46,7 +57,9 @@ export function withFacts(
     next.set(name, {
       ...entry,
       sha256,
-      sure: entry.changedSeconds < nowSeconds - UNSURE_SECONDS,
+      sure:
+        (entry.sure && entry.sha256 === sha256) ||
+        entry.changedSeconds < nowSeconds - UNSURE_SECONDS,
     });
   }
   return next;
@@ -71,7 +84,7 @@ export function afterSend(
         old?.stamp === listed.stamp ? { ...old, ...listed } : { ...listed, sure: false },
       );
   }
-  return { real: before.real, digest: listing.digest, entries };
+  return { real: before.real, digest: listing.digest, entries, others: othersOf(before, entries) };
 }
 
 /** Its time of last change is the one it was sent with: whoever writes to it changes that. */

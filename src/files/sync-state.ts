@@ -18,6 +18,8 @@ export interface SyncState {
   /** Of the listing that `entries` came from. */
   readonly digest: string;
   readonly entries: ReadonlyMap<string, Remembered>;
+  /** What was there before under names that the last listing did not ask for: they are gone at home. */
+  readonly others: ReadonlyMap<string, Remembered>;
 }
 export interface StateFile {
   load(): Promise<SyncState | undefined>;
@@ -25,7 +27,7 @@ export interface StateFile {
   save(state: SyncState): Promise<void>;
 }
 
-const VERSION = 'sync-state 2';
+const VERSION = 'sync-state 3';
 
 /** Remembers, for each pod and target, what the pod hashed. In memory too, as long as no other process wrote the file. */
 export function createStates(home: string): (podId: PodId, target: string) => StateFile {
@@ -67,6 +69,7 @@ export function createStates(home: string): (podId: PodId, target: string) => St
 }
 
 const MOST_KEPT = 8;
+const OTHER = 'o';
 
 /** A rename changes the change time alone. */
 async function keyOf(file: string): Promise<string | undefined> {
@@ -74,15 +77,19 @@ async function keyOf(file: string): Promise<string | undefined> {
   return stats && `${stats.ino}:${stats.size}:${stats.mtimeNs}`;
 }
 
-function formatState({ real, digest, entries }: SyncState): string {
+function formatState({ real, digest, entries, others }: SyncState): string {
   const lines = [real, digest];
-  for (const [name, entry] of entries) {
-    const kind = entry.isFile ? 'f' : entry.isFolder ? 'd' : 'o';
-    const flags = `${kind}${entry.executable ? 'x' : '-'}${entry.sure ? 's' : '-'}`;
-    lines.push(
-      `${flags}\t${entry.sha256 ?? ''}\t${entry.bytes}\t${entry.modified}\t${entry.changedSeconds}\t${entry.stamp}\t${name}`,
-    );
-  }
+  const add = (named: SyncState['entries'], place: string): void => {
+    for (const [name, entry] of named) {
+      const kind = entry.isFile ? 'f' : entry.isFolder ? 'd' : 'o';
+      const flags = `${kind}${entry.executable ? 'x' : '-'}${entry.sure ? 's' : '-'}${place}`;
+      lines.push(
+        `${flags}\t${entry.sha256 ?? ''}\t${entry.bytes}\t${entry.modified}\t${entry.changedSeconds}\t${entry.stamp}\t${name}`,
+      );
+    }
+  };
+  add(entries, '');
+  add(others, OTHER);
   const body = `${lines.join('\0')}\0`;
   return `${VERSION}\0${checksum(body)}\0${body}`;
 }
@@ -97,6 +104,7 @@ function parseState(text: string): SyncState | undefined {
   if (version !== VERSION || sum !== checksum(body)) return undefined;
   if (real === undefined || digest === undefined || lines.pop() !== '') return undefined;
   const entries = new Map<string, Remembered>();
+  const others = new Map<string, Remembered>();
   for (const line of lines) {
     const [flags = '', sha256 = '', bytes, modified = '', changed, stamp = ''] = line.split(
       '\t',
@@ -111,7 +119,7 @@ function parseState(text: string): SyncState | undefined {
         stamp.length +
         6,
     );
-    entries.set(name, {
+    (flags[3] === OTHER ? others : entries).set(name, {
       isFile: flags.startsWith('f'),
       isFolder: flags.startsWith('d'),
       executable: flags[1] === 'x',
@@ -123,5 +131,5 @@ function parseState(text: string): SyncState | undefined {
       stamp,
     });
   }
-  return { real, digest, entries };
+  return { real, digest, entries, others };
 }

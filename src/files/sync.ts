@@ -13,6 +13,7 @@ import { podFolders } from './remote-folder.ts';
 import { type PodFolders, resolveRemoteTarget } from './remote-target.ts';
 import { createRules, type Rules } from './rules.ts';
 import type { Pace } from './send.ts';
+import { createSentBefore, type SentBefore } from './sent.ts';
 import { createStagings, type Stagings } from './staging.ts';
 import { hashLocal, nothingToSend, oneFile, throwVanished, walkFolder } from './sync-local.ts';
 import type { Look } from './sync-look.ts';
@@ -43,6 +44,7 @@ interface Desk {
   readonly folders: Map<PodId, PodFolders>;
   /** By pod and target: what a dry run said would be deleted. */
   readonly previews: Map<string, string>;
+  readonly sentBefore: SentBefore;
   readonly trees: (request: SyncRequest, local: string, target: string) => TreeMemory;
 }
 
@@ -59,6 +61,7 @@ export function createSync(
     pace: createPace(),
     folders: new Map(),
     previews: new Map(),
+    sentBefore: createSentBefore(deps.home),
     trees: createTrees(),
   };
   return async (request, options) =>
@@ -148,20 +151,21 @@ async function syncFiles(
   const { plan, state } =
     tree.equal(look, before, files) ??
     tree.compared(await compare(pod, look, before, files), files);
-  const extras =
+  const { extras, kept } =
     request.delete && isFolder && look.kind === 'folder'
       ? await findExtras(desk, pod, look, request, { files, walked, rules })
-      : [];
+      : NO_EXTRAS;
+  const skipped = [...kept.map((path) => ({ path, why: MADE_THERE })), ...walked.skipped];
   const answer = (sent: readonly PlannedFile[], wireBytes: number): SyncResult => {
-    const warnings = hashing.warnings();
+    const warnings = [...hashing.warnings(), ...keptWords(kept)];
     return {
       podId: request.podId,
       remotePath: isFolder ? look.real : `${look.real}/${name}`,
       sent: { files: sent.length, bytes: totalBytes(sent) },
       unchanged: { files: plan.unchanged.length, bytes: totalBytes(plan.unchanged) },
       deleted: [...extras],
-      skipped: walked.skipped.slice(0, MAX_SKIPPED),
-      skippedCount: walked.skipped.length,
+      skipped: skipped.slice(0, MAX_SKIPPED),
+      skippedCount: skipped.length,
       wireBytes,
       seconds: (deps.clock.now().getTime() - startedMs) / 1000,
       verified: !request.dryRun,
@@ -196,17 +200,37 @@ async function findExtras(
     readonly walked: Walked;
     readonly rules: Rules;
   },
-): Promise<readonly string[]> {
+): Promise<Extras> {
   const there = await listRemote(pod, look.real);
   const names = new Set(local.files.map((file) => file.path));
-  const extras = planDelete(there, names, local.rules, local.walked.skipped);
+  const gone = planDelete(there, names, local.rules, local.walked.skipped);
+  // What the pod made may be the only copy of it: only what came from here and nobody touched goes.
+  const sent = await desk.sentBefore(pod, look.real, there);
+  const extras = gone.filter((path) => sent.has(path));
   const key = `${request.podId}\0${look.real}`;
   if (request.dryRun) desk.previews.set(key, listOf(extras));
   else {
     refuseMassDeletion(extras, there.length, desk.previews.get(key));
     desk.previews.delete(key);
   }
-  return extras;
+  return { extras, kept: gone.filter((path) => !sent.has(path)) };
+}
+
+interface Extras {
+  /** Sent from here before, untouched there since, and gone here. */
+  readonly extras: readonly string[];
+  /** Not here, and made or changed on the pod. */
+  readonly kept: readonly string[];
+}
+const NO_EXTRAS: Extras = { extras: [], kept: [] };
+const MADE_THERE = 'not deleted: made or changed on the pod';
+
+function keptWords(kept: readonly string[]): readonly string[] {
+  if (kept.length === 0) return [];
+  const files = kept.length === 1 ? '1 file' : `${kept.length} files`;
+  return [
+    `delete left ${files} on the pod: made or changed there, and not here. They are in skipped; a command removes what is not wanted.`,
+  ];
 }
 
 function isSame(state: SyncState, other: SyncState | undefined): boolean {

@@ -342,7 +342,9 @@ describe('fetch', () => {
     };
     expect((await files.sync(sync, call)).sent.files).toBe(5);
     expect(await treeOf(world.pod('project'))).toEqual(await treeOf(world.local('project')));
-    await writeFile(world.pod('project/extra'), 'x');
+    await world.write({ extra: 'x' });
+    await files.sync(sync, call);
+    await rm(world.local('project/extra'));
     expect((await files.sync(sync, call)).deleted).toEqual(['extra']);
     const result = await files.fetch(fetchRequest({ paths: ['project'] }), call);
     expect(result.manifest.totalFiles).toBe(5);

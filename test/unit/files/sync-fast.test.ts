@@ -1,6 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { Transform } from 'node:stream';
 import { describe, expect, it } from 'vitest';
@@ -357,18 +367,20 @@ describe('more than one writer', () => {
 
   it('a deletion of most of the target needs a dry run first [SY-14]', async () => {
     await using world = await openWorld();
-    await world.write({ 'a.txt': 'a' });
-    await world.writePod(
-      Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`project/run${at}`, 'result'])),
-    );
+    const names = Array.from({ length: 30 }, (_, at) => `run${at}`);
+    await world.write(Object.fromEntries(['a.txt', ...names].map((name) => [name, 'source'])));
+    await world.sync();
+    for (const name of names) await rm(world.local(`project/${name}`));
     await expect(world.sync({ delete: true })).rejects.toMatchObject({
       code: 'invalid_input',
-      message: expect.stringContaining('30 of 30') as string,
+      message: expect.stringContaining('30 of 31') as string,
     });
-    expect(Object.keys(await treeOf(world.pod('project'))).length).toBe(30);
+    expect(Object.keys(await treeOf(world.pod('project'))).length).toBe(31);
     expect((await world.sync({ delete: true, dryRun: true })).deleted.length).toBe(30);
     // What turned up since was not in that list.
-    await world.writePod({ 'project/fresh': 'result' });
+    await world.write({ fresh: 'source' });
+    await world.sync();
+    await rm(world.local('project/fresh'));
     await expect(world.sync({ delete: true })).rejects.toMatchObject({ code: 'invalid_input' });
     await world.sync({ delete: true, dryRun: true });
     expect((await world.sync({ delete: true })).deleted.length).toBe(31);

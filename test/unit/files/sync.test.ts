@@ -5,6 +5,7 @@ import {
   mkdir,
   readdir,
   readFile,
+  rm,
   stat,
   symlink,
   utimes,
@@ -221,9 +222,10 @@ describe('sync', () => {
 
   it('delete is listed first, stays below remotePath, spares what rules cover [SY-14]', async () => {
     await using world = await openWorld();
-    await world.write({ '.gitignore': 'out/\n', 'a.py': 'a' });
+    await world.write({ '.gitignore': 'out/\n', 'a.py': 'a', 'old.py': 'o' });
+    await world.sync();
+    await rm(world.local('project/old.py'));
     await world.writePod({
-      'project/old.py': 'o',
       'project/out/model.pt': 'precious',
       'project/.env': 'precious',
       'project/node_modules/m.js': 'kept',
@@ -242,6 +244,31 @@ describe('sync', () => {
       'project/node_modules/m.js',
       'project/out/model.pt',
     ]);
+  });
+
+  it('delete takes only what came from here and nobody touched: the pod may hold the only copy [SY-14]', async () => {
+    await using world = await openWorld();
+    await world.write({ 'a.py': 'a', 'old.py': 'o', 'tuned.py': 't', 'lib/gone.py': 'g' });
+    await world.sync();
+    for (const name of ['old.py', 'tuned.py', 'lib/gone.py'])
+      await rm(world.local(`project/${name}`));
+    await world.writePod({ 'project/ck/final.pt': 'a week', 'project/tuned.py': 'T' });
+    const { deleted, skipped, warnings } = await world.sync({ delete: true });
+    expect([...deleted].toSorted()).toEqual(['lib/gone.py', 'old.py']);
+    expect(skipped.map(({ path: name }) => name).toSorted()).toEqual(['ck/final.pt', 'tuned.py']);
+    expect(warnings).toEqual([expect.stringMatching(/^delete left 2 files on the pod/)]);
+    expect(Object.keys(await treeOf(world.pod('project'))).toSorted()).toEqual([
+      'a.py',
+      'ck/final.pt',
+      'tuned.py',
+    ]);
+    // Nor does a home that knows nothing of what was sent delete anything.
+    await rm(path.join(world.root, 'home/sync-state'), { recursive: true });
+    await rm(world.local('project/a.py'));
+    await world.write({ 'b.py': 'b' });
+    expect(
+      (await world.over(world.remote).sync(syncRequest({ delete: true }), call)).deleted,
+    ).toEqual([]);
   });
 
   it('dryRun changes nothing', async () => {
