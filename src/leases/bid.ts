@@ -1,5 +1,6 @@
 import { ConfigError, InputError, PolicyError, RemoteError } from '../core/errors.ts';
 import type { Lease, Terms } from '../core/lease.ts';
+import { atMostUsd } from '../core/usd.ts';
 import { handleOf } from './ledger.ts';
 import { checkLimits } from './limits.ts';
 import { accrued, bindingMinutes, minutesAfter, reservedUsd, spentUsd, usd } from './money.ts';
@@ -65,7 +66,7 @@ export async function changeBid(
   const whole = spentUsd(wanted, now) + reservedUsd(wanted, now);
   checkLimits(wanted, await othersOf(lease, store), limits, now);
   if (whole > (limits.autoApproveUsd ?? -1)) {
-    const what = `bid ${usd(bidUsdPerHour)} an hour until ${wanted.deadlineAt}, at most ${usd(whole)} in all`;
+    const what = `bid ${usd(bidUsdPerHour)} an hour until ${wanted.deadlineAt}, at most ${usd(atMostUsd(whole))} in all`;
     await approve({ lease: wanted, what, maxUsd: whole }, `Pod ${handleOf(lease)}: ${what}?`, ask);
   }
   const after = await store.transaction(async (tx) => {

@@ -1,5 +1,6 @@
 import { InputError, PolicyError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
+import { atMostUsd } from '../core/usd.ts';
 import { handleOf, without } from './ledger.ts';
 import { checkLimits } from './limits.ts';
 import { bindingMinutes, minutesAfter, reservedUsd, spentUsd, usd } from './money.ts';
@@ -43,13 +44,14 @@ export async function prolong(
   };
   const wanted = change(lease);
   const now = clock.now();
+  refuseNoGain(wanted, lease, ttlMinutes, now);
   const whole = spentUsd(wanted, now) + reservedUsd(wanted, now);
   const costsMore =
     isDearer(wanted, lease, now) ||
     (wanted.usdPerHour > 0 && (budgetUsd ?? 0) > (lease.budgetUsd ?? Infinity));
   if (costsMore && whole > (limits.autoApproveUsd ?? -1)) {
     checkLimits(wanted, await othersOf(lease, store), limits, now);
-    const what = `keep it until ${wanted.deadlineAt}, at most ${usd(whole)} in all`;
+    const what = `keep it until ${wanted.deadlineAt}, at most ${usd(atMostUsd(whole))} in all${budgetWords(wanted, { ttlMinutes, budgetUsd })}`;
     await approve({ lease: wanted, what, maxUsd: whole }, `Pod ${handleOf(lease)}: ${what}?`, ask);
   }
   const after = await store.transaction(async (tx) => {
@@ -78,6 +80,35 @@ export async function prolong(
   }
   return timer.tell(after);
 }
+
+/** A raised budget buys no time by itself. */
+function budgetWords(
+  { budgetUsd: budget }: Lease,
+  { ttlMinutes, budgetUsd }: Pick<Change, 'ttlMinutes' | 'budgetUsd'>,
+): string {
+  if (budgetUsd === undefined || budget === undefined) return '';
+  const words = `, with a budget of ${usd(budget)}`;
+  return ttlMinutes === undefined ? `${words} (more time needs ttlMinutes too)` : words;
+}
+
+/** Throws `budget_exceeded` for more time that the budget does not pay for: nothing would change, and nobody would be told. */
+function refuseNoGain(
+  wanted: Lease,
+  lease: Lease,
+  ttlMinutes: number | undefined,
+  now: Date,
+): void {
+  if (ttlMinutes === undefined || wanted.budgetUsd === undefined) return;
+  const asked = now.getTime() + ttlMinutes * 60_000;
+  const [before, after] = [Date.parse(lease.deadlineAt), Date.parse(wanted.deadlineAt)];
+  if (asked <= before + NO_GAIN_MS || after > before + NO_GAIN_MS) return;
+  throw new PolicyError(
+    'budget_exceeded',
+    `The budget of this pod, ${usd(wanted.budgetUsd)}, is spent at ${wanted.deadlineAt}: ttlMinutes alone gives no more time.`,
+    { hint: 'Ask the user for a higher budgetUsd, and give it in the same call.' },
+  );
+}
+const NO_GAIN_MS = 1000;
 
 /** More than rounding. */
 function isDearer(after: Lease, before: Lease, now: Date): boolean {

@@ -1,5 +1,6 @@
 import type { Quote } from '../core/lease.ts';
 import { cleanTerminalText } from '../core/untrusted.ts';
+import { atMostUsd } from '../core/usd.ts';
 import { hours } from './cost-notes.ts';
 import { catalogueName } from './gpu-catalog.ts';
 import { bindingMinutes, usd } from './money.ts';
@@ -26,8 +27,8 @@ export function questionOf(quote: Quote): string {
       : '';
   const question = [
     `Rent a pod${gpusOf(offers)} from ${first?.provider ?? 'the provider'} (offer ${terms.offerIds.join(', then ')})`,
-    `for at most ${usd(usdPerHour)} an hour${partsOf(quote)}, ${terms.diskGb} GB disk,`,
-    `ends by itself after ${minutes} minutes (${terms.onExpiry}): at most ${usd(maxUsd)} in all${later}${expected}?`,
+    `for at most ${usd(atMostUsd(usdPerHour))} an hour${partsOf(quote)}, ${terms.diskGb} GB disk,`,
+    `ends by itself after ${minutes} minutes (${terms.onExpiry}): at most ${usd(atMostUsd(maxUsd))} in all${later}${expected}?`,
   ].join(' ');
   const shown = notes.slice(0, SHOWN_NOTES).map((note) => `- ${oneLine(note)}`);
   const more =

@@ -1,4 +1,5 @@
 import type { Attempt, Quote } from '../core/lease.ts';
+import { atMostUsd } from '../core/usd.ts';
 import { gpuOf } from './offer-text.ts';
 import { duration, fence, lines, list, oneLine, usd } from './words.ts';
 
@@ -11,7 +12,18 @@ export function quotePrice(quote: Quote): string {
       : `, about ${usd(expectedUsd)} for ${duration(hoursFor(expectedUsd, usdPerHour, terms.expectedHours) * 3600)}`;
   const kind =
     usdPerHour === 0 ? '' : terms.bidUsdPerHour === undefined ? ' on demand' : ' as a bid';
-  return `${usd(usdPerHour)}/h${kind}${expected}, at most ${usd(maxUsd)} in ${duration(terms.ttlMinutes * 60)}${stoppedWords(quote)}`;
+  return `${usd(usdPerHour)}/h${kind}${expected}, at most ${usd(atMostUsd(maxUsd))} in ${timeWords(quote)}${stoppedWords(quote)}`;
+}
+
+/** How long it lasts: what a budget pays for may be less than what was asked for. */
+function timeWords({ usdPerHour, terms }: Quote): string {
+  const asked = terms.ttlMinutes * 60;
+  const { budgetUsd } = terms;
+  if (budgetUsd === undefined || usdPerHour === 0) return duration(asked);
+  const paid = (budgetUsd / usdPerHour) * 3600;
+  return paid >= asked
+    ? duration(asked)
+    : `${duration(Math.floor(paid))}, when budgetUsd is spent (${duration(asked)} were asked for)`;
 }
 
 /** What is stopped at its deadline is charged on: that is not in "at most". */

@@ -57,6 +57,25 @@ describe('what is said beside a quoteId [CO-12]', () => {
     expect((await take(same)).status).toBe('ready');
   });
 
+  it('more time that the budget does not pay for is refused, not silently left out [CO-12]', async () => {
+    const bench = createLeaseBench();
+    const made = await bench.create({ ttlMinutes: 120, budgetUsd: 0.05 });
+    if (made.status !== 'ready') throw new Error(made.status);
+    const { podId } = made.pod;
+    await expect(
+      bench.pods.update(podId, { ttlMinutes: 6000 }, bench.options),
+    ).rejects.toMatchObject({
+      code: 'budget_exceeded',
+      message: expect.stringContaining('ttlMinutes alone gives no more time') as string,
+      hint: expect.stringContaining('budgetUsd') as string,
+    });
+    bench.world.answer = 'unavailable';
+    const raised = await bench.pods.update(podId, { budgetUsd: 2 }, bench.options);
+    expect(raised.quote?.notes?.join(' ')).toContain(
+      'with a budget of $2.00 (more time needs ttlMinutes too)',
+    );
+  });
+
   it('is refused for a change of a pod too', async () => {
     const bench = createLeaseBench();
     const made = await bench.create({ ttlMinutes: 60 });

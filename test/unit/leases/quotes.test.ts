@@ -88,6 +88,13 @@ describe('what is told of the money is true of the time it buys', () => {
     expect(quotePrice(quote([anOffer()], { expectedHours: 2 }))).toContain('$1.00 for 2 h 0 min');
   });
 
+  it('a budget that ends before the time asked for says when', () => {
+    const poor = quote([anOffer()], { ttlMinutes: 120, budgetUsd: 0.05 });
+    expect(quotePrice(poor)).toContain(
+      'at most $0.0500 in 6 min 0 s, when budgetUsd is spent (2 h 0 min were asked for)',
+    );
+  });
+
   it('what goes on being charged after a stop is not hidden behind "at most" [CO-09]', () => {
     const stopped = quote([anOffer({ usdPerHourStopped: 0.02 })], { onExpiry: 'stop' });
     const words = 'then up to $0.48 a day while it is stopped';
