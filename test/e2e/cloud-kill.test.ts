@@ -4,6 +4,7 @@ import { poll } from '../../src/core/poll.ts';
 import { BuiltServer, listAt, sandbox, textAt } from '../support/built-server.ts';
 import { CLOUDS, type KillPlan, killPlans, runKills } from '../support/cloud-kill.ts';
 import { startVastSandbox, type VastSandbox } from '../support/vast-sandbox.ts';
+import { sampled } from '../support/whole.ts';
 
 /** One of each kind of moment; `npm run bench -- orphans` kills at many more. */
 const RUNS = 5;
@@ -37,13 +38,14 @@ async function offersOf(server: BuiltServer): Promise<readonly string[]> {
   return listAt(found, 'offers').map((offer) => textAt(offer, 'offerId'));
 }
 
-describe.each(CLOUDS)('kill -9 of the server in the middle of create_pod: %s', (cloud) => {
+const ROWS = CLOUDS.map((cloud, row) => [cloud, row] as const);
+describe.each(ROWS)('kill -9 of the server in the middle of create_pod: %s', (cloud, row) => {
   it('leaves no orphan and rents nothing twice, wherever it dies [OW-07] [CR-26]', async () => {
     const killed = killPlans(cloud, RUNS, SEED);
     expect(new Set(killed.map(({ moment }) => moment.kind)).size).toBe(5);
     // A laptop that sleeps in the middle of it, while another server clears up, and wakes to go on.
     const frozen: KillPlan = { cloud, seed: SEED, moment: { kind: 'frozen', seconds: 3 } };
-    const plans = [...killed, frozen];
+    const plans = [...sampled(killed, row), frozen];
     const results = await runKills(plans, AT_ONCE);
     for (const [index, result] of results.entries()) {
       const words = JSON.stringify([plans[index], result]);
@@ -53,7 +55,7 @@ describe.each(CLOUDS)('kill -9 of the server in the middle of create_pod: %s', (
     // At least those whose order was under way left a machine to find.
     expect(
       results.filter(({ secondsToKnown }) => secondsToKnown !== undefined).length,
-    ).toBeGreaterThanOrEqual(2);
+    ).toBeGreaterThanOrEqual(1);
   });
 });
 

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { BuiltServer, listAt, numberAt, sandbox, textAt } from '../support/built-server.ts';
 import { finished, gone, opened, readyPod, started, transcript } from '../support/day.ts';
+import { sampled } from '../support/whole.ts';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const pause = async (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -13,7 +14,7 @@ const podFolders = async (home: string) => readdir(path.join(home, 'pods')).catc
 const MOMENTS_MS = [0, 25, 60, 120, 250, 500];
 
 describe('kill -9 of the built server', () => {
-  it.each(MOMENTS_MS)(
+  it.each(sampled(MOMENTS_MS, 0))(
     'during create, after %i ms: the next server knows every pod [OW-07] [CR-26]',
     async (delay) => {
       await using box = await sandbox();
@@ -207,7 +208,7 @@ describe('kill -9 of the built server', () => {
     },
   );
 
-  it.each(MOMENTS_MS)(
+  it.each(sampled(MOMENTS_MS, 1))(
     'during destroy, after %i ms: the next server ends it with proof [TD-04]',
     async (delay) => {
       await using box = await sandbox();

@@ -25,6 +25,7 @@ import {
   within,
 } from '../support/transport-bench.ts';
 import { bytesFrom, codeOf, hashesOf } from '../support/transport-works.ts';
+import { sampled } from '../support/whole.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
@@ -141,8 +142,8 @@ const CHANGES: readonly {
   { name: 'vanishes', change: async (file) => rm(file), after: () => undefined },
 ];
 
-describe.each(SIZES)('a file $size', ({ bytes }) => {
-  it.each(CHANGES)(
+describe.each(SIZES.map((size, row) => ({ ...size, row })))('a file $size', ({ bytes, row }) => {
+  it.each(sampled(CHANGES, row, 3))(
     'that $name while it is sent never lies on the pod as neither [SY-12]',
     async ({ change, after }) => {
       const bench = await openBench();
@@ -175,7 +176,7 @@ describe.each(SIZES)('a file $size', ({ bytes }) => {
     },
   );
 
-  it.each(CHANGES)(
+  it.each(sampled(CHANGES, row + 1, 3))(
     'that $name while it comes home is never told as proven when it is neither [AR-08]',
     async ({ change, after }) => {
       const bench = await openBench();

@@ -13,6 +13,7 @@ import {
   syncWork,
   type Work,
 } from '../support/transport-works.ts';
+import { sampled } from '../support/whole.ts';
 
 /** Links are found dead after 3 to 4 s. */
 const KEEPALIVE_SECONDS = 1;
@@ -138,43 +139,46 @@ const WORKS: readonly {
   },
 ];
 
-describe.each(WORKS)('$name $promise', ({ open, direction, byte }) => {
-  let bench: TransportBench;
-  let work: Work;
-  let turn = 1;
-  beforeAll(async () => {
-    bench = await openTransport({ keepaliveSeconds: KEEPALIVE_SECONDS });
-    work = await open(bench);
-    expect(await work.run(turn)).toEqual({ codes: [], lost: 0, doubled: 0 });
-  });
-  afterAll(async () => {
-    await bench[Symbol.asyncDispose]();
-  });
-
-  it.each(TROUBLES)('when $words in the middle of it', async ({ strike }) => {
-    turn += 1;
-    const set = bench.proxy.strike({ byte, direction, fault: { kind: 'stall', seconds: 0.3 } });
-    const running = work.run(turn);
-    running.catch(() => undefined);
-    await Promise.race([set.when, running]);
-    expect(set.struck).toBe(true);
-    const mend = await strike(bench);
-    try {
-      expect(await running).toMatchObject({ lost: 0, doubled: 0 });
-    } finally {
-      await mend();
-    }
-    // Nothing of it lasts: a call may meet a link whose end is still on its way, the next one may not.
-    turn += 1;
-    const next = await work.run(turn);
-    expect(next).toMatchObject({ lost: 0, doubled: 0 });
-    if (next.codes.length > 0) {
-      turn += 1;
+describe.each(WORKS.map((work, row) => ({ ...work, row })))(
+  '$name $promise',
+  ({ open, direction, byte, row }) => {
+    let bench: TransportBench;
+    let work: Work;
+    let turn = 1;
+    beforeAll(async () => {
+      bench = await openTransport({ keepaliveSeconds: KEEPALIVE_SECONDS });
+      work = await open(bench);
       expect(await work.run(turn)).toEqual({ codes: [], lost: 0, doubled: 0 });
-    }
-    expect(await work.finish()).toMatchObject({ lost: 0, doubled: 0 });
-  });
-});
+    });
+    afterAll(async () => {
+      await bench[Symbol.asyncDispose]();
+    });
+
+    it.each(sampled(TROUBLES, row, 3))('when $words in the middle of it', async ({ strike }) => {
+      turn += 1;
+      const set = bench.proxy.strike({ byte, direction, fault: { kind: 'stall', seconds: 0.3 } });
+      const running = work.run(turn);
+      running.catch(() => undefined);
+      await Promise.race([set.when, running]);
+      expect(set.struck).toBe(true);
+      const mend = await strike(bench);
+      try {
+        expect(await running).toMatchObject({ lost: 0, doubled: 0 });
+      } finally {
+        await mend();
+      }
+      // Nothing of it lasts: a call may meet a link whose end is still on its way, the next one may not.
+      turn += 1;
+      const next = await work.run(turn);
+      expect(next).toMatchObject({ lost: 0, doubled: 0 });
+      if (next.codes.length > 0) {
+        turn += 1;
+        expect(await work.run(turn)).toEqual({ codes: [], lost: 0, doubled: 0 });
+      }
+      expect(await work.finish()).toMatchObject({ lost: 0, doubled: 0 });
+    });
+  },
+);
 
 it('over a link of one byte a second for ever every call ends within its own limit, typed', async () => {
   await using bench = await openTransport({ keepaliveSeconds: KEEPALIVE_SECONDS });

@@ -19,6 +19,8 @@ export interface TestSshd extends AsyncDisposable {
   readonly keyPath: string;
   /** What the server said so far, logins and sessions included. */
   log(): string;
+  /** How many are open now, as the server sees it. */
+  connections(): Promise<number>;
   /** Ends the connections that are open now; new ones are accepted. */
   cut(): Promise<number>;
   /** Another host key behind the same port. */
@@ -128,6 +130,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
       return child?.pid ?? 0;
     },
     log: () => log.join('\n'),
+    connections: async () => (await childrenOf(child?.pid ?? 0)).length,
     async cut() {
       const children = await childrenOf(child?.pid ?? 0);
       for (const pid of children) kill(pid, 'SIGKILL');
