@@ -4,11 +4,16 @@ import { z } from 'zod';
 
 /** Replaces the file in one step and makes it last: a reader, or a crash, leaves the old text or the new. Mode 0600. */
 export async function writeJsonFile(file: string, value: unknown): Promise<void> {
+  await writeWholeFile(file, `${JSON.stringify(value)}\n`);
+}
+
+/** The same for any text. */
+export async function writeWholeFile(file: string, text: string): Promise<void> {
   const draft = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const handle = await open(draft, 'wx', 0o600);
     try {
-      await handle.writeFile(`${JSON.stringify(value)}\n`);
+      await handle.writeFile(text);
       await handle.sync();
     } finally {
       await handle.close();

@@ -1,7 +1,8 @@
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { randomToken } from '../core/ids.ts';
+import { keepNewest, stampOf } from './kept.ts';
 
 const entrySchema = z.object({
   key: z.string(),
@@ -14,7 +15,7 @@ export type Entry = z.output<typeof entrySchema>;
 
 /** What is known of one folder, used while the file is the same, so that ten thousand entries are not parsed for every call. */
 interface Kept {
-  readonly stamp: string;
+  readonly stamp: string | undefined;
   readonly entries: Map<string, Entry>;
   /** Of files whose hashes are only here. */
   unsavedBytes: number;
@@ -27,7 +28,7 @@ const MOST_KEPT = 8;
 export async function readHashes(file: string): Promise<Kept> {
   const stamp = await stampOf(file);
   const known = kept.get(file);
-  if (known?.stamp === stamp) return known;
+  if (known !== undefined && known.stamp === stamp) return known;
   const text = await readFile(file, 'utf8').catch(() => '');
   return keep(file, { stamp, entries: parseCache(text), unsavedBytes: 0, unsavedFiles: 0 });
 }
@@ -42,9 +43,7 @@ function parseCache(text: string): Map<string, Entry> {
 }
 
 function keep(file: string, memory: Kept): Kept {
-  kept.delete(file);
-  kept.set(file, memory);
-  for (const [oldest] of kept) if (kept.size > MOST_KEPT) kept.delete(oldest);
+  keepNewest(kept, file, memory, MOST_KEPT);
   return memory;
 }
 
@@ -63,10 +62,4 @@ export async function writeHashes(file: string, entries: Map<string, Entry>): Pr
 /** Reads the file next time. */
 export function forgetHashes(file: string): void {
   kept.delete(file);
-}
-
-/** A rename changes none of these. */
-async function stampOf(file: string): Promise<string> {
-  const stats = await stat(file, { bigint: true }).catch(() => undefined);
-  return stats === undefined ? '' : `${stats.ino}:${stats.size}:${stats.mtimeNs}`;
 }

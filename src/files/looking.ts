@@ -1,3 +1,4 @@
+import { keepNewest } from './kept.ts';
 import type { Pod } from './pod.ts';
 import { foldersOf } from './pod-names.ts';
 import type { PodFolders } from './remote-target.ts';
@@ -64,10 +65,10 @@ export function createLooking(): StartLooking {
         const names = files.map(({ path }) => path);
         const asked = { of: files, files: names, folders: foldersOf(names) };
         if (early !== undefined && known !== undefined && isSame(known, asked)) {
-          remember(before, key, { ...known, of: files });
+          keepNewest(before, key, { ...known, of: files }, MOST_KEPT);
           return early;
         }
-        remember(before, key, asked);
+        keepNewest(before, key, asked, MOST_KEPT);
         return begin(look(asked, unknownOf(remembered?.entries ?? new Map(), files, new Map())));
       },
       async settled() {
@@ -78,12 +79,6 @@ export function createLooking(): StartLooking {
 }
 
 const MOST_KEPT = 8;
-
-function remember(before: Map<string, Asked>, key: string, asked: Asked): void {
-  before.delete(key);
-  before.set(key, asked);
-  for (const [oldest] of before) if (before.size > MOST_KEPT) before.delete(oldest);
-}
 
 /** Nothing there needs to be hashed as long as its stamp stays. */
 function isSure({ entries }: SyncState): boolean {

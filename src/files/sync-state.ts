@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { PodId } from '../core/ids.ts';
 import { randomToken } from '../core/ids.ts';
+import { keepNewest, stampOf } from './kept.ts';
 import type { Listed } from './tree-listing.ts';
 
 /** What is remembered of one name on a pod. */
@@ -34,16 +35,15 @@ export function createStates(home: string): (podId: PodId, target: string) => St
   const folder = path.join(home, 'sync-state');
   const kept = new Map<string, { readonly key: string; readonly state: SyncState }>();
   const keep = (file: string, key: string | undefined, state: SyncState | undefined): void => {
-    kept.delete(file);
-    if (key !== undefined && state !== undefined) kept.set(file, { key, state });
-    for (const [oldest] of kept) if (kept.size > MOST_KEPT) kept.delete(oldest);
+    if (key === undefined || state === undefined) kept.delete(file);
+    else keepNewest(kept, file, { key, state }, MOST_KEPT);
   };
   return (podId, target) => {
     const name = createHash('sha256').update(`${podId}\0${target}`).digest('hex').slice(0, 32);
     const file = path.join(folder, name);
     return {
       async load() {
-        const key = await keyOf(file);
+        const key = await stampOf(file);
         if (key === undefined) return undefined;
         const known = kept.get(file);
         if (known?.key === key) return known.state;
@@ -57,7 +57,7 @@ export function createStates(home: string): (podId: PodId, target: string) => St
           await mkdir(folder, { recursive: true, mode: 0o700 });
           const draft = `${file}.${randomToken(8)}`;
           await writeFile(draft, formatState(state), { mode: 0o600 });
-          const key = await keyOf(draft);
+          const key = await stampOf(draft);
           await rename(draft, file);
           keep(file, key, state);
         } catch {
@@ -70,12 +70,6 @@ export function createStates(home: string): (podId: PodId, target: string) => St
 
 const MOST_KEPT = 8;
 const OTHER = 'o';
-
-/** A rename changes the change time alone. */
-async function keyOf(file: string): Promise<string | undefined> {
-  const stats = await stat(file, { bigint: true }).catch(() => undefined);
-  return stats && `${stats.ino}:${stats.size}:${stats.mtimeNs}`;
-}
 
 function formatState({ real, digest, entries, others }: SyncState): string {
   const lines = [real, digest];

@@ -1,4 +1,5 @@
 import type { SyncRequest } from '../core/files.ts';
+import { keepNewest } from './kept.ts';
 import type { Hashed } from './sync-local.ts';
 import type { Look } from './sync-look.ts';
 import { unknownOf } from './sync-memory.ts';
@@ -28,9 +29,7 @@ export function createTrees(): (request: SyncRequest, local: string, target: str
   return ({ podId, include, exclude, allowSecrets }, local, target) => {
     const key = JSON.stringify([podId, local, target, include, exclude, allowSecrets]);
     const tree = kept.get(key) ?? createTree();
-    kept.delete(key);
-    kept.set(key, tree);
-    for (const [oldest] of kept) if (kept.size > MOST_KEPT) kept.delete(oldest);
+    keepNewest(kept, key, tree, MOST_KEPT);
     return tree;
   };
 }

@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { lstat, open, rename, rm } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../core/call.ts';
-import { isMissing } from '../core/json-file.ts';
+import { isMissing, writeWholeFile } from '../core/json-file.ts';
 import { makePrivateFolder } from '../core/private-folder.ts';
 import { receiptName, receiptText, type SealedReceipt, sealOf } from '../core/receipt.ts';
 import type { Store } from '../core/store.ts';
@@ -84,18 +83,5 @@ async function writeNew(file: string, text: string): Promise<void> {
   } catch (failure) {
     if (!isMissing(failure)) throw failure;
   }
-  const draft = `${file}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    const handle = await open(draft, 'wx', 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(draft, file);
-  } catch (failure) {
-    await rm(draft, { force: true });
-    throw failure;
-  }
+  await writeWholeFile(file, text);
 }
