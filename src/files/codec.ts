@@ -5,30 +5,40 @@ import { createGzip, gzipSync } from 'node:zlib';
 import type { LocalFile } from './walk.ts';
 
 export type Codec = 'none' | 'gzip' | 'zstd';
+/** Bytes of content a second that went over the line, by how they were packed; our own reading and hashing left out. */
+export type Rates = Readonly<Partial<Record<Codec, number>>>;
 
 const SAMPLES = 24;
 const SAMPLE_BYTES = 16 << 10;
-/** A line that carries this is faster than compressing half-hearted. */
+/** What each packer takes in at most, in bytes of content a second. */
+const PACKER_BYTES_PER_SECOND = { zstd: 150e6, gzip: 40e6 } as const;
+/** A packer that is slower than this may be what is slow; below, it is the line. */
 const FAST_BYTES_PER_SECOND = 60e6;
-/** gzip costs a core for so much. */
-const GZIP_BYTES_PER_SECOND = 40e6;
+/** So much faster it must be to be worth a core. */
+const GAIN = 1.2;
 
 /**
- * What pays: nothing where the data does not shrink, or shrinks little and the line is fast; zstd where both ends have
- * it; gzip where the line is slower than gzip is. `bytesPerSecond`: what the line carried lately, if that is known.
+ * What pays: nothing where the data does not shrink; else what was fastest to this pod, by what each way carried or, where
+ * it was not tried, by what it would make of a line that carries what was seen. Of an unknown line nobody can tell: packed
+ * when the data shrinks well, and a fast one is then tried without.
  */
 export function chooseCodec(options: {
   readonly ratio: number;
-  readonly bytesPerSecond: number | undefined;
+  readonly rates: Rates;
   readonly zstd: boolean;
   readonly gzip: boolean;
 }): Codec {
-  const { ratio, bytesPerSecond = FAST_BYTES_PER_SECOND, zstd, gzip } = options;
+  const { ratio, rates, zstd, gzip } = options;
   if (ratio > 0.9) return 'none';
-  const isSlow = bytesPerSecond < FAST_BYTES_PER_SECOND;
-  if (zstd && (ratio < 0.6 || isSlow)) return 'zstd';
-  if (gzip && (ratio < 0.3 || bytesPerSecond < GZIP_BYTES_PER_SECOND)) return 'gzip';
-  return 'none';
+  const packer = zstd ? 'zstd' : gzip ? 'gzip' : 'none';
+  if (packer === 'none') return 'none';
+  const plain = rates.none;
+  const packed = rates[packer];
+  if (plain === undefined && packed === undefined)
+    return ratio < (zstd ? 0.6 : 0.3) ? packer : 'none';
+  if (plain === undefined) return (packed ?? 0) < FAST_BYTES_PER_SECOND ? packer : 'none';
+  const expected = packed ?? Math.min(PACKER_BYTES_PER_SECOND[packer], plain / ratio);
+  return expected > plain * GAIN ? packer : 'none';
 }
 
 /** How much of its size data like this keeps, by a sample of the files; 1 when nothing can be read. */
@@ -96,17 +106,25 @@ export const UNPACK: Readonly<Record<Codec, string>> = {
 export interface Wire {
   readonly stream: Readable;
   bytes(): number;
+  /** In which the source was waited for. */
+  sourceSeconds(): number;
   /** Of the source or the packer; a transport may hide it. */
   failure(): unknown;
 }
 
 /** The bytes as they go over the wire, counted. */
-export function openWire(source: AsyncIterable<Buffer>, codec: Codec): Wire {
+export function openWire(source: AsyncIterable<Buffer>, codec: Codec, nowMs?: () => number): Wire {
   let bytes = 0;
   let failure: unknown;
+  let sourceMs = 0;
   const watched = async function* (): AsyncGenerator<Buffer, void, undefined> {
     try {
-      yield* source;
+      let askedMs = nowMs?.() ?? 0;
+      for await (const chunk of source) {
+        sourceMs += (nowMs?.() ?? 0) - askedMs;
+        yield chunk;
+        askedMs = nowMs?.() ?? 0;
+      }
     } catch (thrown) {
       failure = thrown;
       throw thrown;
@@ -125,11 +143,18 @@ export function openWire(source: AsyncIterable<Buffer>, codec: Codec): Wire {
     pipeline(raw, createGzip({ level: 1, chunkSize: 256 << 10 }), count, finish);
   else if (codec === 'zstd') throughZstd(raw, count);
   else pipeline(raw, count, finish);
-  return { stream: count, bytes: () => bytes, failure: () => failure };
+  return {
+    stream: count,
+    bytes: () => bytes,
+    sourceSeconds: () => sourceMs / 1000,
+    failure: () => failure,
+  };
 }
 
 function throughZstd(source: Readable, sink: Writable): void {
-  const child = spawn('zstd', ['-1', '-cq'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const child = spawn('zstd', ['-1', '-cq'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   const fail = (): void => {
     child.kill('SIGKILL');
     sink.destroy(new Error('The packer ended early.'));

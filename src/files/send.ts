@@ -2,7 +2,16 @@ import { createHash } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { isAppError, RemoteError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
-import { chooseCodec, hasZstd, openWire, sampleRatio, UNPACK, type Wire } from './codec.ts';
+import {
+  type Codec,
+  chooseCodec,
+  hasZstd,
+  openWire,
+  type Rates,
+  sampleRatio,
+  UNPACK,
+  type Wire,
+} from './codec.ts';
 import type { LateHash } from './late-hash.ts';
 import { END_OF_TAR, packFiles, packText } from './pack.ts';
 import { type Placing, placeScript } from './place-script.ts';
@@ -36,10 +45,9 @@ export interface Parcel {
   /** For files without a hash. */
   readonly late: LateHash;
 }
-/** What the line to a pod carried lately. */
 export interface Pace {
-  bytesPerSecond(): number | undefined;
-  note(bytes: number, seconds: number): void;
+  rates(): Rates;
+  note(codec: Codec, contentBytes: number, seconds: number): void;
 }
 
 const PLACE_NAME = '.gpu-lease-place-';
@@ -95,13 +103,16 @@ async function sendThrough(
       ? 'none'
       : chooseCodec({
           ratio: sampleRatio(missing),
-          bytesPerSecond: pace.bytesPerSecond(),
+          rates: pace.rates(),
           zstd: look.programs.has('zstd') && (await hasZstd()),
           gzip: look.programs.has('gzip'),
         });
-  const startedMs = nowMs();
   const big = missing.filter(({ bytes }) => bytes >= BIG_BYTES);
+  const startedMs = nowMs();
   const bigBytes = big.length === 0 ? 0 : await sendBig(pod, parcel, big, { codec, nowMs });
+  // Of a file that is patched, less than all goes out.
+  if (bigBytes !== undefined && !parcel.resume && !big.some(({ path }) => parcel.isThere(path)))
+    pace.note(codec, totalBytes(big), (nowMs() - startedMs) / 1000);
   if (bigBytes !== undefined)
     for (const file of big) sent.set(file.path, isUntouched(file) ? file.sha256 : '');
   const left = missing.filter(({ path }) => !sent.has(path));
@@ -124,10 +135,13 @@ async function sendThrough(
     yield packText(name, script);
     yield END_OF_TAR;
   };
-  const wire = openWire(parts(), codec);
+  const openedMs = nowMs();
+  const wire = openWire(parts(), codec, nowMs);
+  wire.stream.once('end', () => {
+    pace.note(codec, totalBytes(left), (nowMs() - openedMs) / 1000 - wire.sourceSeconds());
+  });
   const answer = await streamTo(pod, parcel, wire, UNPACK[codec]);
   const wireBytes = wire.bytes() + (bigBytes ?? 0);
-  pace.note(wireBytes, (nowMs() - startedMs) / 1000);
   const after = readPlaced(answer, placed);
   return {
     placed,
