@@ -4,6 +4,7 @@ import type { ProgramFiles } from './app.ts';
 import type { Config } from './config.ts';
 import type { Clock } from './core/call.ts';
 import type { Files } from './core/files.ts';
+import type { ProviderName } from './core/ids.ts';
 import type { Lease } from './core/lease.ts';
 import type { Pods } from './core/pods.ts';
 import { makePrivateFolder } from './core/private-folder.ts';
@@ -23,6 +24,7 @@ export interface Watching {
   readonly forLeases: {
     readonly isLeftToOthers: (lease: Lease) => Promise<boolean>;
     readonly actor: () => string;
+    readonly isWatched: (provider: ProviderName) => Promise<boolean>;
   };
   /** Where files are brought that nobody fetched before their pod was ended. */
   readonly rescueFolder: string;
@@ -50,6 +52,10 @@ export function createWatching(
     lock,
     forLeases: {
       isLeftToOthers: async ({ provider }) => isWatchedElsewhere({ lock }, provider),
+      isWatched: async (provider) =>
+        (config.hasWatcher && watchCommand !== undefined) ||
+        lock.isMine() ||
+        isWatchedElsewhere({ lock }, provider),
       actor: () => (lock.isMine() ? 'the watcher' : 'a server'),
     },
     rescueFolder: path.join(config.home, 'rescued'),

@@ -115,6 +115,8 @@ export type CreateOutcome =
       readonly status: 'provisioning' | 'ready';
       readonly pod: Pod;
       readonly attempts: readonly Attempt[];
+      /** What the person should know now that money is spent, in our own words. */
+      readonly cautions?: readonly string[] | undefined;
     }
   | {
       readonly status: 'failed';
@@ -159,7 +161,11 @@ export interface Pods {
       readonly stated?: StatedTerms | undefined;
       readonly waitSeconds: number;
     },
-    options: CallOptions & { readonly ask: Ask },
+    options: CallOptions & {
+      readonly ask: Ask;
+      /** Called once it is agreed that money is spent, before the order goes out. */
+      readonly beforeRent?: (() => Promise<void>) | undefined;
+    },
   ): Promise<CreateOutcome>;
   get(
     podId: PodId,
@@ -202,6 +208,8 @@ export interface Pods {
     readonly stillCharged: string;
     /** Work of a pod that is stopped that is nowhere else: it stays on its disk. */
     readonly notHome?: readonly Gate[] | undefined;
+    /** What the person should know of money that is reserved now, in our own words. */
+    readonly cautions?: readonly string[] | undefined;
     /** The deadline before the call, when the call gave another one. */
     readonly deadlineBefore?: string | undefined;
   }>;

@@ -43,7 +43,9 @@ export async function changeBid(
       budgetUsd === undefined ? {} : { budgetUsd: Math.max(0, budgetUsd - spentUsd(before, now)) };
     const minutes = bindingMinutes({ ttlMinutes: left, ...budgetLeft }, usdPerHour);
     if (minutes < 1)
-      throw new PolicyError('budget_exceeded', 'The budget leaves no time at this bid.');
+      throw new PolicyError('budget_exceeded', 'The budget leaves no time at this bid.', {
+        hint: 'Bid less, or give a higher budgetUsd in a call of its own first.',
+      });
     return {
       ...accrued(before, now),
       terms,

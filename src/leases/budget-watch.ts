@@ -67,7 +67,8 @@ export async function checkBudgets(
   }
   const { words } = next;
   if (budgetEndAt === undefined) {
-    const endAt = new Date(now.getTime() + GRACE_SECONDS * 1000).toISOString();
+    const graceAt = new Date(now.getTime() + GRACE_SECONDS * 1000).toISOString();
+    const endAt = lease.deadlineAt < graceAt ? lease.deadlineAt : graceAt;
     await ledger.update(lease.leaseId, (before) => ({ budgetEndAt: endAt, ...before }));
     const text = `${words} is as good as spent: it ends at ${endAt}.`;
     await ledger.note('budget_end', lease, text);

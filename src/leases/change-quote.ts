@@ -4,6 +4,8 @@ import { newQuoteId, type PodId, type QuoteId } from '../core/ids.ts';
 import type { Quote } from '../core/lease.ts';
 import type { Ask, Pods } from '../core/pods.ts';
 import type { Store } from '../core/store.ts';
+import { crossedBy } from './cautions.ts';
+import type { Limits } from './limits.ts';
 import { minutesAfter } from './money.ts';
 import { keepQuote, QUOTE_MINUTES, validQuote } from './quotes.ts';
 import type { Consent } from './spend-more.ts';
@@ -21,9 +23,14 @@ export async function quoteChange(
   podId: PodId,
   change: Omit<Change, 'quoteId'>,
   { lease, what, maxUsd, discards }: Consent,
-  { store, clock }: { readonly store: Store; readonly clock: Clock },
+  {
+    store,
+    clock,
+    limits,
+  }: { readonly store: Store; readonly clock: Clock; readonly limits: Limits },
 ): Promise<Quote> {
   const now = clock.now();
+  const crossed = discards === true ? [] : await crossedBy(lease, { store, clock, limits });
   const asked = Object.entries(change).filter(([, value]) => value !== undefined);
   const quote: Quote = {
     quoteId: newQuoteId(),
@@ -31,7 +38,7 @@ export async function quoteChange(
     usdPerHour: lease.usdPerHour,
     maxUsd,
     offers: [lease.offer],
-    notes: [what],
+    notes: [what, ...crossed],
     createdAt: now.toISOString(),
     expiresAt: minutesAfter(now, QUOTE_MINUTES),
     change: {

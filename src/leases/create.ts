@@ -1,10 +1,12 @@
 import type { CallOptions } from '../core/call.ts';
 import { PolicyError, ProviderError } from '../core/errors.ts';
 import type { Hosts } from '../core/host.ts';
-import type { Attempt, Quote, Terms } from '../core/lease.ts';
+import type { ProviderName } from '../core/ids.ts';
+import type { Attempt, Lease, Quote, Terms } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
 import type { Ask, CreateOutcome, Pods } from '../core/pods.ts';
 import { offersOnceFree } from './capacity.ts';
+import { crossedBy, crossingWords, type MeterDeps, meterWords } from './cautions.ts';
 import { limitOf, untilAborted } from './deps.ts';
 import { handleOf } from './ledger.ts';
 import { checkLimits } from './limits.ts';
@@ -23,7 +25,7 @@ import { checkTerms } from './terms.ts';
 /** A failed pod is seen to its end for at least so long, even when the caller did not want to wait. */
 const LEAST_REPLACING_SECONDS = 5;
 
-export interface CreateDeps extends RentNextDeps {
+export interface CreateDeps extends RentNextDeps, MeterDeps {
   readonly replacer: Replacer;
   readonly hosts: Hosts;
   readonly see: Pick<See, 'waitReady'>;
@@ -76,15 +78,9 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
       (id) => !offers.some(({ offerId }) => offerId === id),
     );
     const bound = leftOut.length === 0 ? plan.terms : { ...plan.terms, leftOut };
-    const quote = quoteFor(bound, offers, clock, [...notes, ...plan.notes]);
-    // Nobody is asked for what the limits forbid; they are checked again when the intent is written.
-    for (const offer of offers.slice(0, 1))
-      checkLimits(
-        leaseFor(offer, quote, 'auto', [], deps),
-        await readableLeases(store),
-        limits,
-        clock.now(),
-      );
+    for (const provider of new Set(offers.map((offer) => offer.provider)))
+      notes.push(...(await meterWords(provider, priceAt(provider, offers), deps)));
+    const quote = await withinLimits(quoteFor(bound, offers, clock, [...notes, ...plan.notes]));
     if (quote.usdPerHour === 0) return { quote, approvedBy: 'free', offers, waitedSeconds };
     const isSmall = quote.maxUsd <= (limits.autoApproveUsd ?? -1);
     if (isSmall && !plan.mustAsk) return { quote, approvedBy: 'auto', offers, waitedSeconds };
@@ -96,6 +92,26 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
       : { status: 'needs_confirmation', quote };
   }
 
+  /** Nobody is asked for what the limits forbid; they are checked again when the intent is written. */
+  async function withinLimits(quote: Quote): Promise<Quote> {
+    const [first] = quote.offers;
+    if (first === undefined) return quote;
+    const [lease, others] = [leaseFor(first, quote, 'auto', [], deps), await readableLeases(store)];
+    checkLimits(lease, others, limits, clock.now());
+    const crossing = crossingWords(lease, others, limits, clock.now());
+    return crossing.length === 0
+      ? quote
+      : { ...quote, notes: [...crossing, ...(quote.notes ?? [])] };
+  }
+
+  async function cautionsOf(lease: Lease): Promise<{ cautions?: readonly string[] }> {
+    const cautions = [
+      ...(await meterWords(lease.provider, lease.usdPerHour, deps)),
+      ...(await crossedBy(lease, deps)),
+    ];
+    return cautions.length === 0 ? {} : { cautions };
+  }
+
   return async (request, options) => {
     const approved = await approve(request, options);
     if ('status' in approved) return approved;
@@ -103,6 +119,7 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
     const end = clock.now().getTime() + (request.waitSeconds - waitedSeconds) * 1000;
     const secondsLeft = (): number => Math.max(0, (end - clock.now().getTime()) / 1000);
     options.signal.throwIfAborted();
+    if (quote.usdPerHour > 0) await options.beforeRent?.();
     options.progress?.('Renting');
     const start = { quote, approvedBy, attempts: [], fresh: offers };
     // What was begun goes on when the caller gives up; only the waiting ends.
@@ -113,7 +130,12 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
       const { lease, pod } = await deps.see.waitReady(rented.lease, secondsLeft(), options);
       const { attempts } = lease;
       if (pod.status !== 'failed' && pod.status !== 'gone')
-        return { status: pod.status === 'ready' ? 'ready' : 'provisioning', pod, attempts };
+        return {
+          status: pod.status === 'ready' ? 'ready' : 'provisioning',
+          pod,
+          attempts,
+          ...(await cautionsOf(lease)),
+        };
       options.progress?.(`Pod ${pod.podId} failed. It is ended before another is rented`);
       const next = await within(
         deps.replacer.replace(lease),
@@ -128,6 +150,9 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
     }
   };
 }
+
+const priceAt = (provider: ProviderName, offers: readonly Offer[]): number =>
+  Math.max(0, ...offers.filter((offer) => offer.provider === provider).map((o) => o.usdPerHour));
 
 function failed(attempts: readonly Attempt[]): CreateOutcome {
   if (attempts.length > 0 && attempts.every(({ reason }) => reason.startsWith('price_changed')))

@@ -1,6 +1,7 @@
 import type { CallOptions, Clock } from '../core/call.ts';
 import type { Files } from '../core/files.ts';
 import type { Hosts } from '../core/host.ts';
+import type { ProviderName } from '../core/ids.ts';
 import type { Jobs } from '../core/job.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Probe, Secrets, SshIdentity } from '../core/machine.ts';
@@ -43,6 +44,8 @@ export interface PodsDeps {
     | undefined;
   /** Whether another process of ours watches this lease now. Default: none does. */
   readonly isLeftToOthers?: ((lease: Lease) => Promise<boolean>) | undefined;
+  /** Whether a process of its own keeps the deadlines of this cloud when no server runs. Default: nobody knows of one. */
+  readonly isWatched?: ((provider: ProviderName) => Promise<boolean>) | undefined;
   /** Who acts when nobody asked, for the log: "the watcher". */
   readonly actor?: (() => string) | undefined;
   /** Whether the process of that id still runs. Default: asks the system. */

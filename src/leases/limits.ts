@@ -33,13 +33,20 @@ export function checkLimits(
   const alive = all.filter(({ state }) => state !== 'closed');
   const pods = alive.length;
   if (limits.maxPods !== undefined && pods > limits.maxPods)
-    refuse('GPU_LEASE_MAX_PODS', `${pods - 1} pods are alive and the limit is ${limits.maxPods}`);
+    refuse(
+      'GPU_LEASE_MAX_PODS',
+      `${pods - 1} pods are alive and the limit is ${limits.maxPods}`,
+      'Destroy a pod that is not needed any more',
+    );
   if (wanted.usdPerHour === 0) return;
+  const isNew = wanted.podId === undefined;
+  const less = isNew ? 'Choose a cheaper offer or a shorter ttlMinutes' : 'Give fewer ttlMinutes';
   const perHour = alive.reduce((sum, { usdPerHour }) => sum + usdPerHour, 0);
   if (exceeds(perHour, limits.maxUsdPerHour))
     refuse(
       'GPU_LEASE_MAX_USD_PER_HOUR',
       `all pods together would cost ${usd(perHour)} an hour (${usd(perHour - wanted.usdPerHour)} now) and the limit is ${usd(limits.maxUsdPerHour)}`,
+      `${isNew ? 'Choose a cheaper offer, destroy' : 'Destroy'} a pod that is not needed any more`,
     );
   checkSum(
     'GPU_LEASE_BUDGET_POD_USD',
@@ -47,6 +54,7 @@ export function checkLimits(
     predecessorsOf(wanted, others).reduce((sum, lease) => sum + spentUsd(lease, now), 0),
     wholeUsd(wanted, now),
     'for this pod',
+    less,
   );
   checkSum(
     'GPU_LEASE_BUDGET_USD',
@@ -54,6 +62,7 @@ export function checkLimits(
     bookedUsd(others, now),
     bookedUsd([wanted], now),
     'in all',
+    `${less}, destroy a pod that is not needed any more`,
   );
   const [before, own] = [dayBooks(others, now), dayBooks([wanted], now)];
   for (const [index, { day, usd: mine }] of own.entries())
@@ -63,6 +72,7 @@ export function checkLimits(
       before[index]?.usd ?? Number.NaN,
       mine,
       `for ${day} (UTC)`,
+      `${less}, destroy a pod that is not needed any more`,
     );
 }
 
@@ -85,11 +95,13 @@ function checkSum(
   before: number,
   wanted: number,
   scope: string,
+  way: string,
 ): void {
   if (exceeds(before + wanted, limit))
     refuse(
       name,
       `${usd(before)} is spent or reserved ${scope}, this needs ${usd(wanted)} and the limit is ${usd(limit)}`,
+      way,
     );
 }
 
@@ -98,6 +110,9 @@ function exceeds(amount: number, limit: number | undefined): limit is number {
   return limit !== undefined && !(amount <= limit + 0.000_01);
 }
 
-function refuse(name: string, why: string): never {
-  throw new PolicyError('budget_exceeded', `${name} forbids this: ${why}.`);
+/** `way`: what the caller can do about it; only a person lifts a limit. */
+function refuse(name: string, why: string, way: string): never {
+  throw new PolicyError('budget_exceeded', `${name} forbids this: ${why}.`, {
+    hint: `${way}, or ask the user to raise ${name} and start the server again.`,
+  });
 }

@@ -35,6 +35,7 @@ export async function prolong(
       throw new PolicyError(
         'budget_exceeded',
         `${usd(spent)} are spent already: that leaves no time.`,
+        { hint: 'Give a higher budgetUsd, which the user is asked about.' },
       );
     return {
       ...without(before, 'warnedAt'),

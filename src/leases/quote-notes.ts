@@ -2,7 +2,7 @@ const MOST = 8;
 
 /** What decides whether somebody agrees at all, then what costs beside the price, then what is good to know, then what is only told. */
 const WEIGHTS: readonly RegExp[] = [
-  /is left out:|a rehearsal:|without a GPU|balance on|pod ends after|owner ends every rental|taken away/i,
+  /is left out:|stops the meter|spent or reserved|a rehearsal:|without a GPU|balance on|pod ends after|owner ends every rental|taken away/i,
   /charged|goes on costing|failed for us|too small|main job|withdrew|ARM processor|AMD GPU|CUDA/i,
 ];
 const LIGHT =

@@ -13,7 +13,7 @@ import type { Offer } from '../core/offer.ts';
 import type { Providers } from '../core/provider.ts';
 import type { Collections, Store } from '../core/store.ts';
 import { costNotes } from './cost-notes.ts';
-import { bindingMinutes, minutesAfter, roundUsd, usdFor } from './money.ts';
+import { bindingMinutes, minutesAfter, roundUsd, usd, usdFor } from './money.ts';
 import { EVERYTHING } from './offer-filter.ts';
 import { cannotRentOn } from './offer-sources.ts';
 import { arrangedNotes } from './quote-notes.ts';
@@ -69,6 +69,9 @@ export function quoteFor(
     throw new PolicyError(
       'budget_exceeded',
       'budgetUsd pays for less than a minute of this offer.',
+      {
+        hint: `It costs ${usd(usdPerHour)} an hour: ask the user for a budgetUsd that pays for the work.`,
+      },
     );
   return {
     quoteId: newQuoteId(),

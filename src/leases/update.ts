@@ -11,6 +11,7 @@ import type { Sessions } from '../core/session.ts';
 import type { Store } from '../core/store.ts';
 import type { AccountBook } from './account-book.ts';
 import { changeBid } from './bid.ts';
+import { crossedBy } from './cautions.ts';
 import { type Change, quoteChange, takeChange } from './change-quote.ts';
 import { type Ledger, without } from './ledger.ts';
 import type { Limits } from './limits.ts';
@@ -76,11 +77,14 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
     if (action !== undefined) lease = await power(lease, action, options, deps);
     if (name !== undefined) lease = await rename(lease, name, ledger);
     await ledger.note('updated', lease, describe(change, clock));
+    const isDearer = ttlMinutes !== undefined || bidUsdPerHour !== undefined || adopt === true;
+    const cautions = isDearer ? await crossedBy(lease, deps) : [];
     const isMoved = deadlineBefore !== undefined && deadlineBefore !== lease.deadlineAt;
     return {
       ...(await deps.view(lease)),
       ...(isMoved ? { deadlineBefore } : {}),
       ...(notHome.length > 0 ? { notHome } : {}),
+      ...(cautions.length > 0 ? { cautions } : {}),
     };
   }
 

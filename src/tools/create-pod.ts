@@ -9,7 +9,7 @@ import { briefPod, renderPod } from './pod-text.ts';
 import { attemptsText, quotePrice, quoteText } from './quote-text.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { type Kept, keptWords } from './volume-text.ts';
-import { count, inSentence, type Next, renderResult, usd } from './words.ts';
+import { count, inSentence, type Next, renderResult, told, usd } from './words.ts';
 
 const positive = z.number().positive();
 const DEFAULTS: Pick<Terms, 'diskGb' | 'ttlMinutes' | 'onExpiry' | 'maxAttempts'> = {
@@ -175,7 +175,7 @@ function wordsOf(outcome: CreateOutcome, kept: readonly Kept[]): { summary: stri
             ? 'failed and is being ended; another is rented in its place'
             : 'is rented and starting';
       return {
-        summary: `Pod ${podId} ${state} at ${usd(usdPerHour)}/h${deadlineAt === undefined ? '' : `, until ${deadlineAt} at the latest`}.${tried === 0 ? '' : ` ${count(tried, 'machine')} before it did not come up, see attempts.`}${keptWords(kept)}`,
+        summary: `Pod ${podId} ${state} at ${usd(usdPerHour)}/h${deadlineAt === undefined ? '' : `, until ${deadlineAt} at the latest`}.${tried === 0 ? '' : ` ${count(tried, 'machine')} before it did not come up, see attempts.`}${told(outcome.cautions)}${keptWords(kept)}`,
         next: podNext(outcome.pod),
       };
     }

@@ -8,7 +8,7 @@ import { podIdParam, text } from './params.ts';
 import { podNext } from './pod-next.ts';
 import { briefPod, renderPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { inSentence, list, type Next, oneLine, renderResult } from './words.ts';
+import { inSentence, list, type Next, oneLine, renderResult, told } from './words.ts';
 
 /** A pod that ends earlier than before may end under somebody's work: that is said aloud. */
 function deadlineWords(before: string | undefined, after: string | undefined): string {
@@ -102,7 +102,7 @@ export const updatePod = defineTool({
         'invalid_input',
         'Nothing to change: give action, ttlMinutes, budgetUsd, name, bidUsdPerHour or adopt.',
       );
-    const { pod, stillCharged, deadlineBefore, quote, notHome } = await pods.update(
+    const { pod, stillCharged, deadlineBefore, quote, notHome, cautions } = await pods.update(
       podId,
       request,
       {
@@ -123,7 +123,7 @@ export const updatePod = defineTool({
     return {
       pod: briefPod(pod),
       stillCharged,
-      summary: `${isOnItsWay(pod, request.action) ? `Pod ${pod.podId}: ${done} is ordered, the pod was last seen ${pod.status}.` : `Pod ${pod.podId} is ${pod.status} after ${done}.`}${deadline}${notHomeWords(notHome)}`,
+      summary: `${isOnItsWay(pod, request.action) ? `Pod ${pod.podId}: ${done} is ordered, the pod was last seen ${pod.status}.` : `Pod ${pod.podId} is ${pod.status} after ${done}.`}${deadline}${notHomeWords(notHome)}${told(cautions)}`,
       next: nextOf(pod, request.action),
     };
   },

@@ -97,3 +97,8 @@ export function renderResult(
   );
   return lines(summary, ...body, calls.length > 0 && `Next:\n${calls.join('\n')}`);
 }
+
+/** Sentences of our own behind a summary. */
+export function told(sentences: readonly string[] = []): string {
+  return sentences.map((sentence) => ` ${sentence}`).join('');
+}

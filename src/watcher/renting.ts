@@ -10,12 +10,11 @@ export function withWatcher<P extends Pick<Pods, 'create' | 'update'>>(
   return {
     ...pods,
     async create(request, options) {
-      const isCharged = request.terms.offerIds.some((offerId) => providerOf(offerId) !== 'local');
-      // Without a quote most calls only make one; what is rented at once is seen in the next round.
-      if (isCharged && request.quoteId !== undefined) await watcher.ensure({ isRenting: true });
-      const outcome = await pods.create(request, options);
-      if (isCharged && outcome.status !== 'needs_confirmation') await watcher.ensure();
-      return outcome;
+      const beforeRent = async (): Promise<void> => {
+        await options.beforeRent?.();
+        await watcher.ensure({ isRenting: true });
+      };
+      return pods.create(request, { ...options, beforeRent });
     },
     async update(podId, request, options) {
       const isCharged = providerOf(podId) !== 'local' && providerOf(podId) !== 'ssh';

@@ -62,7 +62,7 @@ export interface BenchOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   readonly redact?: (text: string) => string;
   /** What is done, and by whom, when nobody asked. */
-  readonly care?: Pick<PodsDeps, 'rescue' | 'isLeftToOthers' | 'actor'>;
+  readonly care?: Pick<PodsDeps, 'rescue' | 'isLeftToOthers' | 'actor' | 'isWatched'>;
   readonly receiptsFolder?: string;
 }
 

@@ -2,15 +2,15 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { offerIdSchema, podIdSchema, quoteIdSchema } from '../../../src/core/ids.ts';
-import type { Pod, Pods } from '../../../src/core/pods.ts';
+import { podIdSchema } from '../../../src/core/ids.ts';
+import type { Answer, Pod, Pods } from '../../../src/core/pods.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { createWatchLock } from '../../../src/watcher/lock.ts';
 import { withWatcher } from '../../../src/watcher/renting.ts';
 import { createEnsure } from '../../../src/watcher/start.ts';
 import { createStatus } from '../../../src/watcher/status.ts';
 import { ManualClock } from '../../support/clock.ts';
-import { createFakeProvider } from '../../support/fake-provider.ts';
+import { anOffer, createFakeProvider } from '../../support/fake-provider.ts';
 import { createLeaseBench, someTerms } from '../../support/lease-bench.ts';
 import { until } from '../../support/watcher-process.ts';
 
@@ -150,13 +150,46 @@ describe('a server', () => {
   });
 });
 
-it('a watcher is wanted before money is asked for, not for a quote and not for free pods', async () => {
+it('a watcher is wanted before the order goes out, agreed by quote, form or by itself, not for a quote and not for free pods [CO-05]', async () => {
+  const done: string[] = [];
+  const watcher = {
+    ensure: async (request?: { readonly isRenting?: boolean }) => {
+      done.push(request?.isRenting === true ? 'watcher' : 'seen');
+      return Promise.resolve();
+    },
+  };
+  const rent = async (usdPerHour: number, limit: number, answer: Answer) => {
+    const clock = new ManualClock();
+    const cloud = {
+      offers: [anOffer({ usdPerHour })],
+      before: (call: string) => {
+        if (call === 'createPod') done.push('order');
+      },
+    };
+    const bench = createLeaseBench({ clock, cloud, limits: { autoApproveUsd: limit } });
+    bench.world.answer = answer;
+    const pods = withWatcher(bench.pods, watcher);
+    done.length = 0;
+    const outcome = await pods.create({ terms: someTerms(), waitSeconds: 0 }, bench.options);
+    return { pods, outcome, options: bench.options };
+  };
+  await rent(0.5, 100, 'unavailable');
+  expect(done).toEqual(['watcher', 'order']);
+  await rent(0.5, 0, 'accepted');
+  expect(done).toEqual(['watcher', 'order']);
+  await rent(0, 0, 'accepted');
+  expect(done).toEqual(['order']);
+  const { pods, outcome, options } = await rent(0.5, 0, 'unavailable');
+  expect(done).toEqual([]);
+  if (outcome.status !== 'needs_confirmation') throw new Error(outcome.status);
+  const { quoteId } = outcome.quote;
+  await pods.create({ terms: someTerms(), quoteId, waitSeconds: 0 }, options);
+  expect(done).toEqual(['watcher', 'order']);
+});
+
+it('a watcher is wanted before a pod is started or taken over, not before it is stopped', async () => {
   const wanted: unknown[] = [];
   const made: Partial<Pods> = {
-    create: async () => {
-      wanted.push('create');
-      return Promise.resolve({ status: 'provisioning' as const, pod: {} as Pod, attempts: [] });
-    },
     update: async () => Promise.resolve({ pod: {} as Pod, stillCharged: '' }),
   };
   const pods = withWatcher(made as Pods, {
@@ -169,23 +202,6 @@ it('a watcher is wanted before money is asked for, not for a quote and not for f
     signal: new AbortController().signal,
     ask: async () => Promise.resolve('accepted' as const),
   };
-  const create = async (offerId: string, quoteId?: string): Promise<readonly unknown[]> => {
-    wanted.length = 0;
-    const terms = someTerms({ offerIds: [offerIdSchema.parse(offerId)] });
-    await pods.create(
-      {
-        terms,
-        ...(quoteId === undefined ? {} : { quoteId: quoteIdSchema.parse(quoteId) }),
-        waitSeconds: 0,
-      },
-      options,
-    );
-    return [...wanted];
-  };
-  expect(await create('vast:a', 'quo_abcdef')).toEqual([{ isRenting: true }, 'create', 'seen']);
-  expect(await create('vast:a')).toEqual(['create', 'seen']);
-  expect(await create('local:a', 'quo_abcdef')).toEqual(['create']);
-  wanted.length = 0;
   const change = (action: 'start' | 'stop') => ({ action });
   await pods.update(podIdSchema.parse('vast:1'), change('start'), options);
   await pods.update(podIdSchema.parse('vast:1'), change('stop'), options);
