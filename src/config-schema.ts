@@ -19,7 +19,20 @@ const toggle = z
   .enum(['1', 'true', 'yes', 'on', '0', 'false', 'no', 'off'])
   .transform((word) => ['1', 'true', 'yes', 'on'].includes(word));
 
-const amount = z.coerce.number().nonnegative();
+/** Digits alone: "", " " and "0x10" would be numbers to JavaScript, and a limit that was meant otherwise is none. */
+const amount = z
+  .string()
+  .trim()
+  .regex(/^(?:\d+\.?\d*|\.\d+)$/, 'must be an amount in US dollars, digits alone, like 12.50')
+  .transform(Number);
+const whole = (most: number, words: string) =>
+  z
+    .string()
+    .trim()
+    .regex(/^\d{1,15}$/, words)
+    .transform(Number)
+    .refine((number) => number <= most, words);
+
 /** The variables with their types and defaults. Their meaning stands in `SETTINGS`. */
 export const configSchema = z.object({
   GPU_LEASE_HOME: z.string().min(1).optional(),
@@ -29,7 +42,7 @@ export const configSchema = z.object({
   GPU_LEASE_BUDGET_USD: amount.optional(),
   GPU_LEASE_BUDGET_DAY_USD: amount.optional(),
   GPU_LEASE_BUDGET_POD_USD: amount.optional(),
-  GPU_LEASE_MAX_PODS: z.coerce.number().int().nonnegative().optional(),
+  GPU_LEASE_MAX_PODS: whole(Number.MAX_SAFE_INTEGER, 'must be a whole number').optional(),
   GPU_LEASE_AUTO_APPROVE_USD: amount.default(0),
   GPU_LEASE_WATCHER: toggle.default(true),
   GPU_LEASE_PROGRESS_FILE: z.string().min(1).optional(),
@@ -53,9 +66,9 @@ export const configSchema = z.object({
     .optional(),
   LAMBDA_API_KEY: apiKey.optional(),
   LAMBDA_API_URL: cloudUrl.default('https://cloud.lambda.ai'),
-  GPU_LEASE_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(7433),
+  GPU_LEASE_HTTP_PORT: whole(65_535, 'must be a whole number from 0 to 65535').default(7433),
   GPU_LEASE_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
-  GPU_LEASE_HTTP_TOKEN: z.string().min(16).optional(),
+  GPU_LEASE_HTTP_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
   GPU_LEASE_HTTP_ALLOWED_HOSTS: z.string().default(''),
 });
 

@@ -9,7 +9,7 @@ import {
   text,
   UsageError,
 } from './command.ts';
-import { shown, table, usd } from './output.ts';
+import { forPeople, shown, table, usd } from './output.ts';
 
 type Findings = Awaited<ReturnType<Doctor['check']>>;
 const FIXES = ['register_ssh_key', 'generate_ssh_key', 'none'] as const;
@@ -68,7 +68,7 @@ function render(findings: Findings): readonly string[] {
     word(found.reachable),
     balanceOf(found),
     word(found.sshKeyRegistered),
-    found.problem ?? '',
+    forPeople(found.problem ?? ''),
   ]);
   const tools = Object.entries(findings.tools).map(([name, found]) => [
     name,
@@ -121,5 +121,7 @@ function word(value: boolean | undefined): string {
 }
 
 function listed(head: string, items: readonly string[]): readonly string[] {
-  return items.length === 0 ? [] : [head, ...items.map((item) => `  - ${shown(item)}`)];
+  return items.length === 0
+    ? []
+    : [head, ...items.map((item) => `  - ${shown(forPeople(item), 400)}`)];
 }

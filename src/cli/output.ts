@@ -51,6 +51,18 @@ export function shown(text: string, maxChars = 200): string {
   return line.length <= maxChars ? line : `${line.slice(0, maxChars - 1)}…`;
 }
 
+/** Our own words for an agent, with what a person types in the place of a call with arguments. */
+export function forPeople(text: string): string {
+  return text
+    .replace(
+      /Call doctor with fix "(\w+)", then call again\./g,
+      'Run gpu-lease doctor --fix $1, then run this again.',
+    )
+    .replace(/Call doctor with fix "(\w+)"/g, 'Run gpu-lease doctor --fix $1')
+    .replace(/\bwith fix "(\w+)"/g, 'with gpu-lease doctor --fix $1')
+    .replace(/\bfix "(\w+)"/g, 'run gpu-lease doctor --fix $1');
+}
+
 /** Left-aligned columns two spaces apart. Cells are made safe to show; the first row is the head. */
 export function table(rows: readonly (readonly string[])[]): readonly string[] {
   const cells = rows.map((row) => row.map((cell) => shown(cell)));

@@ -11,7 +11,7 @@ import {
 } from './command.ts';
 import { COMMON_OPTIONS, commandHelp } from './help.ts';
 import { COMMANDS, helpText, SERVERS } from './index.ts';
-import { createOutput, type Output, shown } from './output.ts';
+import { createOutput, forPeople, type Output, shown } from './output.ts';
 
 /**
  * Runs one command line (without node and script) and answers with the exit code. Never throws for what a command
@@ -79,7 +79,11 @@ function parseWords(command: CommandHelp, argv: readonly string[]): ReturnType<t
       allowPositionals: true,
     });
   } catch (thrown) {
-    throw new UsageError(thrown instanceof Error ? thrown.message : 'Unknown option.');
+    const words = thrown instanceof Error ? thrown.message : '';
+    // What node says of an unknown option goes on with advice for another case.
+    const unknown = /^Unknown option '([^']*)'/.exec(words)?.[1];
+    if (unknown !== undefined) throw new UsageError(`There is no option ${unknown}.`);
+    throw new UsageError(words === '' ? 'The options cannot be read.' : words);
   }
 }
 
@@ -99,7 +103,7 @@ function failed(thrown: unknown, signal: AbortSignal, out: Output): number {
   out.note(`${error.code}: ${error.message}`);
   // An unforeseen failure has its reason only in the cause.
   if (!isAppError(thrown) && thrown instanceof Error) out.note(`  cause: ${shown(thrown.message)}`);
-  out.note(`  ${error.hint}`);
+  out.note(`  ${forPeople(error.hint)}`);
   if (foreign !== undefined) out.note(`  it said: ${foreign}`);
   return EXIT_FAILED;
 }

@@ -1,8 +1,9 @@
-import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isMissing } from '../core/json-file.ts';
 import { type CommandContext, EXIT_FAILED, EXIT_OK, flag, text, UsageError } from './command.ts';
 import { shown } from './output.ts';
+import { readSettings } from './watch-settings.ts';
 import { isOurUnit, launchAgent, systemdUnit } from './watch-unit.ts';
 
 export const WATCH_INSTALL_OPTIONS = {
@@ -11,7 +12,8 @@ export const WATCH_INSTALL_OPTIONS = {
     help: 'Show a systemd user unit (macOS: launchd agent) that watches from login on; write it with --yes.',
   },
   uninstall: { type: 'boolean', help: 'Show which file would go; remove it with --yes.' },
-  'env-file': {
+  // Not "env-file": node takes a flag of that name for its own, wherever it stands.
+  settings: {
     type: 'string',
     value: 'FILE',
     help: 'With --install: your file with the keys and settings, NAME=value a line, mode 0600.',
@@ -30,11 +32,13 @@ export async function installWatch(context: CommandContext): Promise<number> {
   const { out, values, nodePath, mainPath, platform, stateFolder } = context;
   const place = placeOf(context);
   if (place === undefined) return unsupported(context);
-  const envFile = text(values, 'env-file');
-  if (envFile === undefined)
-    throw new UsageError('--install needs --env-file: the unit itself holds no key.');
-  const environmentFile = path.resolve(context.workingFolder, envFile);
-  await refuseOpenFile(environmentFile);
+  const given = text(values, 'settings');
+  if (given === undefined)
+    throw new UsageError(
+      '--install needs --settings FILE: a file of yours, mode 0600, with the keys and limits that the watcher shall have, one NAME=value a line (VAST_API_KEY=...). The unit itself holds none.',
+    );
+  const environmentFile = path.resolve(context.workingFolder, given);
+  const names = await readSettings(environmentFile);
   const unit = { nodePath, mainPath, environmentFile, home: stateFolder };
   const content = platform === 'darwin' ? launchAgent(unit) : systemdUnit(unit);
   const before = await textOf(place.file);
@@ -47,9 +51,16 @@ export async function installWatch(context: CommandContext): Promise<number> {
     await chmod(place.file, 0o600);
   }
   const outcome = isSame ? 'unchanged' : isWritten ? 'written' : 'shown';
-  out.value({ outcome, file: place.file, content, next: outcome === 'shown' ? [] : place.on });
+  out.value({
+    outcome,
+    file: place.file,
+    content,
+    names,
+    next: outcome === 'shown' ? [] : place.on,
+  });
   out.line(content);
   out.line(`File: ${shown(place.file)}`);
+  out.line(`${shown(environmentFile)} sets ${names.join(', ')}.`);
   if (outcome === 'shown') out.line('Nothing was written. Add --yes to write it.');
   else {
     out.line(isSame ? 'It is there already, as shown.' : 'It was written. To start it now:');
@@ -102,16 +113,6 @@ function placeOf({ platform, userHome, settingsFolder }: CommandContext): Place 
     ],
     off: ['systemctl --user disable --now gpu-lease-watch.service'],
   };
-}
-
-/** A file with keys that others may read is no place for keys. */
-async function refuseOpenFile(file: string): Promise<void> {
-  const found = await stat(file).catch((failure: unknown) => {
-    if (isMissing(failure)) throw new UsageError(`--env-file: there is no ${shown(file)}.`);
-    throw failure;
-  });
-  if (!found.isFile() || (found.mode & 0o077) !== 0)
-    throw new UsageError(`--env-file: ${shown(file)} must be a file of mode 0600 (chmod 600).`);
 }
 
 async function textOf(file: string): Promise<string | undefined> {

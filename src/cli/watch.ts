@@ -5,6 +5,7 @@ import { shown, usd } from './output.ts';
 import { installWatch, uninstallWatch, WATCH_INSTALL_OPTIONS } from './watch-install.ts';
 
 const EVERY_SECONDS = 10;
+const WATCHING = `Watching every ${EVERY_SECONDS} s. Ctrl-C ends the watcher; pods go on.`;
 
 export const watchCommand: Command = {
   name: 'watch',
@@ -31,19 +32,24 @@ async function watch(context: CommandContext): Promise<number> {
   const { out, values, signal, services } = context;
   const { watcher } = await services();
   const isOnce = flag(values, 'once');
-  if (!isOnce) out.line(`Watching every ${EVERY_SECONDS} s. Ctrl-C ends the watcher; pods go on.`);
+  const waits = !isOnce && flag(values, 'wait');
+  if (waits) out.line('Begins as soon as no other process watches.');
   const end = await watcher.watch(
     {
       way: isOnce ? 'once' : 'foreground',
-      waits: !isOnce && flag(values, 'wait'),
+      waits,
+      onHold: () => {
+        if (!isOnce) out.line(WATCHING);
+      },
       onRound: async (round) => tell(context, round),
     },
     { signal },
   );
   if (end.kind !== 'ended') {
-    const words = `${end.kind === 'held' ? 'Nothing to do' : 'Ended'}: ${wordsOf(end.by)} watches these leases.`;
+    const words = `${end.kind === 'held' ? 'Not started' : 'Ended'}: ${wordsOf(end.by)} watches these leases${end.kind === 'held' ? ' already' : ''}.`;
     out.value({ outcome: end.kind, by: end.by });
     out.line(words);
+    if (!isOnce && end.kind === 'held') out.line('Add --wait to take over when it ends.');
     return isOnce ? EXIT_OK : EXIT_FAILED;
   }
   if (isOnce) return end.isFine ? EXIT_OK : EXIT_FAILED;

@@ -69,6 +69,8 @@ export interface Watcher {
       readonly waits?: boolean;
       /** Takes over from the holder of this epoch, though it lives. */
       readonly over?: number | undefined;
+      /** Told when this process got the lock. */
+      readonly onHold?: (() => void) | undefined;
       /** Told of each round. */
       readonly onRound: (round: WatchRound) => void | Promise<void>;
     },

@@ -48,13 +48,14 @@ export function createKeep({ store, clock, lock, pods }: KeepDeps): Watcher['wat
   }
 
   async function hold(
-    { way, onRound }: Parameters<Watcher['watch']>[0],
+    { way, onHold, onRound }: Parameters<Watcher['watch']>[0],
     options: CallOptions,
   ): Promise<WatchEnd> {
     const over = new AbortController();
     const signal = AbortSignal.any([options.signal, over.signal]);
     const beating = beats(over).catch(() => undefined);
     let idleSince: Date | undefined;
+    onHold?.();
     try {
       for (;;) {
         if (!(await lock.beat())) return { kind: 'lost', by: await lock.holder() };

@@ -23,6 +23,9 @@ describe('configuration', () => {
   it.each([
     ['GPU_LEASE_BUDGET_USD', 'ten'],
     ['GPU_LEASE_BUDGET_USD', '-1'],
+    ['GPU_LEASE_BUDGET_USD', ' '],
+    ['GPU_LEASE_MAX_USD_PER_HOUR', '$2'],
+    ['GPU_LEASE_MAX_PODS', '0x10'],
     ['GPU_LEASE_BUDGET_DAY_USD', 'Infinity'],
     ['GPU_LEASE_MAX_PODS', '1.5'],
     ['GPU_LEASE_LOG_LEVEL', 'loud'],
@@ -40,7 +43,28 @@ describe('configuration', () => {
       expect.unreachable();
     } catch (error) {
       expect(isAppError(error) && error.message).toContain(variable);
+      // In words for people, not those of a program.
+      expect(isAppError(error) && error.message).not.toMatch(
+        /NaN|Invalid input|Too small|received/,
+      );
     }
+  });
+
+  it('reads amounts as people write them', () => {
+    const { limits, http } = readConfig({
+      GPU_LEASE_BUDGET_USD: '12.50',
+      GPU_LEASE_BUDGET_DAY_USD: ' .5',
+      GPU_LEASE_BUDGET_POD_USD: '3.',
+      GPU_LEASE_MAX_PODS: '0',
+      GPU_LEASE_HTTP_PORT: '0',
+    });
+    expect(limits).toMatchObject({
+      budgetUsd: 12.5,
+      budgetDayUsd: 0.5,
+      budgetPodUsd: 3,
+      maxPods: 0,
+    });
+    expect(http.port).toBe(0);
   });
 
   it('never keeps a secret under a name of its own', () => {

@@ -7,7 +7,7 @@ export const LAMBDA_FACTS: ProviderFacts = {
   offersReturn: true,
   dangerClocks: [
     'A Lambda pod cannot be stopped: it is charged in full, by the minute, until it is destroyed. Shutting it down from inside ends nothing.',
-    'Lambda keeps no time limit, and a timer on the pod could end it only with a key to the whole account, which is never put there: only this server ends it at its deadline. Leave it running (gpu-lease watch).',
+    'Lambda keeps no time limit, and a timer on the pod could end it only with a key to the whole account, which is never put there: only a server or the watcher that is up ends it at its deadline (gpu-lease watch --install keeps one).',
     'destroy deletes the disk for good, and the address and host key with it. Volumes stay, and what lies on them is charged until they are removed.',
     'A machine that Lambda calls unhealthy is charged too.',
     'What is free now may be rented by others within a minute; some types are never free for some accounts.',

@@ -73,7 +73,7 @@ export async function checkPlan(
       ? []
       : [`${plan.workload ?? ''} is not in Lambda Stack: begin with "${missing}".`]),
     `The disk has ${offer.diskGb} GB, whatever diskGb says, and is deleted with the pod.`,
-    'Lambda keeps no time limit and has no stop: only this server ends the pod at its deadline, so leave it running (gpu-lease watch).',
+    'Lambda keeps no time limit and has no stop: only a server or the watcher that is up ends the pod at its deadline, so leave this machine on.',
     'A machine takes 3 to 5 minutes to start, one of eight GPUs 10 to 15.',
     ...(fileSystem?.notes ?? []),
   ];

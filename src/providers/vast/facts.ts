@@ -11,7 +11,7 @@ export const VAST_FACTS: ProviderFacts = {
     'Every host has an end date: after it a pod cannot start again, and may be deleted 48 hours later.',
     'An interruptible pod can be paused at any moment by a higher bid. Its disk is kept and charged.',
     'A volume lies on one machine: only a pod on that machine can use it.',
-    'Vast.ai has no time limit of its own: a timer in the container ends it, with curl, wget or python3 of the image. An image with none of them, or a pod that never boots, is ended by this server alone.',
+    'Vast.ai has no time limit of its own: a timer in the container ends it, with curl, wget or python3 of the image. A pod without any of them, or one that never boots, is ended only by a server or the watcher that is up.',
     'Bandwidth is charged by the byte, each host at its own price, beside the price per hour.',
   ],
   paths: [

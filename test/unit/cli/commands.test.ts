@@ -72,6 +72,16 @@ describe('doctor', () => {
     expect(code).toBe(0);
     expect(text).toContain('Not set up:\n  - vast is off');
   });
+  it('says what to type, not what an agent would call', async () => {
+    const missing = [
+      'No SSH key yet: it is made with the first pod, or now with fix "generate_ssh_key".',
+      'Our SSH key is not on the vast account yet: the first pod registers it, or now fix "register_ssh_key".',
+    ];
+    const { text } = await run({ ...FINDINGS, missing });
+    expect(text).toContain('now with gpu-lease doctor --fix generate_ssh_key.');
+    expect(text).toContain('now run gpu-lease doctor --fix register_ssh_key.');
+    expect(text).not.toContain('fix "');
+  });
   it.each([
     [[], 'No provider is on'],
     [[{ provider: 'vast' as const, configured: false }], 'No provider is on'],
@@ -186,6 +196,7 @@ describe('watch', () => {
       'enforce',
     ]);
     expect(host.written()).toContain('local:abc destroyed: deadline');
+    expect(host.written().match(/Watching every/g)).toHaveLength(1);
     expect(host.written()).toContain('The watcher ended.');
     // A bad round is told and does not end the watch.
     expect(host.complaints()).toContain('internal');
@@ -212,7 +223,9 @@ describe('watch', () => {
     expect(once.written()).toContain('process 4711 (background');
     const foreground = testHost({ services: servicesOf({ pods, watcher }) });
     expect(await runCli(['watch'], foreground)).toBe(1);
-    expect(foreground.written()).toContain('Nothing to do: process 4711');
+    expect(foreground.written()).toContain('Not started: process 4711');
+    expect(foreground.written()).not.toContain('Watching every');
+    expect(foreground.written()).toContain('--wait');
   });
 });
 

@@ -28,12 +28,12 @@ describe('watch --install', () => {
   it('shows the unit, writes it only with --yes, twice the same, and takes it away again [SA-10]', async () => {
     const file = path.join(root, SERVICE);
     const shown = host();
-    expect(await runCli(['watch', '--install', '--env-file', 'keys.env'], shown)).toBe(0);
+    expect(await runCli(['watch', '--install', '--settings', 'keys.env'], shown)).toBe(0);
     expect(shown.written()).toContain('Nothing was written. Add --yes to write it.');
     await expect(stat(file)).rejects.toThrow('ENOENT');
 
     const written = host();
-    const words = ['watch', '--install', '--env-file', keys, '--yes'];
+    const words = ['watch', '--install', '--settings', keys, '--yes'];
     expect(await runCli(words, written)).toBe(0);
     const unit = await readFile(file, 'utf8');
     expect(written.written()).toContain(unit);
@@ -60,7 +60,7 @@ describe('watch --install', () => {
 
   it('on macOS is a launchd agent whose shell reads the file', async () => {
     const mac = host('darwin');
-    expect(await runCli(['watch', '--install', '--env-file', keys, '--yes'], mac)).toBe(0);
+    expect(await runCli(['watch', '--install', '--settings', keys, '--yes'], mac)).toBe(0);
     const agent = await readFile(
       path.join(root, 'home/Library/LaunchAgents/gpu-lease.watch.plist'),
       'utf8',
@@ -73,13 +73,47 @@ describe('watch --install', () => {
   it('wants a file of keys that nobody else reads', async () => {
     const without = host();
     expect(await runCli(['watch', '--install'], without)).toBe(2);
-    expect(without.complaints()).toContain('--install needs --env-file');
+    expect(without.complaints()).toContain(
+      '--install needs --settings FILE: a file of yours, mode 0600',
+    );
     await chmod(keys, 0o644);
     const open = host();
-    expect(await runCli(['watch', '--install', '--env-file', keys, '--yes'], open)).toBe(2);
+    expect(await runCli(['watch', '--install', '--settings', keys, '--yes'], open)).toBe(2);
     expect(open.complaints()).toContain('chmod 600');
     const absent = host();
-    expect(await runCli(['watch', '--install', '--env-file', 'none.env'], absent)).toBe(2);
+    expect(await runCli(['watch', '--install', '--settings', 'none.env'], absent)).toBe(2);
+    expect(absent.complaints()).toContain('there is no');
+  });
+
+  it.each([
+    ['export VAST_API_KEY=hidden', 'begins with "export"'],
+    ['VAST_API_KEY = hidden', 'is not NAME=value'],
+    ['. ./hidden.env', 'is not NAME=value'],
+    ['GPU_LEASE_HOME=$HOME/hidden', 'put it in single quotes'],
+    ['GPU_LEASE_HOME=~/hidden', 'put it in single quotes'],
+    ['GPU_LEASE_WORKSPACE=hidden there', 'put it in single quotes'],
+    ['GPU_LEASE_WORKSPACE="hidden', 'put it in single quotes'],
+  ])('tells the line that systemd or launchd would misread: %s', async (line, why) => {
+    await writeFile(keys, `# mine\n\n${line}\n`);
+    for (const platform of ['linux', 'darwin'] as const) {
+      const asked = host(platform);
+      expect(await runCli(['watch', '--install', '--settings', keys, '--yes'], asked)).toBe(2);
+      expect(asked.complaints()).toContain('line 3 of ');
+      expect(asked.complaints()).toContain(why);
+      expect(asked.complaints()).not.toContain('hidden');
+    }
+    await expect(stat(path.join(root, SERVICE))).rejects.toThrow('ENOENT');
+  });
+
+  it('names what the file sets, and a file that sets nothing is refused', async () => {
+    const told = host();
+    await writeFile(keys, `VAST_API_KEY=a-b_c.d/e+f=\nGPU_LEASE_HOME='/a b/$c'\n A="x y"\n`);
+    expect(await runCli(['watch', '--install', '--settings', keys, '--json'], told)).toBe(0);
+    expect(JSON.parse(told.written())).toMatchObject({
+      names: ['VAST_API_KEY', 'GPU_LEASE_HOME', 'A'],
+    });
+    await writeFile(keys, '# nothing\n');
+    expect(await runCli(['watch', '--install', '--settings', keys], host())).toBe(2);
   });
 
   it('leaves a file of somebody else as it is, and says where there is neither', async () => {
@@ -87,7 +121,7 @@ describe('watch --install', () => {
     await mkdir(path.dirname(file), { recursive: true });
     await writeFile(file, '[Service]\nExecStart=mine\n');
     for (const words of [
-      ['--install', '--env-file', keys, '--yes'],
+      ['--install', '--settings', keys, '--yes'],
       ['--uninstall', '--yes'],
     ]) {
       const strange = host();

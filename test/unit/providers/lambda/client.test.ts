@@ -336,9 +336,9 @@ describe('the client of Lambda', () => {
     expect(left.map(({ name }) => name)).toEqual([expect.stringMatching(/^kept/)]);
   });
 
-  it('says before the money that only this server ends the pod', async () => {
+  it('says before the money that only a server or the watcher ends the pod', async () => {
     const notes = (await provider.checkPlan?.(offer, request(), { signal })) ?? [];
-    expect(notes.join(' ')).toContain('only this server ends the pod');
+    expect(notes.join(' ')).toContain('only a server or the watcher that is up ends the pod');
     expect(provider.deadlines).toBeUndefined();
     expect(provider.facts.deadlineFile).toBeUndefined();
   });
