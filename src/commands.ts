@@ -56,7 +56,6 @@ export async function runCommand(
     userHome: homedir(),
     stateFolder: config.home,
     workingFolder: process.cwd(),
-    workspace: config.workspace,
     platform: process.platform,
     settingsFolder: environment['XDG_CONFIG_HOME'] ?? environment['APPDATA'],
   };

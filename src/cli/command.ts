@@ -43,8 +43,6 @@ export interface CliHost {
   /** Where our state lies. */
   readonly stateFolder: string;
   readonly workingFolder: string;
-  /** Where results of this person lie. Absolute. */
-  readonly workspace: string;
   readonly platform: NodeJS.Platform;
   /** Where programs of this person keep settings: XDG_CONFIG_HOME or APPDATA, when set. */
   readonly settingsFolder?: string | undefined;

@@ -18,7 +18,7 @@ export const verifyCommand: Command = {
   summary: 'Check receipts, their chain and the files they name, on any machine.',
   usage: 'RECEIPT|FOLDER',
   details:
-    'Asks nobody and runs nothing. Files are looked for below the workspace and FOLDER, or below --files alone.\nExit code 1 when anything is edited, missing or cannot be proven.',
+    'Asks nobody and runs nothing. Files are looked for below --files, or without it below FOLDER, and nowhere else.\nExit code 1 when anything is edited, missing or cannot be proven.',
   positionals: { min: 1, max: 1 },
   options: {
     files: { type: 'string', value: 'FOLDER', help: 'Where the artifacts lie now.' },
@@ -26,7 +26,7 @@ export const verifyCommand: Command = {
     'chain-only': { type: 'boolean', help: 'Only the receipts, not the artifacts.' },
   },
   run: async ({ verifier, out, values, positionals, signal, ...host }: CommandContext) => {
-    const { workingFolder, workspace } = host;
+    const { workingFolder } = host;
     const target = positionals[0] ?? '';
     if (target === '') throw new UsageError('Name a receipt, or a folder with receipts.');
     const files = text(values, 'files');
@@ -39,7 +39,6 @@ export const verifyCommand: Command = {
     const result = await (await verifier()).verify(
       {
         target: path.resolve(workingFolder, target),
-        workspace,
         chainOnly,
         ...(files === undefined ? {} : { files: path.resolve(workingFolder, files) }),
         ...(head === undefined ? {} : { head }),
@@ -47,25 +46,31 @@ export const verifyCommand: Command = {
       { signal },
     );
     out.value(result);
-    for (const line of render(result, out)) out.line(line);
+    for (const line of render(result, chainOnly, out)) out.line(line);
     return result.ok ? EXIT_OK : EXIT_FAILED;
   },
 };
 
-function render({ ok, receipts, findings, notChecked }: Verification, out: Output): string[] {
+function render(
+  { ok, receipts, findings, moreExtra = 0, notChecked }: Verification,
+  chainOnly: boolean,
+  out: Output,
+): string[] {
   const artifacts = receipts.flatMap((receipt) => receipt.artifacts);
   const proven = artifacts.filter(({ state }) => state === 'proven').length;
   const newest = receipts.at(-1);
-  const hidden = findings.length - MOST_SHOWN;
+  const shownFindings = findings.slice(0, MOST_SHOWN);
+  const hidden = findings.length + moreExtra - shownFindings.length;
+  const ofReceipts = counted(receipts.length, 'receipt');
   return [
     ...receipts.map(receiptLine),
     ...(findings.length === 0 ? [] : ['', out.paint('red', 'Wrong, or not proven:')]),
-    ...findings.slice(0, MOST_SHOWN).map(({ finding, file, sequence, why }) => {
+    ...shownFindings.map(({ finding, file, sequence, why }) => {
       const number = sequence === undefined ? '' : ` (receipt ${sequence})`;
       const where = file === undefined ? '' : ` ${shown(file, 300)}`;
       return `  - ${finding}${number}${where}: ${shown(why, 300)}`;
     }),
-    ...(hidden > 0 ? [`  and ${hidden} more: see --json.`] : []),
+    ...(hidden > 0 ? [`  and ${hidden} more${moreExtra > 0 ? '' : ': see --json'}.`] : []),
     '',
     'Not checked:',
     ...notChecked.map((why) => `  - ${why}`),
@@ -73,13 +78,22 @@ function render({ ok, receipts, findings, notChecked }: Verification, out: Outpu
     ok
       ? out.paint(
           'green',
-          `All proven: ${receipts.length} receipts, ${proven} of ${artifacts.length} artifacts.`,
+          chainOnly
+            ? `The chain holds: ${ofReceipts}. Their artifacts were not looked at.`
+            : `All proven: ${ofReceipts}, ${proven} of ${counted(artifacts.length, 'artifact')}.`,
         )
-      : out.paint('red', `Not proven: ${findings.length} findings in ${receipts.length} receipts.`),
+      : out.paint(
+          'red',
+          `Not proven: ${counted(findings.length + moreExtra, 'finding')} in ${ofReceipts}.`,
+        ),
     ...(newest === undefined
       ? []
       : [`Newest: receipt ${newest.sequence}, sha256 ${newest.sha256}`]),
   ];
+}
+
+function counted(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 
 function receiptLine({ sequence, kind, podId, superseded, artifacts }: VerifiedReceipt): string {

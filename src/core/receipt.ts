@@ -207,16 +207,16 @@ export interface Verification {
   readonly ok: boolean;
   readonly receipts: readonly VerifiedReceipt[];
   readonly findings: readonly Finding[];
+  /** Files that no receipt names, beyond those in `findings`. Absent: none. */
+  readonly moreExtra?: number | undefined;
   /** What no look at files can prove, in our own words. */
   readonly notChecked: readonly string[];
 }
 export interface VerifyRequest {
   /** A receipt, or a folder with receipts in it or in its `receipts`. Absolute. */
   readonly target: string;
-  /** Artifacts are looked for here and nowhere else. Absolute. */
+  /** Artifacts are looked for here and nowhere else; absent: below `target`, if that is a folder. Absolute. */
   readonly files?: string | undefined;
-  /** Artifacts are looked for here too unless `files` is given. Absolute. */
-  readonly workspace: string;
   /** Only the receipts. */
   readonly chainOnly: boolean;
   /** The sha256 that the newest receipt must have. */

@@ -56,8 +56,11 @@ export function createVerifier(): Verifier {
         const artifacts = checked.map(({ artifact }) => artifact);
         receipts.push({ file, sequence, kind, podId: lease.podId, sha256, superseded, artifacts });
       }
-      if (places.moved !== undefined && found.size > 0)
-        findings.push(...(await extras(places.moved, found, signal)));
+      const extra =
+        places.moved === undefined
+          ? { findings: [], more: 0 }
+          : await extras(places.moved, found, signal);
+      findings.push(...extra.findings);
       const unopened = receipts
         .flatMap(({ artifacts }) => artifacts)
         .filter(({ proof }) => proof === 'hash').length;
@@ -70,13 +73,21 @@ export function createVerifier(): Verifier {
           ? ['Of the other receipts beside it only the chain was looked at, not their artifacts.']
           : []),
         ...(read.withoutText > 0
-          ? [`${read.withoutText} receipts lie here without their text for people.`]
+          ? [`Receipts that lie here without their text for people: ${read.withoutText}.`]
           : []),
         ...(unopened > 0
-          ? [`${unopened} files are of a type that is not opened: only their bytes are proven.`]
+          ? [
+              `Files of a type that is not opened, so that only their bytes are proven: ${unopened}.`,
+            ]
           : []),
       ];
-      return { ok: findings.length === 0 && receipts.length > 0, receipts, findings, notChecked };
+      return {
+        ok: findings.length === 0 && receipts.length > 0,
+        receipts,
+        findings,
+        ...(extra.more === 0 ? {} : { moreExtra: extra.more }),
+        notChecked,
+      };
     },
   };
 }
@@ -87,42 +98,48 @@ function unique(receipts: readonly ReadReceipt[]): readonly ReadReceipt[] {
   );
 }
 
-async function placesOf(
-  { files, workspace }: VerifyRequest,
-  folder: string | undefined,
-): Promise<Places> {
+async function placesOf({ files }: VerifyRequest, folder: string | undefined): Promise<Places> {
   const real = async (place: string): Promise<string> =>
     realpath(place).catch(() => path.resolve(place));
   if (files !== undefined) {
     const only = await real(files);
     return { roots: [only], moved: only };
   }
-  const roots = [await real(workspace), ...(folder === undefined ? [] : [folder])];
+  // Nobody named another folder, and a receipt cannot.
+  const roots = folder === undefined ? [] : [folder];
   // A folder that holds receipts and nothing else tells nothing about files that moved.
   const isShelf = folder !== undefined && path.basename(folder) === 'receipts';
   return folder === undefined || isShelf ? { roots } : { roots, moved: folder };
 }
 
-/** Files that no receipt here vouches for: in a folder of results they may be taken for one (AR-05). */
+/**
+ * Files that no receipt here vouches for: beside an artifact, or below the folder of one, they may be taken for one (AR-05).
+ * Directly in `root`, which may be a whole project, only what lies beside counts.
+ */
 async function extras(
-  folder: string,
+  root: string,
   found: ReadonlySet<string>,
   signal: AbortSignal,
-): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
-  const pending = [folder];
+): Promise<{ readonly findings: readonly Finding[]; readonly more: number }> {
+  const extra: Finding[] = [];
+  const seen = new Set<string>();
+  const pending = [...new Set([...found].map((file) => path.dirname(file)))];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
     signal.throwIfAborted();
+    if (seen.has(at)) continue;
+    seen.add(at);
     const inside = await readdir(at, { withFileTypes: true }).catch(() => undefined);
     if (inside === undefined)
-      findings.push({ finding: 'artifact_extra', file: at, why: 'The folder cannot be read.' });
+      extra.push({ finding: 'artifact_extra', file: at, why: 'The folder cannot be read.' });
     for (const entry of inside ?? []) {
       const file = path.join(at, entry.name);
-      if (entry.isDirectory()) pending.push(file);
-      else if (!found.has(file) && !RECEIPT_FILE.test(entry.name.replace(/\.md$/, '.json')))
-        findings.push({ finding: 'artifact_extra', file, why: 'No receipt here names it.' });
-      if (findings.length >= MOST_EXTRA) return findings;
+      if (entry.isDirectory()) {
+        if (at !== root) pending.push(file);
+      } else if (!found.has(file) && !RECEIPT_FILE.test(entry.name.replace(/\.md$/, '.json')))
+        extra.push({ finding: 'artifact_extra', file, why: 'No receipt here names it.' });
     }
   }
-  return findings.toSorted((one, other) => ((one.file ?? '') < (other.file ?? '') ? -1 : 1));
+  const sorted = extra.toSorted((one, other) => ((one.file ?? '') < (other.file ?? '') ? -1 : 1));
+  const findings = sorted.slice(0, MOST_EXTRA);
+  return { findings, more: sorted.length - findings.length };
 }

@@ -99,27 +99,32 @@ it('a pod is rented, works, is destroyed, and what it left is verified by the pr
     { localPath: path.join(workspace, 'out-1', 'out.json'), proof: 'loaded' },
   ]);
 
-  const whole = await verify(receipts, '--workspace', workspace, '--json');
+  const whole = await verify(receipts, '--files', workspace, '--json');
   expect(whole, whole.stdout).toMatchObject({ code: 0, stderr: '' });
   const told = JSON.parse(whole.stdout) as Verification;
   expect(told).toMatchObject({ ok: true, receipts: [{ sequence: 1 }, { sequence: 2 }] });
   expect(await readdir(root)).not.toContain('elsewhere');
 
-  const people = await verify(receipts, '--workspace', workspace);
+  const people = await verify(receipts, '--files', workspace);
   expect(people.stdout).toContain('All proven: 2 receipts, 2 of 2 artifacts.');
   expect(people.stdout).toContain('The provider was not asked again');
   expect(people.stdout).toContain(told.receipts[1]?.sha256);
 
-  // Outside the workspace nothing is read, and what was not read is not proven.
-  const blind = await verify(receipts, '--workspace', state);
+  // Outside the folders that are named nothing is read, and what was not read is not proven.
+  const blind = await verify(receipts, '--workspace', workspace);
   expect(blind.code).toBe(1);
   expect(blind.stdout).toContain('artifact_elsewhere');
-  expect(await verify(receipts, '--chain-only')).toMatchObject({ code: 0 });
+  const links = await verify(receipts, '--chain-only');
+  expect(links.code).toBe(0);
+  expect(links.stdout).toContain(
+    'The chain holds: 2 receipts. Their artifacts were not looked at.',
+  );
+  expect(links.stdout).not.toContain('All proven');
   expect(await verify(file, '--files', path.join(workspace, 'out-1'))).toMatchObject({ code: 0 });
 
   const output = path.join(workspace, 'out-2', 'out.json');
   await appendFile(output, ' ');
-  const changed = await verify(receipts, '--workspace', workspace);
+  const changed = await verify(receipts, '--files', workspace);
   expect(changed.code).toBe(1);
   expect(changed.stdout).toContain(`artifact_changed (receipt 2) ${output}`);
 

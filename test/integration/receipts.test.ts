@@ -178,7 +178,7 @@ describe('receipts of ended pods', () => {
     const turns = owners.filter((mine, at) => mine !== owners[at + 1]).length;
     expect(turns).toBeGreaterThan(2);
     const result = await createVerifier().verify(
-      { target: folder, workspace: shelf.work, chainOnly: true, head: chain.at(-1)?.sha256 },
+      { target: folder, chainOnly: true, head: chain.at(-1)?.sha256 },
       { signal: shelf.bench.signal },
     );
     expect(result.findings).toEqual([]);
@@ -226,7 +226,7 @@ describe('receipts of ended pods', () => {
     expect(said).toContain('NOT proven');
     expect(said).not.toMatch(/\bgone\b/);
     const { ok, findings } = await createVerifier().verify(
-      { target: shelf.receipts, workspace: shelf.work, chainOnly: true },
+      { target: shelf.receipts, chainOnly: true },
       { signal: moved.signal },
     );
     expect({ ok, findings }).toMatchObject({ ok: false, findings: [{ finding: 'end_unproven' }] });

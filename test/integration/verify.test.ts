@@ -21,7 +21,7 @@ const verify = async (
   target: string,
   request: Partial<VerifyRequest> = {},
 ): Promise<Verification> =>
-  createVerifier().verify({ target, workspace: work, chainOnly: false, ...request }, { signal });
+  createVerifier().verify({ target, files: work, chainOnly: false, ...request }, { signal });
 const kinds = ({ findings }: Verification): readonly string[] =>
   findings.map(({ finding }) => finding).sort();
 const namesIn = async (folder: string, ending = '.json'): Promise<string[]> =>
@@ -213,18 +213,41 @@ describe('files that receipts name', () => {
     await rm(path.join(out, 'a.dat'));
     await writeFile(path.join(out, 'b.dat'), 'B');
     await writeFile(path.join(out, 'd.dat'), 'd');
-    expect(kinds(await verify(shelf, shelf.receipts))).toEqual([
-      'artifact_broken',
-      'artifact_changed',
-      'artifact_missing',
-    ]);
-    expect(kinds(await verify(shelf, shelf.receipts, { files: out }))).toEqual([
-      'artifact_broken',
-      'artifact_changed',
-      'artifact_extra',
-      'artifact_missing',
-    ]);
+    for (const files of [out, shelf.work])
+      expect(kinds(await verify(shelf, shelf.receipts, { files }))).toEqual([
+        'artifact_broken',
+        'artifact_changed',
+        'artifact_extra',
+        'artifact_missing',
+      ]);
     expect(kinds(await verify(shelf, shelf.receipts, { chainOnly: true }))).toEqual([]);
+  });
+
+  it('in a project, only what lies with artifacts can be taken for one [AR-05]', async () => {
+    await using shelf = await openShelf();
+    await shelf.end({ 'results/a.dat': 'a', 'top.dat': 't' });
+    const put = async (name: string): Promise<string> => {
+      const file = path.join(shelf.work, name);
+      await mkdir(path.dirname(file), { recursive: true });
+      await writeFile(file, name);
+      return file;
+    };
+    await put('src/train.py');
+    await put('node_modules/one/index.js');
+    expect(await verify(shelf, shelf.receipts)).toMatchObject({ ok: true, findings: [] });
+    const wanted = [await put('beside.py'), await put('results/old/step-9.pt')];
+    const { findings } = await verify(shelf, shelf.receipts);
+    expect(findings.map(({ file }) => file).sort()).toEqual(wanted.sort());
+  });
+
+  it('more than are listed are counted', async () => {
+    await using shelf = await openShelf();
+    await shelf.end({ 'out/a.dat': 'a' });
+    for (let at = 0; at < 1010; at += 1)
+      await writeFile(path.join(shelf.work, 'out', `${at}.log`), '');
+    const { findings, moreExtra } = await verify(shelf, shelf.receipts);
+    expect(findings.length).toBe(1000);
+    expect(moreExtra).toBe(10);
   });
 
   it('are found where they were moved to, with their receipts', async () => {
@@ -239,8 +262,7 @@ describe('files that receipts name', () => {
     ]);
     expect(await verify(shelf, shelf.receipts, { files: parcel })).toMatchObject({ ok: true });
     await cp(shelf.receipts, path.join(parcel, 'receipts'), { recursive: true });
-    const nowhere = { workspace: path.join(shelf.root, 'nowhere') };
-    expect(await verify(shelf, parcel, nowhere)).toMatchObject({
+    expect(await verify(shelf, parcel, { files: undefined })).toMatchObject({
       ok: true,
       receipts: [{ artifacts: [{ state: 'proven' }, { state: 'proven' }, { state: 'proven' }] }],
     });
@@ -272,13 +294,17 @@ describe('files that receipts name', () => {
       await writeFile(file, resealed(receipt, { artifacts: [{ ...artifact, localPath }] }));
       return kinds(await verify(shelf, file, request));
     };
-    expect(await naming(outside)).toEqual(['artifact_elsewhere']);
-    expect(await naming(`${shelf.work}/../outside.dat`)).toEqual(['artifact_elsewhere']);
-    expect(await naming('../outside.dat')).toEqual(['artifact_elsewhere']);
-    expect(await naming('../outside.dat', { files: shelf.work })).toContain('artifact_missing');
+    const unnamed = { files: undefined };
+    for (const wish of [outside, `${shelf.work}/../outside.dat`, '../outside.dat']) {
+      expect(await naming(wish, unnamed)).toEqual(['artifact_elsewhere']);
+      expect(await naming(wish)).toEqual(['artifact_missing']);
+    }
+    expect(await naming(`${shelf.work}/a.dat`, unnamed)).toEqual(['artifact_elsewhere']);
     expect(await naming(`${shelf.work}/link.dat`)).toEqual(['artifact_changed']);
     expect(await naming(`${shelf.work}/pipe.dat`)).toEqual(['artifact_changed']);
-    expect(await naming(`${shelf.work}/a.dat`)).toEqual([]);
+    // The link and the pipe lie beside it, and nobody vouches for them.
+    const beside = ['artifact_extra', 'artifact_extra'];
+    expect(await naming(`${shelf.work}/a.dat`)).toEqual(beside);
   });
 
   it('receipts that are links, pipes, huge depths or no JSON are told and harm nothing', async () => {

@@ -42,7 +42,6 @@ export function testHost(overrides: Partial<CliHost> = {}): TestHost {
     userHome: '/nowhere/home',
     stateFolder: '/nowhere/state',
     workingFolder: '/nowhere/project',
-    workspace: '/nowhere/project',
     platform: 'linux',
     ...overrides,
     clock: new ManualClock(),
