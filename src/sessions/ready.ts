@@ -34,8 +34,10 @@ export function createReady({
   keepaliveSeconds = KEEPALIVE_SECONDS,
   idleSeconds = IDLE_SECONDS,
   warmChannels = WARM_CHANNELS,
+  givesWay,
 }: {
   readonly pool: Pool;
+  readonly givesWay?: boolean | undefined;
   readonly warmChannels?: number | undefined;
   readonly keepaliveSeconds?: number | undefined;
   readonly idleSeconds?: number | undefined;
@@ -61,7 +63,8 @@ export function createReady({
 
   async function start(podId: PodId, shelf: Shelf): Promise<void> {
     const token = randomToken(20);
-    const held = await pool.openSpare(podId, execCommand(READY_SCRIPT, token).command);
+    const { command } = execCommand(READY_SCRIPT, token, givesWay);
+    const held = await pool.openSpare(podId, command);
     if (held === undefined) return;
     const run = runOn(held, token);
     const pid = await Promise.race([run.pid, moment(START_SECONDS).then(() => 0)]);

@@ -52,17 +52,19 @@ export function createRuns({
   keepaliveSeconds,
   idleSeconds,
   warmChannels,
+  givesWay,
 }: {
   readonly pool: Pool;
+  readonly givesWay?: boolean | undefined;
   readonly warmChannels?: number | undefined;
   readonly keepaliveSeconds?: number | undefined;
   readonly idleSeconds?: number | undefined;
 }): Runs {
-  const ready = createReady({ pool, keepaliveSeconds, idleSeconds, warmChannels });
+  const ready = createReady({ pool, keepaliveSeconds, idleSeconds, warmChannels, givesWay });
 
   async function startPlain(podId: PodId, script: string, options: RunOptions): Promise<Run> {
     const token = randomToken(20);
-    const { command, stdinPrefix } = execCommand(script, token);
+    const { command, stdinPrefix } = execCommand(script, token, givesWay);
     const held = await pool.open(podId, command, {
       ...options,
       onLate: () => {

@@ -26,6 +26,8 @@ export interface SshDeps {
   readonly idleSeconds?: number | undefined;
   /** At most so many channels of a pod wait for a command, so that it costs one round trip. Default 4; 0: none. */
   readonly warmChannels?: number | undefined;
+  /** All of it is bulk: on the machine it steps back behind everything else. */
+  readonly givesWay?: boolean | undefined;
   /** Kept of each transcript on a pod: the last so many bytes. Default 50 MiB. */
   readonly transcriptBytes?: number | undefined;
 }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import os, { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { InputError } from '../../src/core/errors.ts';
@@ -111,6 +112,24 @@ describe('the thread that moves files, over real OpenSSH', () => {
     await using store = createSqliteStore({ file: path.join(root, 'home/state.db') });
     const known = (await store.hostKeys.list()).map(({ podId }) => podId);
     expect(known.toSorted()).toEqual(['ssh:one', 'ssh:two']);
+  });
+
+  it.runIf(existsSync('/proc/thread-self'))('steps back behind the server', async () => {
+    const own = os.getPriority();
+    const threadsAt = async (nice: number): Promise<number> => {
+      const stats = await Promise.all(
+        (await readdir('/proc/self/task')).map(async (thread) =>
+          readFile(`/proc/self/task/${thread}/stat`, 'utf8').catch(() => ''),
+        ),
+      );
+      return stats.filter((stat) => stat.split(') ').at(-1)?.split(' ')[16] === String(nice))
+        .length;
+    };
+    const before = await threadsAt(Math.min(19, own + 5));
+    await onPod(at(0), 'one.bin', 1000);
+    await fetchOne(0, 'one.bin', path.join(root, 'workspace/one'));
+    expect(await threadsAt(Math.min(19, own + 5))).toBeGreaterThan(before);
+    expect(os.getPriority()).toBe(own);
   });
 
   it('ten fetches at once; the cancel of one disturbs no other', async () => {

@@ -1,5 +1,6 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import os from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { randomToken } from '../../../src/core/ids.ts';
 import {
@@ -11,6 +12,7 @@ import {
 import { createBoundedBuffer, createPreamble } from '../../../src/sessions/preamble.ts';
 import { fc } from '../../support/property.ts';
 
+const NICE_BEFORE = os.getPriority(process.pid);
 const text = fc
   .string({
     unit: fc.oneof(
@@ -47,6 +49,15 @@ describe('execCommand', () => {
       });
       expect(out.toString()).toMatch(/^token \d+\nits input\n$/);
     }
+  });
+
+  it.each(['sh', 'bash'])('what gives way runs the same under %s, under whatever', (shell) => {
+    const { command } = execCommand('echo "$# $l."; cat; exit 7', 'token', true);
+    const { status, stdout, stderr } = spawnSync(shell, ['-c', command], { input: 'its input' });
+    expect(stdout.toString()).toMatch(/^token \d+\n0 \.\nits input$/);
+    expect(stderr.toString()).toBe('token\n');
+    expect(status).toBe(7);
+    expect(os.getPriority(process.pid)).toBe(NICE_BEFORE);
   });
 });
 
