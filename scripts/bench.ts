@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { BuiltServer, sandbox } from '../test/support/built-server.ts';
 import { gone, readyPod } from '../test/support/day.ts';
+import { benchChaos } from './bench/chaos.ts';
 import { benchFaults } from './bench/faults.ts';
 import { quantile, say } from './bench/figures.ts';
 import { benchFirstCommand } from './bench/first-command.ts';
@@ -28,6 +29,7 @@ const PARTS = {
 const LONG_PARTS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   transport: benchTransport,
   faults: benchFaults,
+  chaos: benchChaos,
 };
 
 const wanted = process.argv.slice(2);

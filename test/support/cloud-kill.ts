@@ -9,6 +9,7 @@ import type { FaultRule, SandboxBooks, SandboxOptions } from '../../src/core/san
 import type { FaultBook } from '../../src/sandbox/faults.ts';
 import { BuiltServer, listAt, sandbox, textAt } from './built-server.ts';
 import { startLambdaSandbox } from './lambda-sandbox.ts';
+import { randomFrom } from './random.ts';
 import { startRunpodSandbox } from './runpod-sandbox.ts';
 import { startVastSandbox } from './vast-sandbox.ts';
 
@@ -370,17 +371,6 @@ export function killPlans(cloud: KilledCloud, runs: number, seed: number): reado
     const isBad = index % moments.length === 5 || below(4) === 0;
     return { cloud, seed: 1 + below(1000), moment, ...(isBad ? { isFirstBad: true } : {}) };
   });
-}
-
-/** mulberry32. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 /** Some at a time: most of a run is waiting. */
