@@ -10,6 +10,7 @@ import { quantile, say } from './bench/figures.ts';
 import { benchFirstCommand } from './bench/first-command.ts';
 import { benchOffers } from './bench/offers.ts';
 import { benchOrphans } from './bench/orphans.ts';
+import { benchSharedLoad } from './bench/shared-load.ts';
 import { benchTransport } from './bench/transport.ts';
 
 const ROUNDS = 10;
@@ -30,6 +31,7 @@ const LONG_PARTS: Readonly<Record<string, (args: readonly string[]) => Promise<v
   transport: benchTransport,
   faults: benchFaults,
   chaos: benchChaos,
+  'shared-load': benchSharedLoad,
 };
 
 const wanted = process.argv.slice(2);

@@ -12,6 +12,7 @@ const SEARCH = {
 } as const;
 const DISK_GB = 16;
 const CANDIDATES = 2;
+const MOST_SEARCHES = 8;
 const TRIES = 3;
 /** No call may take longer than the program promises, by far. */
 const HUNG_SECONDS = 180;
@@ -228,11 +229,18 @@ export async function runChaosCycle(world: ChaosWorld, plan: ChaosPlan): Promise
   server = await world.start(plan.isAuto);
   await quietly(async () => {
     begin('find');
-    const seen = await ask('find_offer', { providers: [plan.cloud], ...SEARCH[plan.cloud] });
-    const all = listAt(seen, 'offers').map((offer) => textAt(offer, 'offerId'));
-    const first = all.length === 0 ? 0 : plan.cycle % all.length;
-    known.offerIds = [...all.slice(first), ...all.slice(0, first)].slice(0, CANDIDATES);
-    if (known.offerIds.length === 0) throw new Over('no offers');
+    for (let nth = 0; known.offerIds === undefined; nth += 1) {
+      const seen = await ask('find_offer', { providers: [plan.cloud], ...SEARCH[plan.cloud] });
+      const all = listAt(seen, 'offers').map((offer) => textAt(offer, 'offerId'));
+      // A cloud that did not answer in time has none.
+      if (all.length === 0 && nth >= MOST_SEARCHES) throw new Over('no offers');
+      if (all.length === 0) {
+        await pause(2000);
+        continue;
+      }
+      const first = plan.cycle % all.length;
+      known.offerIds = [...all.slice(first), ...all.slice(0, first)].slice(0, CANDIDATES);
+    }
     await order();
     await useIt();
   });
