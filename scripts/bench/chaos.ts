@@ -183,7 +183,7 @@ function chaosReport(
       '',
     ],
     [
-      'the same after the deadline (negative: before it), median / worst',
+      'meter stop after the deadline (negative: before it), where the client was gone, median / worst',
       `${stop['medianAfterDeadlineSeconds']} / ${stop['worstAfterDeadlineSeconds']} s`,
       `<= ${GRACE_SECONDS} s`,
     ],

@@ -41,17 +41,18 @@ export async function runChaosCycle(world: ChaosWorld, plan: ChaosPlan): Promise
     trace.story.push(`${((Date.now() - began) / 1000).toFixed(1)} ${text}`);
   };
   const name = `c${plan.cycle}`;
-  const timers = new Set<NodeJS.Timeout>();
   const side: Promise<unknown>[] = [];
   const fired = new Set<string>();
   const later = (key: string, milliseconds: number, work: () => Promise<void>): void => {
     if (fired.has(key)) return;
     fired.add(key);
-    const timer = setTimeout(() => {
-      timers.delete(timer);
-      side.push(work().catch((failure: unknown) => tell(`${key} failed: ${String(failure)}`)));
+    setTimeout(() => {
+      side.push(
+        work().catch((failure: unknown) => {
+          tell(`${key} failed: ${String(failure)}`);
+        }),
+      );
     }, milliseconds);
-    timers.add(timer);
   };
 
   let server: BuiltServer | undefined;
@@ -98,6 +99,7 @@ export async function runChaosCycle(world: ChaosWorld, plan: ChaosPlan): Promise
       });
   };
 
+  const isGone = (): boolean => isLeft || trace.diedAt !== undefined;
   const ask = async (
     tool: string,
     args: Record<string, unknown>,
@@ -139,7 +141,10 @@ export async function runChaosCycle(world: ChaosWorld, plan: ChaosPlan): Promise
       );
       if (quoted['status'] === 'needs_confirmation')
         known.quoteId = textAt(quoted, 'quote.quoteId');
-      else return found(quoted);
+      else {
+        found(quoted);
+        return;
+      }
     }
     begin('create');
     found(await ask('create_pod', { ...terms, quoteId: known.quoteId, waitSeconds: 45 }, 1));
@@ -261,12 +266,12 @@ export async function runChaosCycle(world: ChaosWorld, plan: ChaosPlan): Promise
     });
     trace.diedAt = Date.now();
     await server[Symbol.asyncDispose]();
-  } else if (trace.isWhole || (trace.diedAt === undefined && plan.cycle % 2 === 0 && !isLeft)) {
-    if (!trace.isWhole) trace.diedAt = Date.now();
+  } else if (trace.isWhole) await server[Symbol.asyncDispose]();
+  else if (!isGone() && plan.cycle % 2 === 0) {
+    // It gave up, and its client goes; the others stay, and ask for nothing.
+    trace.diedAt = Date.now();
     await server[Symbol.asyncDispose]();
   }
-  for (const key of ['strike', 'pod', 'network']) fired.add(key);
-  // What was to die later dies all the same, as long as the world lasts.
   await Promise.allSettled(side);
   return trace;
 }

@@ -59,11 +59,11 @@ export async function runChaosWorld(plans: readonly ChaosPlan[]): Promise<ChaosR
 
 /** Somebody comes back after a while where nobody of ours lives and money is spent. */
 function keepCompany(world: ChaosWorld): { end(): Promise<number> } {
-  let isOver = false;
+  const over = new AbortController();
   let came = 0;
   const work = (async () => {
     let since: number | undefined;
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await pause(1000);
       const isAlone =
         world.livingServers() === 0 &&
@@ -77,7 +77,7 @@ function keepCompany(world: ChaosWorld): { end(): Promise<number> } {
   })();
   return {
     async end() {
-      isOver = true;
+      over.abort();
       await work;
       return came;
     },
