@@ -45,8 +45,13 @@ export interface ChaosPlan {
   };
   /** SIGKILL of the watcher, seconds after the first call. */
   readonly watcherDiesAt?: number;
-  /** SIGKILL of every process of the machine, so long after a step began. */
-  readonly podDies?: { readonly step: ChaosStep; readonly milliseconds: number };
+  /** SIGKILL (or SIGSTOP) of every process of the machine, so long after a step began. */
+  readonly podDies?: {
+    readonly step: ChaosStep;
+    readonly milliseconds: number;
+    /** It is not heard any more, and is charged on. */
+    readonly isSilent?: true;
+  };
   /** The links to the cloud are cut or stand still, so long after a step began. */
   readonly network?: {
     readonly step: ChaosStep;

@@ -50,8 +50,8 @@ export interface ChaosWorld extends AsyncDisposable {
   addFault(rule: FaultRule): void;
   network(cloud: KilledCloud, kind: 'cut' | 'freeze', seconds: number): Promise<void>;
   killWatcher(): Promise<number>;
-  /** SIGKILL of all processes of this pod's machine. Answers how many there were. */
-  killMachine(podId: string): Promise<number>;
+  /** SIGKILL, or SIGSTOP as of a machine nobody hears any more, to all processes of this pod's machine. Answers how many there were. */
+  killMachine(podId: string, signal?: 'SIGKILL' | 'SIGSTOP'): Promise<number>;
 }
 
 /** Three fake clouds whose machines are real processes, and one state folder whose servers and watcher reach them through links that can be cut. */
@@ -207,7 +207,7 @@ export async function openChaosWorld(seed: number): Promise<ChaosWorld> {
       killAll(pids);
       return pids.length;
     },
-    async killMachine(podId) {
+    async killMachine(podId, signal = 'SIGKILL') {
       const id = podId.slice(podId.indexOf(':') + 1);
       const prefix = podId.slice(0, podId.indexOf(':'));
       const state = await open.machines.look(`${prefix}-${id}`);
@@ -216,7 +216,7 @@ export async function openChaosWorld(seed: number): Promise<ChaosWorld> {
       const seen = sightings.get(podId);
       if (seen !== undefined) seen.isBroken = true;
       const pids = await processesBelow(folder);
-      killAll(pids);
+      killAll(pids, signal);
       return pids.length;
     },
     [Symbol.asyncDispose]: async () => stack[Symbol.asyncDispose](),
@@ -233,10 +233,10 @@ async function folderAt(root: string, port: number | undefined): Promise<string 
   return undefined;
 }
 
-function killAll(pids: readonly number[]): void {
+function killAll(pids: readonly number[], signal: NodeJS.Signals = 'SIGKILL'): void {
   for (const pid of pids)
     try {
-      process.kill(pid, 'SIGKILL');
+      process.kill(pid, signal);
     } catch {
       // it ended meanwhile
     }
