@@ -17,6 +17,8 @@ import { createWatcher, isWatchedElsewhere } from './watcher/watcher.ts';
 /** Twice in the time that a pod is given before its deadline to say farewell. */
 const WATCH_EVERY_SECONDS = 10;
 const WATCH_FIRST_SECONDS = 1;
+/** One pod that is not heard must not keep the others from being looked after. */
+const PATIENCE_SECONDS = 5;
 
 export interface Watching {
   readonly lock: WatchLock;
@@ -107,8 +109,8 @@ export async function keepRounds(
     await watcher.ensure();
     // A replacement may take minutes; deadlines do not wait for it.
     void pods.tend?.({ signal }).catch(onFailure);
-    await pods.reconcile({ signal }).catch(onFailure);
-    await pods.enforce({ signal }).catch(onFailure);
+    await pods.reconcile({ signal, patienceSeconds: PATIENCE_SECONDS }).catch(onFailure);
+    await pods.enforce({ signal, patienceSeconds: PATIENCE_SECONDS }).catch(onFailure);
     await clock.sleep(WATCH_EVERY_SECONDS, { signal });
   }
 }

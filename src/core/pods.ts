@@ -223,8 +223,11 @@ export interface Pods {
     options: CallOptions & { readonly ask: Ask },
   ): Promise<DestroyOutcome>;
   receipt(podId: PodId): Promise<Receipt | undefined>;
-  /** Finds what a crash left half done and mends it: looks intents up by label, takes up teardowns. Idempotent. */
-  reconcile(options: CallOptions): Promise<void>;
+  /**
+   * Finds what a crash left half done and mends it: looks intents up by label, takes up teardowns. Idempotent. What takes longer
+   * than `patienceSeconds` goes on by itself.
+   */
+  reconcile(options: CallOptions & { readonly patienceSeconds?: number }): Promise<void>;
   /**
    * One round over the pods that are on their way up: each is looked at, and one that failed is ended, proven gone and replaced
    * within what was agreed; timers on pods are told of deadlines they do not know. Called again and again by every server; what
@@ -236,8 +239,11 @@ export interface Pods {
    * From the store alone, at most a few seconds old. Never throws.
    */
   readonly warnings?: (ids: readonly string[]) => Promise<readonly string[]>;
-  /** One round over deadlines and budgets: acts on what is due. The watcher calls it again and again. */
-  enforce(options: CallOptions): Promise<readonly string[]>;
+  /**
+   * One round over deadlines and budgets: acts on what is due. The watcher calls it again and again. What takes longer than
+   * `patienceSeconds` goes on by itself and is answered by a later round: a pod that does not answer holds up no other.
+   */
+  enforce(options: CallOptions & { readonly patienceSeconds?: number }): Promise<readonly string[]>;
 }
 
 export const offersSchema = z.array(offerSchema);

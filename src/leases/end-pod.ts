@@ -26,6 +26,8 @@ const RETRY_SECONDS = 5;
 export interface EndRequest {
   readonly waitSeconds: number;
   readonly waiver?: Waiver | undefined;
+  /** For what the pod still holds. Default: two minutes. */
+  readonly farewellSeconds?: number | undefined;
   /** When the gates were looked at: a job started after that forbids the end (`job_running`). */
   readonly checkedAt?: string;
 }
@@ -52,8 +54,8 @@ export function createEnd(deps: EndDeps): EndPod {
   const lock = new KeyedLock();
 
   /** What the pod still holds for us, as far as it lets us. */
-  async function farewell(podId: PodId): Promise<void> {
-    const signal = limitOf(FAREWELL_LIMIT_SECONDS);
+  async function farewell(podId: PodId, seconds = FAREWELL_LIMIT_SECONDS): Promise<void> {
+    const signal = limitOf(seconds);
     const quietly = async (work: Promise<void>): Promise<void> =>
       untilAborted(work, signal).catch(() => undefined);
     await quietly(jobs.collectLogs(podId, { signal }));
@@ -88,7 +90,7 @@ export function createEnd(deps: EndDeps): EndPod {
 
   async function end(
     first: Lease,
-    { waitSeconds, waiver, checkedAt }: EndRequest,
+    { waitSeconds, waiver, checkedAt, farewellSeconds }: EndRequest,
   ): Promise<Reading> {
     return lock.run(first.leaseId, async () => {
       // Under the same number another account may have a machine of somebody else.
@@ -111,7 +113,8 @@ export function createEnd(deps: EndDeps): EndPod {
         lease = await ledger.reopen(lease.leaseId, found.pod.podId);
       }
       // Said already before a lease is closing.
-      if (lease.podId !== undefined && lease.state !== 'closing') await farewell(lease.podId);
+      if (lease.podId !== undefined && lease.state !== 'closing')
+        await farewell(lease.podId, farewellSeconds);
       if (checkedAt !== undefined && lease.state === 'open') await refuseLateJob(lease, checkedAt);
       const volumes = await volumesOf(lease, providers.get(lease.provider));
       lease = await ledger.update(lease.leaseId, (before) => ({

@@ -5,7 +5,7 @@ import type { Pods } from '../core/pods.ts';
 import type { Providers } from '../core/provider.ts';
 import type { AccountBook } from './account-book.ts';
 import { checkBudgets, keepBooks } from './budget-watch.ts';
-import { allOf, limitOf } from './deps.ts';
+import { limitOf } from './deps.ts';
 import { createGhostLook } from './ghosts.ts';
 import { createLateLook } from './late.ts';
 import { handleOf, type Ledger } from './ledger.ts';
@@ -13,6 +13,7 @@ import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
 import { accrued, spentUsd, usd } from './money.ts';
 import type { Observer } from './observer.ts';
+import { createRounds } from './rounds.ts';
 import { isTimeToSave, type SaveHome } from './save-home.ts';
 import type { Teardown } from './teardown.ts';
 
@@ -29,6 +30,8 @@ const GATES_BEFORE_DEADLINE_SECONDS = 6;
 /** What is not home when the end is due is given so long; a pod that ends itself gives less. */
 const SAVE_SECONDS = 120;
 const SAVE_BEFORE_DEADLINE_SECONDS = 8;
+/** A machine that is not heard any more would be charged on while it is asked for its logs. */
+const FAREWELL_BEFORE_DEADLINE_SECONDS = 20;
 /** What another process should have done by then, this one does. */
 const LEFT_TO_OTHERS_SECONDS = 60;
 
@@ -61,6 +64,7 @@ export function createReconcile({
   isBeingCreated,
 }: CareDeps): Pods['reconcile'] {
   const lookForLate = createLateLook({ ledger, observer, looks, clock });
+  const rounds = createRounds<void>(clock);
   const lookForGhosts = createGhostLook({ observer, looks, providers, clock });
 
   /** What was ordered to end is ended again; what was only thought gone goes on under its own deadline. */
@@ -81,21 +85,29 @@ export function createReconcile({
     const broken = leases.filter(
       ({ state, podId }) => state === 'closing' || (state !== 'closed' && podId === undefined),
     );
-    await allOf([...broken.map(mend), mendLate(leases), lookForGhosts(leases)], options);
+    await rounds.run(
+      new Map([
+        ...broken.map((lease) => [lease.leaseId, async () => mend(lease)] as const),
+        ['late', async () => mendLate(leases)],
+        ['ghosts', async () => lookForGhosts(leases)],
+      ]),
+      options,
+    );
   };
 }
 
 /** Acts on deadlines and budgets that are due, and says what it did. One lease that fails stops no other. */
 export function createEnforce(deps: CareDeps): Pods['enforce'] {
   const { ledger, clock } = deps;
+  const rounds = createRounds<readonly string[]>(clock);
   return async (options) => {
     const isOpen = ({ state }: Lease): boolean => state === 'open' || state === 'intended';
     await keepBooks((await ledger.all()).filter(isOpen), deps);
     const all = await ledger.all();
-    const said = await allOf(
-      all.filter(isOpen).map(async (lease) => checkOrSay(lease, all)),
-      options,
-    );
+    const works = all
+      .filter(isOpen)
+      .map((lease) => [lease.leaseId, async () => checkOrSay(lease, all)] as const);
+    const said = await rounds.run(new Map(works), options);
     return said.flat();
   };
 
@@ -203,6 +215,7 @@ async function expire(
   const seen = await teardown.end(lease, {
     waitSeconds: TEARDOWN_WAIT_SECONDS,
     waiver: gates.length === 0 ? undefined : waiver,
+    ...(isNear ? { farewellSeconds: FAREWELL_BEFORE_DEADLINE_SECONDS } : {}),
   });
   const isGone = seen.kind === 'absent' && !seen.young;
   return [`${id}: ${isGone ? 'destroyed' : 'ordered to end, not yet seen gone'}, ${why}.`];

@@ -9,6 +9,8 @@ import { isCaredFor } from './needs.ts';
 /** Twice in the time that a pod is given before its deadline to say farewell. */
 const EVERY_SECONDS = 10;
 const BEAT_SECONDS = 5;
+/** One pod that is not heard, or a cloud that does not answer, must not keep the others from being looked after. */
+const PATIENCE = { patienceSeconds: 5 };
 /** How long the last lease is over before a watcher in the background ends. */
 const IDLE_SECONDS = 60;
 
@@ -33,11 +35,12 @@ export function createKeep({ store, clock, lock, pods }: KeepDeps): Watcher['wat
   async function round(way: WatchWay, { signal }: CallOptions): Promise<WatchRound> {
     const at = clock.now().toISOString();
     // A repair that fails must not keep deadlines from being enforced.
-    const [repair] = await Promise.allSettled([pods.reconcile({ signal })]);
+    const options = { signal, ...(way === 'once' ? {} : PATIENCE) };
+    const [repair] = await Promise.allSettled([pods.reconcile(options)]);
     // Replacing a pod may take minutes; deadlines do not wait for it, but a single round does.
     const care = pods.tend?.({ signal }) ?? Promise.resolve();
     care.catch(() => undefined);
-    const [enforced] = await Promise.allSettled([pods.enforce({ signal })]);
+    const [enforced] = await Promise.allSettled([pods.enforce(options)]);
     const cared = way === 'once' ? await Promise.allSettled([care]) : [];
     const failed = [repair, enforced, ...cared].find(({ status }) => status === 'rejected');
     return {

@@ -1,0 +1,66 @@
+import { expect, it } from 'vitest';
+import { createRounds } from '../../../src/leases/rounds.ts';
+import { ManualClock } from '../../support/clock.ts';
+
+const { signal } = new AbortController();
+
+it('what hangs holds up nothing else, is begun once, and is told by the round in which it is done', async () => {
+  const rounds = createRounds<string>(new ManualClock());
+  let finish = (_value: string): void => undefined;
+  const slow = new Promise<string>((resolve) => {
+    finish = resolve;
+  });
+  const begun: string[] = [];
+  const works = new Map([
+    [
+      'slow',
+      async () => {
+        begun.push('slow');
+        return slow;
+      },
+    ],
+    [
+      'quick',
+      async () => {
+        begun.push('quick');
+        return Promise.resolve('quick');
+      },
+    ],
+  ]);
+  const options = { signal, patienceSeconds: 5 };
+  expect(await rounds.run(works, options)).toEqual(['quick']);
+  expect(await rounds.run(works, options)).toEqual(['quick']);
+  finish('slow, at last');
+  await slow;
+  expect(await rounds.run(new Map(), options)).toEqual(['slow, at last']);
+  expect(await rounds.run(new Map(), options)).toEqual([]);
+  expect(begun).toEqual(['slow', 'quick', 'quick']);
+});
+
+it('without patience all of it is waited for, and every failure is thrown', async () => {
+  const rounds = createRounds<void>(new ManualClock());
+  let isDone = false;
+  const late = async (): Promise<void> => {
+    await new Promise((resolve) => setImmediate(resolve));
+    isDone = true;
+  };
+  await rounds.run(new Map([['late', late]]), { signal });
+  expect(isDone).toBe(true);
+  const fail = async (): Promise<void> => Promise.reject(new Error('boom'));
+  await expect(rounds.run(new Map([['one', fail]]), { signal })).rejects.toThrow('boom');
+  const both = new Map([
+    ['one', fail],
+    ['two', fail],
+  ]);
+  await expect(rounds.run(both, { signal })).rejects.toBeInstanceOf(AggregateError);
+  expect(await rounds.run(new Map(), { signal })).toEqual([]);
+});
+
+it('ends with its signal, whatever hangs', async () => {
+  const rounds = createRounds<void>(new ManualClock());
+  const stop = new AbortController();
+  const hang = async (): Promise<void> => new Promise(() => undefined);
+  const running = rounds.run(new Map([['hang', hang]]), { signal: stop.signal });
+  stop.abort(new Error('over'));
+  await expect(running).rejects.toThrow('over');
+});
