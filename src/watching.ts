@@ -17,6 +17,7 @@ import { createWatcher, isWatchedElsewhere } from './watcher/watcher.ts';
 /** Twice in the time that a pod is given before its deadline to say farewell. */
 const WATCH_EVERY_SECONDS = 10;
 const WATCH_FIRST_SECONDS = 1;
+const LEAST_PAUSE_SECONDS = 1;
 /** One pod that is not heard must not keep the others from being looked after. */
 const PATIENCE_SECONDS = 5;
 
@@ -106,12 +107,16 @@ export async function keepRounds(
   };
   await clock.sleep(WATCH_FIRST_SECONDS, { signal });
   for (;;) {
+    const begun = clock.now().getTime();
     await watcher.ensure();
     // A replacement may take minutes; deadlines do not wait for it.
     void pods.tend?.({ signal }).catch(onFailure);
     await pods.reconcile({ signal, patienceSeconds: PATIENCE_SECONDS }).catch(onFailure);
     await pods.enforce({ signal, patienceSeconds: PATIENCE_SECONDS }).catch(onFailure);
-    await clock.sleep(WATCH_EVERY_SECONDS, { signal });
+    // A round that waited for somebody puts the next one off no further.
+    const left = WATCH_EVERY_SECONDS - (clock.now().getTime() - begun) / 1000;
+    const pause = Math.min(WATCH_EVERY_SECONDS, Math.max(LEAST_PAUSE_SECONDS, left));
+    await clock.sleep(pause, { signal });
   }
 }
 

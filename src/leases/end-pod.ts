@@ -9,7 +9,7 @@ import type { Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Sessions } from '../core/session.ts';
 import type { AccountBook } from './account-book.ts';
-import { limitOf, untilAborted, withinSeconds } from './deps.ts';
+import { untilAborted, withinSeconds } from './deps.ts';
 import { type Ledger, without } from './ledger.ts';
 import type { Looks } from './looks.ts';
 import { isVolumeUnused } from './new-volume.ts';
@@ -17,6 +17,8 @@ import type { Observer, Reading } from './observer.ts';
 import { type AttachedVolume, volumesOf } from './volume-end.ts';
 
 const FAREWELL_LIMIT_SECONDS = 120;
+/** Near its deadline, and after it. */
+const SHORT_FAREWELL_SECONDS = 20;
 const ORDER_LIMIT_SECONDS = 60;
 /** A machine that is still being made refuses to go at first: the order is given again (TD-06). */
 const REORDER_SECONDS = 15;
@@ -26,7 +28,7 @@ const RETRY_SECONDS = 5;
 export interface EndRequest {
   readonly waitSeconds: number;
   readonly waiver?: Waiver | undefined;
-  /** For what the pod still holds. Default: two minutes. */
+  /** For what the pod still holds. Default: two minutes, near and after the deadline 20 s. */
   readonly farewellSeconds?: number | undefined;
   /** When the gates were looked at: a job started after that forbids the end (`job_running`). */
   readonly checkedAt?: string;
@@ -54,13 +56,20 @@ export function createEnd(deps: EndDeps): EndPod {
   const lock = new KeyedLock();
 
   /** What the pod still holds for us, as far as it lets us. */
-  async function farewell(podId: PodId, seconds = FAREWELL_LIMIT_SECONDS): Promise<void> {
-    const signal = limitOf(seconds);
-    const quietly = async (work: Promise<void>): Promise<void> =>
-      untilAborted(work, signal).catch(() => undefined);
-    await quietly(jobs.collectLogs(podId, { signal }));
-    await quietly(sessions.closePod(podId, { signal }));
-    await quietly(remote.disconnect(podId));
+  async function farewell(podId: PodId, seconds: number): Promise<void> {
+    await withinSeconds(seconds, clock, async (signal) => {
+      const quietly = async (work: Promise<void>): Promise<void> =>
+        untilAborted(work, signal).catch(() => undefined);
+      await quietly(jobs.collectLogs(podId, { signal }));
+      await quietly(sessions.closePod(podId, { signal }));
+      await quietly(remote.disconnect(podId));
+    }).catch(() => undefined);
+  }
+  /** A machine that does not answer would be charged on past its deadline while it is asked for its logs. */
+  function farewellSecondsOf({ deadlineAt }: Lease): number {
+    const left = (Date.parse(deadlineAt) - clock.now().getTime()) / 1000;
+    if (Number.isNaN(left)) return FAREWELL_LIMIT_SECONDS;
+    return Math.min(FAREWELL_LIMIT_SECONDS, Math.max(SHORT_FAREWELL_SECONDS, left));
   }
 
   /** Whether the order was accepted. Only the next look tells what came of it; a call that hangs is left alone. */
@@ -114,7 +123,7 @@ export function createEnd(deps: EndDeps): EndPod {
       }
       // Said already before a lease is closing.
       if (lease.podId !== undefined && lease.state !== 'closing')
-        await farewell(lease.podId, farewellSeconds);
+        await farewell(lease.podId, farewellSeconds ?? farewellSecondsOf(lease));
       if (checkedAt !== undefined && lease.state === 'open') await refuseLateJob(lease, checkedAt);
       const volumes = await volumesOf(lease, providers.get(lease.provider));
       lease = await ledger.update(lease.leaseId, (before) => ({

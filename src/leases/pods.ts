@@ -31,6 +31,8 @@ import { createUpdate } from './update.ts';
 import { unmanagedPodOf, userManagedPodOf } from './view.ts';
 import { createWarnings } from './warnings.ts';
 
+const HEARD_SECONDS = 20;
+
 type WaitFor = Parameters<Pods['get']>[1]['waitFor'];
 
 /** Quotes, leases, readiness, deadlines and teardown, over whatever providers there are. */
@@ -77,6 +79,11 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
   const { isLeftToOthers, actor } = deps;
   const care = {
     saveHome,
+    isHeard: async (podId: PodId, { signal }: CallOptions) =>
+      remote.exec(podId, ':', { signal, timeoutSeconds: HEARD_SECONDS }).then(
+        () => true,
+        () => false,
+      ),
     isLeftToOthers,
     actor,
     ledger,

@@ -1,37 +1,29 @@
-import type { Clock } from '../core/call.ts';
+import type { CallOptions, Clock } from '../core/call.ts';
 import { isAppError } from '../core/errors.ts';
+import type { PodId } from '../core/ids.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Pods } from '../core/pods.ts';
 import type { Providers } from '../core/provider.ts';
 import type { AccountBook } from './account-book.ts';
 import { checkBudgets, keepBooks } from './budget-watch.ts';
-import { limitOf } from './deps.ts';
+import { expire, SAVE_SECONDS, TEARDOWN_WAIT_SECONDS } from './expire.ts';
 import { createGhostLook } from './ghosts.ts';
 import { createLateLook } from './late.ts';
 import { handleOf, type Ledger } from './ledger.ts';
 import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
-import { accrued, spentUsd, usd } from './money.ts';
+import { spentUsd, usd } from './money.ts';
 import type { Observer } from './observer.ts';
 import { createRounds } from './rounds.ts';
 import { isTimeToSave, type SaveHome } from './save-home.ts';
 import type { Teardown } from './teardown.ts';
 
-const TEARDOWN_WAIT_SECONDS = 20;
 const BUDGET_WARNING = 0.8;
 /**
  * A pod ends itself at its deadline, with every log and transcript on it. The end by us comes this long before, or a
  * sixth of a short life: twice the pause between two rounds, so that one of them falls into it.
  */
 const FAREWELL_SECONDS = 20;
-const GATES_SECONDS = 60;
-/** There is no time to hash everything: what could not be checked is put on record as such. */
-const GATES_BEFORE_DEADLINE_SECONDS = 6;
-/** What is not home when the end is due is given so long; a pod that ends itself gives less. */
-const SAVE_SECONDS = 120;
-const SAVE_BEFORE_DEADLINE_SECONDS = 8;
-/** A machine that is not heard any more would be charged on while it is asked for its logs. */
-const FAREWELL_BEFORE_DEADLINE_SECONDS = 20;
 /** What another process should have done by then, this one does. */
 const LEFT_TO_OTHERS_SECONDS = 60;
 
@@ -47,6 +39,8 @@ export interface CareDeps {
   readonly isBeingCreated: (lease: Lease) => boolean;
   /** Absent: nothing is brought home before an end without asking. */
   readonly saveHome?: SaveHome | undefined;
+  /** Whether the pod answers now. Never throws. Default: it does. */
+  readonly isHeard?: ((podId: PodId, options: CallOptions) => Promise<boolean>) | undefined;
   /** Whether another process of ours watches this lease now. Default: none does. */
   readonly isLeftToOthers?: ((lease: Lease) => Promise<boolean>) | undefined;
   /** Who acts, for the log: "the watcher". */
@@ -135,7 +129,7 @@ export function createEnforce(deps: CareDeps): Pods['enforce'] {
     if (isTimeToSave(lease, now)) deps.saveHome?.begin(lease);
     if (deadline <= now.getTime()) return expire(lease, 'its deadline has come', deps);
     if (deadline - farewellMilliseconds(lease) <= now.getTime())
-      return expire(lease, 'its deadline is near', deps, GATES_BEFORE_DEADLINE_SECONDS);
+      return expire(lease, 'its deadline is near', deps, 'near');
     if (budgetUsd !== undefined && spent >= budgetUsd)
       return expire(lease, `its budget of ${usd(budgetUsd)} is spent`, deps);
     const { why, said } = await checkBudgets(lease, all, deps);
@@ -172,62 +166,4 @@ function farewellMilliseconds({ podId, terms, createdAt, deadlineAt }: Lease): n
   if (podId === undefined || terms.onExpiry === 'stop') return 0;
   const life = Date.parse(deadlineAt) - Date.parse(createdAt);
   return Number.isNaN(life) ? 0 : Math.min(FAREWELL_SECONDS * 1000, life / 6);
-}
-
-async function expire(
-  lease: Lease,
-  why: string,
-  deps: CareDeps,
-  gatesSeconds = GATES_SECONDS,
-): Promise<readonly string[]> {
-  const { ledger, observer, accounts, teardown, providers, clock, actor } = deps;
-  const by = actor === undefined ? '' : ` by ${actor()}`;
-  const id = handleOf(lease);
-  const strange = await accounts.strangeness(lease).catch(() => undefined);
-  if (strange !== undefined) return [`${id}: ${why}, and nothing can be done here. ${strange}.`];
-  if (lease.mayReplace === true) await ledger.settleForGood(lease);
-  const power = providers.get(lease.provider)?.power;
-  if (lease.terms.onExpiry === 'stop' && power !== undefined && lease.podId !== undefined) {
-    if (lease.stoppedAt !== undefined) return [];
-    try {
-      await power.stopPod(lease.podId, { signal: limitOf(60) });
-    } catch (failure) {
-      // What is gone cannot be stopped: seen so, its lease ends.
-      const settled = await observer.settle(lease, await observer.look(lease));
-      if (settled.state === 'closed') return [`${id}: gone already, ${why}.`];
-      throw failure;
-    }
-    await ledger.update(lease.leaseId, (before) => stopped(before, clock));
-    await ledger.note('expired', lease, `Stopped${by}: ${why}.`);
-    return [`${id}: stopped, ${why}.`];
-  }
-  const isNear = gatesSeconds === GATES_BEFORE_DEADLINE_SECONDS;
-  await deps.saveHome?.finish(lease, isNear ? SAVE_BEFORE_DEADLINE_SECONDS : SAVE_SECONDS);
-  if (await wasGivenTime(lease, deps)) return [];
-  const gates = await teardown.gates(lease, { signal: limitOf(gatesSeconds) });
-  const waiver = {
-    reason: `Ended without asking: ${why}.`,
-    by: 'expiry' as const,
-    at: clock.now().toISOString(),
-    gates: [...gates],
-  };
-  await ledger.note('expired', lease, `Destroyed${by}: ${why}. ${gates.length} gates stood open.`);
-  const seen = await teardown.end(lease, {
-    waitSeconds: TEARDOWN_WAIT_SECONDS,
-    waiver: gates.length === 0 ? undefined : waiver,
-    ...(isNear ? { farewellSeconds: FAREWELL_BEFORE_DEADLINE_SECONDS } : {}),
-  });
-  const isGone = seen.kind === 'absent' && !seen.young;
-  return [`${id}: ${isGone ? 'destroyed' : 'ordered to end, not yet seen gone'}, ${why}.`];
-}
-
-/** Somebody may have prolonged it while we brought its files home, or while this process was held. */
-async function wasGivenTime(lease: Lease, { ledger }: CareDeps): Promise<boolean> {
-  const { state, deadlineAt, budgetUsd } = await ledger.fresh(lease);
-  return state !== lease.state || deadlineAt !== lease.deadlineAt || budgetUsd !== lease.budgetUsd;
-}
-
-export function stopped(lease: Lease, clock: Clock): Lease {
-  const now = clock.now();
-  return { ...accrued(lease, now), stoppedAt: now.toISOString() };
 }

@@ -9,9 +9,8 @@ export interface RoundOptions extends CallOptions {
 /** The same work on many leases, again and again: one that is slow holds up no other, and is not begun twice. */
 export interface Rounds<T> {
   /**
-   * Begins what is not under way, waits, and answers what was done since the last round, in the order in
-   * which it was begun. Failures of this time are thrown,
-   * together where they are several.
+   * Begins what is not under way, waits, and answers what was done since the last round, in the order in which it was begun.
+   * Failures since then are thrown, together where they are several; what was done is then told by the next round.
    */
   run(works: ReadonlyMap<string, () => Promise<T>>, options: RoundOptions): Promise<readonly T[]>;
 }

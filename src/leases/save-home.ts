@@ -5,7 +5,7 @@ import type { Files } from '../core/files.ts';
 import type { JobId, PodId } from '../core/ids.ts';
 import type { Job, Jobs } from '../core/job.ts';
 import type { Lease } from '../core/lease.ts';
-import { limitOf, untilAborted } from './deps.ts';
+import { limitOf, withinSeconds } from './deps.ts';
 import type { Ledger } from './ledger.ts';
 
 /** A pull that brought nothing new is not repeated at once. */
@@ -108,7 +108,7 @@ export function createSaveHome({ ledger, jobs, files, folder, clock }: SaveDeps)
     },
     async finish(lease, seconds) {
       if (lease.state !== 'open' || lease.readyAt === undefined) return;
-      await untilAborted(start(lease), limitOf(seconds)).catch(() => undefined);
+      await withinSeconds(seconds, clock, async () => start(lease)).catch(() => undefined);
     },
   };
 }

@@ -8,6 +8,8 @@ import { isCaredFor } from './needs.ts';
 
 /** Twice in the time that a pod is given before its deadline to say farewell. */
 const EVERY_SECONDS = 10;
+/** However long a round took. */
+const LEAST_PAUSE_SECONDS = 1;
 const BEAT_SECONDS = 5;
 /** One pod that is not heard, or a cloud that does not answer, must not keep the others from being looked after. */
 const PATIENCE = { patienceSeconds: 5 };
@@ -61,6 +63,7 @@ export function createKeep({ store, clock, lock, pods }: KeepDeps): Watcher['wat
     onHold?.();
     try {
       for (;;) {
+        const begun = clock.now().getTime();
         if (!(await lock.beat())) return { kind: 'lost', by: await lock.holder() };
         const done = await round(way, { signal });
         await lock.beat({ roundAt: clock.now().toISOString() }, done.actions);
@@ -74,7 +77,7 @@ export function createKeep({ store, clock, lock, pods }: KeepDeps): Watcher['wat
           if (idleSince !== undefined && isOver(idleSince) && (await lock.release(idleSince)))
             return { kind: 'ended', isFine: true };
         }
-        await clock.sleep(EVERY_SECONDS, { signal });
+        await clock.sleep(pauseAfter(begun), { signal });
       }
     } catch (failure) {
       if (options.signal.aborted) return { kind: 'ended', isFine: true };
@@ -86,6 +89,11 @@ export function createKeep({ store, clock, lock, pods }: KeepDeps): Watcher['wat
       await beating;
       await lock.release().catch(() => false);
     }
+  }
+  /** A round that waited for somebody puts the next one off no further. */
+  function pauseAfter(begun: number): number {
+    const left = EVERY_SECONDS - (clock.now().getTime() - begun) / 1000;
+    return Math.min(EVERY_SECONDS, Math.max(LEAST_PAUSE_SECONDS, left));
   }
   const isOver = (since: Date): boolean =>
     clock.now().getTime() - since.getTime() >= IDLE_SECONDS * 1000;

@@ -83,7 +83,13 @@ export async function runChaosCycle(world: ChaosWorld, plan: ChaosPlan): Promise
     if (plan.strike?.step === step) later('strike', plan.strike.milliseconds, strike);
     if (podDies?.step === step)
       later('pod', podDies.milliseconds, async () => {
-        const count = known.podId === undefined ? 0 : await world.killMachine(known.podId, podDies.isSilent === true ? 'SIGSTOP' : 'SIGKILL');
+        const count =
+          known.podId === undefined
+            ? 0
+            : await world.killMachine(
+                known.podId,
+                podDies.isSilent === true ? 'SIGSTOP' : 'SIGKILL',
+              );
         tell(`its machine is killed: ${count} processes`);
       });
     if (network?.step === step)

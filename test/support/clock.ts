@@ -19,3 +19,43 @@ export class ManualClock implements Clock {
     this.advance(seconds);
   }
 }
+
+/** Time goes on to the end of the next sleep when nothing else is going on: what sleeps side by side sleeps no longer than the longest. */
+export class SharedClock extends ManualClock {
+  readonly #sleepers = new Set<{ readonly at: number; readonly wake: () => void }>();
+  #isTurning = false;
+
+  override async sleep(seconds: number, { signal }: CallOptions): Promise<void> {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        this.#sleepers.delete(sleeper);
+        reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+      };
+      const sleeper = {
+        at: this.now().getTime() + seconds * 1000,
+        wake: () => {
+          this.#sleepers.delete(sleeper);
+          signal.removeEventListener('abort', leave);
+          resolve();
+        },
+      };
+      this.#sleepers.add(sleeper);
+      signal.addEventListener('abort', leave, { once: true });
+      void this.#turn();
+    });
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#isTurning) return;
+    this.#isTurning = true;
+    while (this.#sleepers.size > 0) {
+      for (let calm = 0; calm < 50; calm += 1) await new Promise((done) => setImmediate(done));
+      const [next] = [...this.#sleepers].toSorted((a, b) => a.at - b.at);
+      if (next === undefined) break;
+      this.advance(Math.max(0, next.at - this.now().getTime()) / 1000);
+      next.wake();
+    }
+    this.#isTurning = false;
+  }
+}

@@ -47,6 +47,8 @@ export interface BenchWorld {
   /** `df` of the pod: total and free kB, and inodes. */
   diskLines: readonly string[];
   gates: readonly Gate[];
+  /** Pods that take every call and never answer one, whatever its signal says. */
+  readonly silent: Set<string>;
   jobs: readonly Job[];
   /** What was asked of sessions, jobs and remote before a pod ended. */
   readonly farewells: string[];
@@ -97,6 +99,7 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
     runs: 0,
     diskLines: ['diskKb=104857600 94371840', 'inodes=6553600 6000000'],
     gates: [],
+    silent: new Set(),
     jobs: [],
     farewells: [],
   };
@@ -132,15 +135,18 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
       },
     } as Partial<PodsDeps['sessions']> as PodsDeps['sessions'],
     jobs: {
-      collectLogs: async () => {
+      collectLogs: async (podId) => {
         world.farewells.push('logs');
-        return Promise.resolve();
+        return answerOf(world, podId);
       },
       refresh: async () => Promise.resolve(world.jobs),
       list: async () => Promise.resolve(world.jobs),
     } as Partial<PodsDeps['jobs']> as PodsDeps['jobs'],
     files: {
-      gates: async () => Promise.resolve(world.gates),
+      gates: async (podId) => {
+        await answerOf(world, podId);
+        return world.gates;
+      },
     } as Partial<PodsDeps['files']> as PodsDeps['files'],
   };
   const pods = createPods(deps);
@@ -161,7 +167,8 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
 
 function remoteOf(world: BenchWorld): Remote {
   return {
-    exec: async (_podId, script) => {
+    exec: async (podId, script) => {
+      await answerOf(world, podId);
       const token = /^printf %s (\w+)$/.exec(script)?.[1];
       if (token !== undefined) world.logins += 1;
       if (world.ssh !== undefined) throw world.ssh;
@@ -182,6 +189,10 @@ function remoteOf(world: BenchWorld): Remote {
     },
     [Symbol.asyncDispose]: async () => Promise.resolve(),
   };
+}
+
+async function answerOf({ silent }: BenchWorld, podId: string): Promise<void> {
+  if (silent.has(podId)) await new Promise(() => undefined);
 }
 
 const isSilent = (failure: Error | undefined): boolean =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Lease } from '../../../src/core/lease.ts';
+import { stopped } from '../../../src/leases/expire.ts';
 import { checkLimits } from '../../../src/leases/limits.ts';
 import {
   accrued,
@@ -11,7 +12,6 @@ import {
   usdFor,
 } from '../../../src/leases/money.ts';
 import { quoteFor } from '../../../src/leases/quotes.ts';
-import { stopped } from '../../../src/leases/reconcile.ts';
 import { leaseFor } from '../../../src/leases/rent.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { anOffer } from '../../support/fake-provider.ts';

@@ -1,0 +1,138 @@
+import type { Clock } from '../core/call.ts';
+import type { Gate } from '../core/files.ts';
+import type { PodId } from '../core/ids.ts';
+import type { Lease } from '../core/lease.ts';
+import type { PodPower } from '../core/provider.ts';
+import { limitOf, withinSeconds } from './deps.ts';
+import { handleOf } from './ledger.ts';
+import { accrued } from './money.ts';
+import type { CareDeps } from './reconcile.ts';
+
+export const TEARDOWN_WAIT_SECONDS = 20;
+/** What is not home when the end is due is given so long. */
+export const SAVE_SECONDS = 120;
+/** So long it may take a machine to say anything at all. */
+const HEARD_SECONDS = 10;
+
+interface Patience {
+  /** To bring home what is declared. */
+  readonly saveSeconds: number;
+  /** To look at what is on the pod: what could not be checked in it is put on record as such. */
+  readonly gatesSeconds: number;
+  readonly farewellSeconds?: number;
+}
+const LONG: Patience = { saveSeconds: SAVE_SECONDS, gatesSeconds: 60 };
+/** A pod that ends itself at its deadline gives less. */
+const NEAR: Patience = { saveSeconds: 8, gatesSeconds: 6, farewellSeconds: 20 };
+/** It is charged on while it is asked, and does not answer. */
+const UNHEARD: Patience = { saveSeconds: 20, gatesSeconds: 6, farewellSeconds: 5 };
+const NOT_CHECKED: Gate = {
+  gate: 'not_checked',
+  why: 'What is on the pod could not be checked in the time that was left.',
+};
+
+/**
+ * The end of a lease whose deadline or money is over, by its own policy: stopped, or destroyed with its declared files home as far
+ * as the pod gives them. Answers with what was done. A pod that is not heard is given half a minute, all in all.
+ */
+export async function expire(
+  lease: Lease,
+  why: string,
+  deps: CareDeps,
+  when: 'near' | 'due' = 'due',
+): Promise<readonly string[]> {
+  const { ledger, accounts, teardown, providers, clock, actor } = deps;
+  const by = actor === undefined ? '' : ` by ${actor()}`;
+  const id = handleOf(lease);
+  const strange = await accounts.strangeness(lease).catch(() => undefined);
+  if (strange !== undefined) return [`${id}: ${why}, and nothing can be done here. ${strange}.`];
+  if (lease.mayReplace === true) await ledger.settleForGood(lease);
+  const power = providers.get(lease.provider)?.power;
+  if (lease.terms.onExpiry === 'stop' && power !== undefined && lease.podId !== undefined)
+    return stop(lease, lease.podId, why, power, deps, by);
+  const heard = isHeard(lease, deps);
+  await save(lease, when === 'near' ? NEAR : LONG, heard, deps);
+  if (await wasGivenTime(lease, deps)) return [];
+  const patience = !(await heard) ? UNHEARD : when === 'near' ? NEAR : LONG;
+  const gates = await withinSeconds(patience.gatesSeconds, clock, async (signal) =>
+    teardown.gates(lease, { signal }),
+  ).catch(() => [NOT_CHECKED]);
+  const waiver = {
+    reason: `Ended without asking: ${why}.`,
+    by: 'expiry' as const,
+    at: clock.now().toISOString(),
+    gates: [...gates],
+  };
+  await ledger.note('expired', lease, `Destroyed${by}: ${why}. ${gates.length} gates stood open.`);
+  const seen = await teardown.end(lease, {
+    waitSeconds: TEARDOWN_WAIT_SECONDS,
+    waiver: gates.length === 0 ? undefined : waiver,
+    farewellSeconds: patience.farewellSeconds,
+  });
+  const isGone = seen.kind === 'absent' && !seen.young;
+  return [`${id}: ${isGone ? 'destroyed' : 'ordered to end, not yet seen gone'}, ${why}.`];
+}
+
+async function stop(
+  lease: Lease,
+  podId: PodId,
+  why: string,
+  power: PodPower,
+  { ledger, observer, clock }: CareDeps,
+  by: string,
+): Promise<readonly string[]> {
+  const id = handleOf(lease);
+  if (lease.stoppedAt !== undefined) return [];
+  try {
+    await power.stopPod(podId, { signal: limitOf(60) });
+  } catch (failure) {
+    // What is gone cannot be stopped: seen so, its lease ends.
+    const settled = await observer.settle(lease, await observer.look(lease));
+    if (settled.state === 'closed') return [`${id}: gone already, ${why}.`];
+    throw failure;
+  }
+  await ledger.update(lease.leaseId, (before) => stopped(before, clock));
+  await ledger.note('expired', lease, `Stopped${by}: ${why}.`);
+  return [`${id}: stopped, ${why}.`];
+}
+
+async function isHeard({ podId, readyAt }: Lease, deps: CareDeps): Promise<boolean> {
+  if (podId === undefined || readyAt === undefined || deps.isHeard === undefined) return true;
+  const ask = deps.isHeard;
+  return withinSeconds(HEARD_SECONDS, deps.clock, async (signal) => ask(podId, { signal })).catch(
+    () => false,
+  );
+}
+
+/** Where nothing is heard meanwhile, it is waited for no longer than an unheard pod is given. */
+async function save(
+  lease: Lease,
+  { saveSeconds }: Patience,
+  heard: Promise<boolean>,
+  { saveHome, clock }: CareDeps,
+): Promise<void> {
+  if (saveHome === undefined) return;
+  const over = new AbortController();
+  const silence = async (): Promise<void> => {
+    if (await heard) return saved;
+    const { signal } = over;
+    await clock.sleep(UNHEARD.saveSeconds - HEARD_SECONDS, { signal }).catch(() => undefined);
+  };
+  const saved = saveHome.finish(lease, saveSeconds);
+  try {
+    await Promise.race([saved, silence()]);
+  } finally {
+    over.abort();
+  }
+}
+
+/** Somebody may have prolonged it while we brought its files home, or while this process was held. */
+async function wasGivenTime(lease: Lease, { ledger }: CareDeps): Promise<boolean> {
+  const { state, deadlineAt, budgetUsd } = await ledger.fresh(lease);
+  return state !== lease.state || deadlineAt !== lease.deadlineAt || budgetUsd !== lease.budgetUsd;
+}
+
+export function stopped(lease: Lease, clock: Clock): Lease {
+  const now = clock.now();
+  return { ...accrued(lease, now), stoppedAt: now.toISOString() };
+}
