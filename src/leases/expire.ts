@@ -115,6 +115,7 @@ async function save(
   const over = new AbortController();
   const silence = async (): Promise<void> => {
     if (await heard) return saved;
+    if (await heard) return saved;
     const { signal } = over;
     await clock.sleep(UNHEARD.saveSeconds - HEARD_SECONDS, { signal }).catch(() => undefined);
   };

@@ -58,7 +58,7 @@ export function createReconcile({
   isBeingCreated,
 }: CareDeps): Pods['reconcile'] {
   const lookForLate = createLateLook({ ledger, observer, looks, clock });
-  const rounds = createRounds<void>(clock);
+  const rounds = createRounds<unknown>(clock);
   const lookForGhosts = createGhostLook({ observer, looks, providers, clock });
 
   /** What was ordered to end is ended again; what was only thought gone goes on under its own deadline. */

@@ -52,10 +52,11 @@ export function createRounds<T>(clock: Clock): Rounds<T> {
         under.set(key, going);
       }
       await patience(patienceSeconds, signal);
-      const [first, ...others] = failures.splice(0);
-      if (others.length > 0)
-        throw new AggregateError([first, ...others], 'Several leases could not be looked after.');
-      if (first !== undefined) throw first;
+      const failed = failures.splice(0);
+      const [first] = failed;
+      if (failed.length === 1) throw first;
+      if (failed.length > 1)
+        throw new AggregateError(failed, 'Several leases could not be looked after.');
       return done
         .splice(0)
         .sort((a, b) => a.nth - b.nth)

@@ -6,7 +6,7 @@ const { signal } = new AbortController();
 
 it('what hangs holds up nothing else, is begun once, and is told by the round in which it is done', async () => {
   const rounds = createRounds<string>(new ManualClock());
-  let finish = (_value: string): void => undefined;
+  let finish: (value: string) => void = () => undefined;
   const slow = new Promise<string>((resolve) => {
     finish = resolve;
   });
@@ -38,7 +38,7 @@ it('what hangs holds up nothing else, is begun once, and is told by the round in
 });
 
 it('without patience all of it is waited for, and every failure is thrown', async () => {
-  const rounds = createRounds<void>(new ManualClock());
+  const rounds = createRounds<unknown>(new ManualClock());
   let isDone = false;
   const late = async (): Promise<void> => {
     await new Promise((resolve) => setImmediate(resolve));
@@ -57,7 +57,7 @@ it('without patience all of it is waited for, and every failure is thrown', asyn
 });
 
 it('ends with its signal, whatever hangs', async () => {
-  const rounds = createRounds<void>(new ManualClock());
+  const rounds = createRounds<unknown>(new ManualClock());
   const stop = new AbortController();
   const hang = async (): Promise<void> => new Promise(() => undefined);
   const running = rounds.run(new Map([['hang', hang]]), { signal: stop.signal });

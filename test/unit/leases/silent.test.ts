@@ -11,7 +11,7 @@ const GRACE_SECONDS = 60;
 const OPEN: Gate = { gate: 'artifact_not_fetched', path: 'model.pt', why: 'It is not home.' };
 
 /** Two pods of a cloud that holds no deadline of its own, with a job each whose file is not home. */
-async function twoPods() {
+async function twoPods(pullSeconds = 0) {
   const fetched: string[] = [];
   const bench = createLeaseBench({
     clock: new SharedClock(),
@@ -26,6 +26,7 @@ async function twoPods() {
             return [OPEN];
           },
           fetch: async ({ podId }: FetchRequest): Promise<FetchResult> => {
+            await bench.clock.sleep(pullSeconds, { signal: bench.signal });
             fetched.push(podId);
             const manifest = { root: '/w', files: [], totalFiles: 1, totalBytes: 8 };
             const rest = { missing: [], leftOnPod: [], left: 0, dryRun: false };
@@ -87,6 +88,13 @@ describe('a machine that takes every call and answers none', () => {
       });
     },
   );
+
+  it('is not what is heard and slow: that brings its file home first', async () => {
+    const { bench, other, fetched, at, isAlive } = await twoPods(90);
+    at(other, 5);
+    while (isAlive(other)) await bench.pods.enforce({ ...bench.options, ...PATIENCE });
+    expect(fetched).toEqual([other]);
+  });
 
   it('is not ended twice while its end is under way', async () => {
     const { bench, silent, at } = await twoPods();
