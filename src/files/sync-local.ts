@@ -9,7 +9,8 @@ import { type LocalHash, openHashCache } from './local-hash.ts';
 import { matcher, type Rules } from './rules.ts';
 import { secretByName } from './secrets.ts';
 import { type PlannedFile, refuseSecrets } from './sync-plan.ts';
-import { type LocalFile, localFile, type Walked, type WalkMemory, walkTree } from './walk.ts';
+import { type LocalFile, localFile, type Walked, walkTree } from './walk.ts';
+import type { WalkMemory } from './walk-memory.ts';
 
 export async function walkFolder(
   root: string,
@@ -26,6 +27,8 @@ export async function walkFolder(
       signal,
       allowSecrets: (relative) => allowed.some((matches) => matches(relative)),
       explicit: () => request.include.length > 0,
+      // Which patterns match no file is told of every walk.
+      sameRules: request.include.length === 0,
     },
     memory,
   );

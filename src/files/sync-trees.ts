@@ -5,7 +5,7 @@ import type { Look } from './sync-look.ts';
 import { unknownOf } from './sync-memory.ts';
 import type { PlannedFile, SyncPlan } from './sync-plan.ts';
 import type { SyncState } from './sync-state.ts';
-import { createWalkMemory, type WalkMemory } from './walk.ts';
+import { createWalkMemory, type WalkMemory } from './walk-memory.ts';
 
 interface Compared {
   readonly plan: SyncPlan;

@@ -3,6 +3,16 @@ import path from 'node:path';
 import { isPrivatePath } from './remote-target.ts';
 import type { Rules } from './rules.ts';
 import { secretByName } from './secrets.ts';
+import {
+  byPath,
+  createWalkMemory,
+  type FolderSeen,
+  holdsTheSame,
+  isSame,
+  type Seen,
+  sortedLike,
+  type WalkMemory,
+} from './walk-memory.ts';
 
 export interface LocalFile {
   /** With `/`, below the root. */
@@ -27,24 +37,8 @@ export interface Walked {
   readonly secretNames: readonly Skipped[];
 }
 
-/** What one walk leaves for the next one of the same tree: a file that is as it was is the same object again. */
-export interface WalkMemory {
-  seen: ReadonlyMap<string, Seen>;
-  /** In the order in which they were found, and where each is when sorted. */
-  found: readonly LocalFile[];
-  sorted: readonly LocalFile[];
-  places: readonly number[];
-}
-type Stamp = Pick<BigIntStats, 'dev' | 'ino' | 'mode' | 'size' | 'mtimeNs' | 'ctimeNs'>;
-interface Seen extends Stamp {
-  readonly file: LocalFile;
-}
 /** Most files that are remembered between walks. */
 const MOST_SEEN = 50_000;
-
-export function createWalkMemory(): WalkMemory {
-  return { seen: new Map(), found: [], sorted: [], places: [] };
-}
 
 /**
  * Every regular file below `root` that the rules let through, sorted by path. Links, sockets, devices and names that are
@@ -58,41 +52,58 @@ export async function walkTree(
     readonly signal: AbortSignal;
     readonly allowSecrets: (relative: string) => boolean;
     readonly explicit: (relative: string) => boolean;
+    /** Nothing but the .gitignore files can say otherwise than in the walk that left `memory`. */
+    readonly sameRules?: boolean;
   },
   memory: WalkMemory = createWalkMemory(),
 ): Promise<Walked> {
   const files: LocalFile[] = [];
-  const seen = new Map<string, Seen>();
   const skipped: Skipped[] = [];
   const secretNames: Skipped[] = [];
-
+  const seen = new Map<string, FolderSeen>();
   const folders = [''];
+  // A .gitignore speaks for what is below it, and is read before that.
+  let isTold = options.sameRules === true;
+
   // Without waiting for each name: that alone would take ten times as long. Others run between folders.
-  const visit = (folder: string): void => {
+  const visit = (folder: string): FolderSeen => {
     const absolute = path.join(root, folder);
     const entries = readdirSync(absolute, { withFileTypes: true });
-    if (entries.some((entry) => entry.name === '.gitignore' && entry.isFile()))
-      rules.addGitignore(folder, readFileSync(path.join(absolute, '.gitignore'), 'utf8'));
-    // What is not UTF-8 was read as this character, which a name may also hold.
-    const unclear = entries.some(({ name }) => name.includes('\uFFFD'))
-      ? unreadable(absolute)
-      : NO_NAMES;
-    for (const entry of entries) look(entry, folder, absolute, unclear);
+    const gitignore = entries.some((entry) => entry.name === '.gitignore' && entry.isFile())
+      ? readFileSync(path.join(absolute, '.gitignore'), 'utf8')
+      : undefined;
+    if (gitignore !== undefined) rules.addGitignore(folder, gitignore);
+    const before = memory.folders.get(folder);
+    if (before !== undefined && before.gitignore !== gitignore) isTold = false;
+    if (isTold && before !== undefined && holdsTheSame(before, entries)) return lookAgain(before);
+    const made: Made = {
+      files: [],
+      folders: [],
+      skipped: [],
+      secretNames: [],
+      known: new Map(before?.files.map((one) => [one.file.path, one])),
+      // What is not UTF-8 was read as this character, which a name may also hold.
+      unclear: entries.some(({ name }) => name.includes('\uFFFD'))
+        ? unreadable(absolute)
+        : NO_NAMES,
+    };
+    for (const entry of entries) look(made, entry, folder, absolute);
+    const { files: held, folders: entered, skipped: left, secretNames: secret } = made;
+    return {
+      ...{ files: held, folders: entered, skipped: left, secretNames: secret, gitignore },
+      entries: made.unclear.size === 0 ? entries : undefined,
+    };
   };
 
-  const look = (
-    entry: Dirent,
-    folder: string,
-    absolute: string,
-    unclear: ReadonlySet<string>,
-  ): void => {
+  const look = (made: Made, entry: Dirent, folder: string, absolute: string): void => {
     const { name } = entry;
     const relative = folder === '' ? name : `${folder}/${name}`;
     const skip = (why: string): void => {
-      skipped.push({ path: relative, why });
+      made.skipped.push({ path: relative, why });
     };
     // The folders above were asked before they were entered.
-    const odd = oddOf(entry, unclear) ?? (isPrivatePath(name) ? 'default: private' : undefined);
+    const odd =
+      oddOf(entry, made.unclear) ?? (isPrivatePath(name) ? 'default: private' : undefined);
     if (odd !== undefined) {
       skip(odd);
       return;
@@ -103,38 +114,62 @@ export async function walkTree(
       return;
     }
     if (entry.isDirectory()) {
-      folders.push(relative);
+      made.folders.push(relative);
       return;
     }
     const secret = secretByName(name);
     if (secret !== undefined && !options.allowSecrets(relative)) {
       if (options.explicit(relative) || secret === 'private key')
-        secretNames.push({ path: relative, why: secret });
+        made.secretNames.push({ path: relative, why: secret });
       else skip(`secret: ${secret}`);
       return;
     }
     const file = `${absolute}${path.sep}${name}`;
-    const stats = lstatSync(file, { bigint: true, throwIfNoEntry: false });
-    // One that went meanwhile: as if it had gone a moment earlier.
-    if (stats === undefined) return;
-    const known = memory.seen.get(relative);
-    const one = known !== undefined && isSame(known, stats) ? known : seenOf(file, relative, stats);
-    seen.set(relative, one);
-    files.push(one.file);
+    const one = seenOf(file, relative, made.known.get(relative));
+    if (one !== undefined) made.files.push(one);
   };
 
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     await new Promise((resolve) => setImmediate(resolve));
     options.signal.throwIfAborted();
-    visit(folder);
+    const one = visit(folder);
+    seen.set(folder, one);
+    for (const each of one.folders) folders.push(each);
+    for (const { file } of one.files) files.push(file);
+    for (const each of one.skipped) skipped.push(each);
+    for (const each of one.secretNames) secretNames.push(each);
   }
   const sorted = sortedLike(memory, files);
-  if (files.length <= MOST_SEEN) Object.assign(memory, sorted, { seen, found: files });
+  if (files.length <= MOST_SEEN) Object.assign(memory, sorted, { folders: seen, found: files });
   return {
     files: sorted.sorted,
     skipped: skipped.toSorted(byPath),
     secretNames: secretNames.toSorted(byPath),
   };
+}
+
+/** One folder while it is read. */
+interface Made {
+  readonly files: Seen[];
+  readonly folders: string[];
+  readonly skipped: Skipped[];
+  readonly secretNames: Skipped[];
+  /** From the walk before, by path. */
+  readonly known: ReadonlyMap<string, Seen>;
+  /** Names that are not UTF-8. */
+  readonly unclear: ReadonlySet<string>;
+}
+
+/** A folder that holds the same names, to which the rules say the same. */
+function lookAgain(before: FolderSeen): FolderSeen {
+  const { files } = before;
+  let isChanged = false;
+  const again = files.flatMap((known) => {
+    const one = seenOf(known.file.absolute, known.file.path, known);
+    if (one !== known) isChanged = true;
+    return one ?? [];
+  });
+  return isChanged ? { ...before, files: again } : before;
 }
 
 const NO_NAMES: ReadonlySet<string> = new Set();
@@ -150,38 +185,13 @@ function unreadable(folder: string): ReadonlySet<string> {
   );
 }
 
-function seenOf(absolute: string, relative: string, stats: BigIntStats): Seen {
+/** `known` itself when the file is as it was; undefined for one that went meanwhile, as if it had gone a moment earlier. */
+function seenOf(absolute: string, relative: string, known: Seen | undefined): Seen | undefined {
+  const stats = lstatSync(absolute, { bigint: true, throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if (known !== undefined && isSame(known, stats)) return known;
   const { dev, ino, mode, size, mtimeNs, ctimeNs } = stats;
   return { file: fileOf(absolute, relative, stats), dev, ino, mode, size, mtimeNs, ctimeNs };
-}
-
-function isSame(one: Stamp, other: Stamp): boolean {
-  return (
-    one.ctimeNs === other.ctimeNs &&
-    one.mtimeNs === other.mtimeNs &&
-    one.size === other.size &&
-    one.ino === other.ino &&
-    one.dev === other.dev &&
-    one.mode === other.mode
-  );
-}
-
-/** Sorted by path; as before when the same names were found in the same order, the same array when they are the same files. */
-function sortedLike(
-  { found, sorted, places }: WalkMemory,
-  files: readonly LocalFile[],
-): Pick<WalkMemory, 'sorted' | 'places'> {
-  if (found.length === files.length) {
-    if (found.every((file, index) => file === files[index])) return { sorted, places };
-    if (found.every(({ path: name }, index) => name === files[index]?.path))
-      return { sorted: places.flatMap((place) => files[place] ?? []), places };
-  }
-  const order = files.map((file, place) => ({ path: file.path, file, place })).toSorted(byPath);
-  return { sorted: order.map(({ file }) => file), places: order.map(({ place }) => place) };
-}
-
-function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
-  return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
 }
 
 function oddOf(entry: Dirent, unclear: ReadonlySet<string>): string | undefined {

@@ -1,9 +1,12 @@
 import {
   chmodSync,
+  lstatSync,
+  mkdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -12,7 +15,8 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../../../src/core/call.ts';
 import { createRules } from '../../../src/files/rules.ts';
-import { createWalkMemory, walkTree } from '../../../src/files/walk.ts';
+import { walkTree } from '../../../src/files/walk.ts';
+import { createWalkMemory } from '../../../src/files/walk-memory.ts';
 import { fc } from '../../support/property.ts';
 import { fastClock, openWorld, treeOf, type World } from './harness.ts';
 
@@ -125,11 +129,40 @@ describe('a tree that is known is not compared again, and nothing is missed', ()
   });
 });
 
+function makeFolder(folder: string): void {
+  const stats = lstatSync(folder, { throwIfNoEntry: false });
+  if (stats?.isDirectory() === true) return;
+  rmSync(folder, { force: true });
+  mkdirSync(folder, { recursive: true });
+}
+
+/** One change in `folder`, as far as what it holds allows it. */
+function mutate(folder: string, { kind, name }: { kind: string; name: string }): void {
+  if (kind === 'rules') {
+    if (name === '') rmSync(path.join(folder, '.gitignore'), { force: true });
+    else writeFileSync(path.join(folder, '.gitignore'), `${name}\n`);
+    return;
+  }
+  const target = path.join(folder, name);
+  const stats = lstatSync(target, { throwIfNoEntry: false });
+  if (kind === 'edit' || kind === 'chmod') {
+    if (stats?.isFile() !== true) return;
+    if (kind === 'edit') editSilently(target);
+    else chmodSync(target, stats.mode ^ 0o100);
+    return;
+  }
+  rmSync(target, { recursive: true, force: true });
+  if (kind === 'folder') mkdirSync(target);
+  if (kind === 'link') symlinkSync('one.txt', target);
+  if (kind === 'file') writeFileSync(target, 'x');
+}
+
 describe('a walk that remembers', () => {
   const options = {
     signal: new AbortController().signal,
     allowSecrets: () => false,
     explicit: () => false,
+    sameRules: true,
   };
   it('gives the same files for the same tree, sorted, and new ones for what changed', async () => {
     await using world = await openWorld();
@@ -149,6 +182,39 @@ describe('a walk that remembers', () => {
     ]);
     expect(await walkTree(root, createRules({ include: [], exclude: [] }), options)).toEqual(
       await walk(),
+    );
+  });
+
+  it('finds what a first walk finds, whatever changes between two of them', async () => {
+    const root = (world: World): string => world.local('project');
+    const place = fc.constantFrom('', 'a', 'a/b', 'c');
+    const name = fc.constantFrom('one.txt', 'two.log', '.env', 'id_rsa', 'b');
+    const what = fc.oneof(
+      fc.record({ kind: fc.constantFrom('file', 'link', 'folder', 'none', 'chmod', 'edit'), name }),
+      fc.record({
+        kind: fc.constant('rules'),
+        name: fc.constantFrom('*.log', 'b', '!two.log', 'one.txt', ''),
+      }),
+    );
+    const step = fc.tuple(place, what);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(step, { maxLength: 4 }), { minLength: 3, maxLength: 8 }),
+        async (rounds) => {
+          await using world = await openWorld();
+          const memory = createWalkMemory();
+          for (const steps of rounds) {
+            for (const folder of ['', 'a', 'a/b', 'c']) makeFolder(path.join(root(world), folder));
+            for (const [folder, change] of steps) mutate(path.join(root(world), folder), change);
+            const rules = (): ReturnType<typeof createRules> =>
+              createRules({ include: [], exclude: ['c/one.txt'] });
+            const walk = async (remembered?: typeof memory): ReturnType<typeof walkTree> =>
+              walkTree(root(world), rules(), options, remembered);
+            expect(await walk(memory)).toEqual(await walk());
+          }
+        },
+      ),
+      { numRuns: 60 },
     );
   });
 
