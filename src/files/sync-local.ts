@@ -51,9 +51,15 @@ export function oneFile(local: string, name: string, request: SyncRequest): Walk
 
 /** The local side of one sync: what is hashed before anything is sent, and what on its way out. */
 export interface Hashing {
-  /** All files, in their order; those that `mayWait` lets wait without a hash. Throws `secret_refused`. */
-  ahead(mayBeThere: (path: string) => boolean): Promise<readonly PlannedFile[]>;
-  /** Now those that the pod has after all. */
+  /**
+   * All files, in their order; those that `mayWait` lets wait without a hash, and all that are left when it is told what the
+   * pod has. Throws `secret_refused`.
+   */
+  ahead(
+    mayBeThere: (path: string) => boolean,
+    isTold: () => boolean,
+  ): Promise<readonly PlannedFile[]>;
+  /** Now those that the pod has after all, and those that are too few to wait. */
   present(
     files: readonly PlannedFile[],
     isThere: (path: string) => boolean,
@@ -140,8 +146,11 @@ export async function hashLocal(
     return planned;
   }
 
+  const whatWaits = (some: readonly LocalFile[]): ReadonlySet<string> =>
+    new Set(request.dryRun ? [] : mayWait(some).map((file) => file.path));
+
   return {
-    async ahead(mayBeThere) {
+    async ahead(mayBeThere, isTold) {
       const planned = reused();
       const all = planned.every((file) => file !== undefined) ? planned : [];
       if (all.length === files.length && walked.secretNames.length === 0) return all;
@@ -149,17 +158,19 @@ export async function hashLocal(
         (file, index) =>
           planned[index] === undefined && !mayBeThere(file.path) && cache.known(file) === undefined,
       );
-      const waiting = new Set(request.dryRun ? [] : mayWait(unknown).map((file) => file.path));
+      const waiting = whatWaits(unknown);
       return hashed(
         files.map((file, index) => planned[index] ?? file),
-        (file) => waiting.has(file.path),
+        (file) => isTold() || waiting.has(file.path),
         mayBeThere,
       );
     },
-    present: async (planned, isThere) =>
-      planned.some((file) => file.sha256 === '' && isThere(file.path))
-        ? hashed(planned, (file) => !isThere(file.path), isThere)
-        : planned,
+    async present(planned, isThere) {
+      const left = planned.filter((file) => file.sha256 === '');
+      const waiting = whatWaits(left.filter((file) => !isThere(file.path)));
+      if (waiting.size === left.length) return planned;
+      return hashed(planned, (file) => waiting.has(file.path), isThere);
+    },
     late: (left) =>
       createLateHash({ cache, files: left.filter((f) => f.sha256 === ''), isAllowed, warn }),
     async again(file) {

@@ -132,10 +132,17 @@ async function syncFiles(
 
   options.progress?.(`Comparing ${walked.files.length} files with the pod.`);
   const hashing = await hashLocal(deps, local, walked, request, options, tree.hashed);
+  let isTold = false;
+  const looked = looking.for(walked).finally(() => {
+    isTold = true;
+  });
   // Hashing here and looking there at once.
   const [look, ahead] = await Promise.all([
-    looking.for(walked),
-    hashing.ahead((file) => remembered?.entries.has(file) === true),
+    looked,
+    hashing.ahead(
+      (file) => remembered?.entries.has(file) === true,
+      () => isTold,
+    ),
   ]);
   desk.folders.set(request.podId, look.folders);
   if (isFolder && look.kind === 'file')
