@@ -163,13 +163,9 @@ interface Made {
 /** A folder that holds the same names, to which the rules say the same. */
 function lookAgain(before: FolderSeen): FolderSeen {
   const { files } = before;
-  let isChanged = false;
-  const again = files.flatMap((known) => {
-    const one = seenOf(known.file.absolute, known.file.path, known);
-    if (one !== known) isChanged = true;
-    return one ?? [];
-  });
-  return isChanged ? { ...before, files: again } : before;
+  const again = files.flatMap((known) => seenOf(known.file.absolute, known.file.path, known) ?? []);
+  const isSameYet = again.length === files.length && again.every((one, at) => one === files[at]);
+  return isSameYet ? before : { ...before, files: again };
 }
 
 const NO_NAMES: ReadonlySet<string> = new Set();
