@@ -22,6 +22,8 @@ export interface PodRequest {
   /** The boot script runs again at every start, where the cloud leaves the choice. */
   readonly setupEveryStart?: boolean | undefined;
   readonly env: Readonly<Record<string, string>>;
+  /** Those of `env` that are secrets: they go into no boot script. */
+  readonly secretNames?: readonly string[] | undefined;
   readonly ports: readonly string[];
   /** Login for a private registry; the password is masked everywhere. */
   readonly registryLogin?: RegistryLogin | undefined;
@@ -104,7 +106,15 @@ export interface PodOrders extends Pick<ProviderPod, 'podId' | 'label' | 'usdPer
 /** What is asked of a pod, before anybody is asked to pay for it. */
 export type PodPlan = Pick<
   PodRequest,
-  'diskGb' | 'image' | 'template' | 'workload' | 'setup' | 'ports' | 'volume' | 'bidUsdPerHour'
+  | 'diskGb'
+  | 'image'
+  | 'template'
+  | 'workload'
+  | 'setup'
+  | 'secretNames'
+  | 'ports'
+  | 'volume'
+  | 'bidUsdPerHour'
 > & { readonly env: Readonly<Record<string, string>> };
 
 /** A disk of its own that is charged until it is removed. */

@@ -3,6 +3,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { appendFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ConfigError } from './errors.ts';
+import { WINDOW_BYTES } from './secret-forms.ts';
 
 export interface Span {
   readonly start: number;
@@ -11,25 +12,29 @@ export interface Span {
 /** Enough to find a value in a text, not to say it. */
 interface Print {
   readonly length: number;
-  /** 16 bits of a rolling hash: what does not match needs no proof. */
-  readonly rolling: number;
+  /** 16 bits of a rolling hash of its first bytes: what does not match needs no proof. */
+  readonly head: number;
   readonly salt: string;
   readonly proof: string;
 }
 
-/** A longer value is known by its parts of this many bytes. */
-const WINDOW_BYTES = 1024;
-/** Lines of a longer value that are known alone, since a terminal changes what is between lines. */
-const LINE_CHARS = 16;
-const MAX_LINES = 200;
 /** The last so many of the file count. */
-const MAX_KEPT = 2000;
+const MAX_KEPT = 10_000;
+/** The first bytes of every print: one pass over a text finds where any of them may begin. Shorter values are not taken. */
+export const HEAD_BYTES = 6;
 const BASE = 0x01000193;
-const LINE = /^1 (\d{1,5}) (\d{1,5}) ([\w-]{22}) ([\w-]{43})$/;
+/** What a byte that leaves the window weighs. */
+const LEAVING = Array.from({ length: HEAD_BYTES }).reduce<number>(
+  (weight) => Math.imul(weight, BASE),
+  1,
+);
+const LINE = /^2 (\d{1,5}) (\d{1,5}) ([\w-]{22}) ([\w-]{43})$/;
 
 /** Fingerprints of secret values, shared through an append-only file by all servers of one state folder. */
 export class SecretPrints {
-  readonly #byLength = new Map<number, Map<number, Print[]>>();
+  /** By the hash of their heads. */
+  readonly #known = new Map<number, Print[]>();
+  readonly #isHead = new Uint8Array(1 << 16);
   #file: string | undefined;
   #readBytes = -1;
   longestBytes = 0;
@@ -38,11 +43,11 @@ export class SecretPrints {
     this.#file = file;
   }
 
-  /** Throws `state_unwritable`: a value that the next server would not know must not be used. */
-  add(value: string): void {
+  /** Each of at least `HEAD_BYTES`. Throws `state_unwritable`: a value that the next server would not know must not be used. */
+  add(parts: readonly Buffer[]): void {
     this.#refresh();
-    const fresh = partsOf(value)
-      .filter((part) => this.#matches(part, rollingOf(part)) === undefined)
+    const fresh = parts
+      .filter((part) => this.#matches(part, 0, headOf(part)).length === 0)
       .map(printOf);
     if (fresh.length === 0) return;
     if (this.#file !== undefined) append(this.#file, fresh);
@@ -51,49 +56,39 @@ export class SecretPrints {
 
   isEmpty(): boolean {
     this.#refresh();
-    return this.#byLength.size === 0;
+    return this.#known.size === 0;
   }
 
-  /** Where known values stand, in order, without overlaps. Linear in the bytes for each length of a value. */
+  /** Where known values stand, in order, without overlaps. Linear in the bytes, however many values there are. */
   find(bytes: Buffer): readonly Span[] {
-    this.#refresh();
+    if (this.isEmpty()) return [];
     const spans: Span[] = [];
-    for (const [length, known] of this.#byLength) this.#findOf(length, known, bytes, spans);
+    let hash = 0;
+    for (let end = 1; end <= bytes.length; end += 1) {
+      hash = (Math.imul(hash, BASE) + (bytes[end - 1] ?? 0)) | 0;
+      if (end > HEAD_BYTES)
+        hash = (hash - Math.imul(bytes[end - 1 - HEAD_BYTES] ?? 0, LEAVING)) | 0;
+      if (end < HEAD_BYTES || this.#isHead[hash >>> 16] === 0) continue;
+      const start = end - HEAD_BYTES;
+      for (const { length } of this.#matches(bytes, start, hash >>> 16))
+        spans.push({ start, end: start + length });
+    }
     return joined(spans);
   }
 
-  #findOf(
-    length: number,
-    known: ReadonlyMap<number, readonly Print[]>,
-    bytes: Buffer,
-    spans: Span[],
-  ): void {
-    if (bytes.length < length) return;
-    let weight = 1;
-    for (let index = 1; index < length; index += 1) weight = Math.imul(weight, BASE);
-    let hash = 0;
-    for (let end = 1; end <= bytes.length; end += 1) {
-      if (end > length) hash = (hash - Math.imul(bytes[end - length - 1] ?? 0, weight)) | 0;
-      hash = (Math.imul(hash, BASE) + (bytes[end - 1] ?? 0)) | 0;
-      if (end < length || !known.has(hash >>> 16)) continue;
-      const start = end - length;
-      if (this.#matches(bytes.subarray(start, end), hash >>> 16) !== undefined)
-        spans.push({ start, end });
-    }
-  }
-
-  #matches(part: Buffer, rolling: number): Print | undefined {
-    return this.#byLength
-      .get(part.length)
-      ?.get(rolling)
-      ?.find(({ salt, proof }) => proofOf(salt, part) === proof);
+  /** Those that stand in `bytes` at `start`. */
+  #matches(bytes: Buffer, start: number, head: number): readonly Print[] {
+    return (this.#known.get(head) ?? []).filter(
+      ({ length, salt, proof }) =>
+        start + length <= bytes.length &&
+        proofOf(salt, bytes.subarray(start, start + length)) === proof,
+    );
   }
 
   #take(print: Print): void {
-    const known = this.#byLength.get(print.length) ?? new Map<number, Print[]>();
-    this.#byLength.set(print.length, known);
-    const alike = known.get(print.rolling) ?? [];
-    known.set(print.rolling, [...alike.filter(({ proof }) => proof !== print.proof), print]);
+    const alike = this.#known.get(print.head) ?? [];
+    this.#known.set(print.head, [...alike.filter(({ proof }) => proof !== print.proof), print]);
+    this.#isHead[print.head] = 1;
     this.longestBytes = Math.max(this.longestBytes, print.length);
   }
 
@@ -106,9 +101,9 @@ export class SecretPrints {
       const text = readFileSync(this.#file, 'utf8');
       this.#readBytes = size;
       for (const line of text.split('\n').slice(-MAX_KEPT - 1)) {
-        const [, length, rolling, salt = '', proof = ''] = LINE.exec(line) ?? [];
-        if (salt === '' || Number(length) > WINDOW_BYTES) continue;
-        this.#take({ length: Number(length), rolling: Number(rolling), salt, proof });
+        const [, length, head, salt = '', proof = ''] = LINE.exec(line) ?? [];
+        if (salt === '' || Number(length) > WINDOW_BYTES || Number(head) > 0xffff) continue;
+        this.#take({ length: Number(length), head: Number(head), salt, proof });
       }
     } catch {
       // The next call tries again.
@@ -116,43 +111,25 @@ export class SecretPrints {
   }
 }
 
-function partsOf(value: string): readonly Buffer[] {
-  const bytes = Buffer.from(value);
-  const windows: Buffer[] = [];
-  for (let at = 0; at < bytes.length; at += WINDOW_BYTES) {
-    const start = Math.max(0, Math.min(at, bytes.length - WINDOW_BYTES));
-    windows.push(bytes.subarray(start, start + WINDOW_BYTES));
-  }
-  const lines = value.includes('\n')
-    ? value
-        .split('\n')
-        .map((line) => line.trim())
-        .filter((line) => line.length >= LINE_CHARS && Buffer.byteLength(line) <= WINDOW_BYTES)
-        .slice(0, MAX_LINES)
-        .map((line) => Buffer.from(line))
-    : [];
-  return [...windows, ...lines];
-}
-
 function printOf(part: Buffer): Print {
   const salt = randomBytes(16).toString('base64url');
-  return { length: part.length, rolling: rollingOf(part), salt, proof: proofOf(salt, part) };
+  return { length: part.length, head: headOf(part), salt, proof: proofOf(salt, part) };
 }
 
 function proofOf(salt: string, part: Buffer): string {
   return createHmac('sha256', salt).update(part).digest('base64url');
 }
 
-function rollingOf(part: Buffer): number {
+function headOf(part: Buffer): number {
   let hash = 0;
-  for (const byte of part) hash = (Math.imul(hash, BASE) + byte) | 0;
+  for (const byte of part.subarray(0, HEAD_BYTES)) hash = (Math.imul(hash, BASE) + byte) | 0;
   return hash >>> 16;
 }
 
 /** One write, begun on a new line: a line that a crash cut spoils no other. */
 function append(file: string, prints: readonly Print[]): void {
   const lines = prints.map(
-    ({ length, rolling, salt, proof }) => `\n1 ${length} ${rolling} ${salt} ${proof}`,
+    ({ length, head, salt, proof }) => `\n2 ${length} ${head} ${salt} ${proof}`,
   );
   try {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });

@@ -22,7 +22,7 @@ export interface JobsDeps {
   readonly clock: Clock;
   readonly home: string;
   readonly secrets: Secrets;
-  /** Masks what logs at home would tell. Default: nothing is known. */
+  /** Masks what logs would tell. Default: nothing is known. */
   readonly redactor?: Redactor;
   readonly diagnose: (evidence: JobEvidence) => readonly Finding[];
   /** Absent: nobody warns of disks that do not last. */
@@ -41,8 +41,9 @@ const WINDOW_BYTES = 1024 * 1024;
 
 /** Jobs whose life is on the pod. The record here is a memory of it; every look brings it up to date. */
 export function createJobs(deps: JobsDeps): Jobs {
-  const observer = createObserver(deps);
-  const copies = createLogCopies({ redactor: new Redactor(), ...deps });
+  const redactor = deps.redactor ?? new Redactor();
+  const observer = createObserver({ ...deps, redactor });
+  const copies = createLogCopies({ ...deps, redactor });
   const graceSeconds = deps.graceSeconds ?? 10;
   /** Where the next `wait` without an offset goes on, per job. */
   const cursors = new Map<JobId, number>();

@@ -67,10 +67,12 @@ IFS= read -r secrets || problem cut
 read -r line && [ "$line" = end ] || problem cut
 [ ! -e "$GL_D" ] && mv "$GL_STAGE" "$GL_D" || problem taken
 mkdir "$GL_D/launch" 2>/dev/null || problem taken
-export GPU_LEASE_SECRETS="$secrets" GPU_LEASE_UMASK="$GL_UMASK"
-unset secrets line
+export GPU_LEASE_UMASK="$GL_UMASK"
+unset line
 set -- sh "$GL_D/supervisor.sh"
-{
+# The secrets go from hand to hand: they are in no file, no argument and no environment of ours.
+printf '%s\\n' "$secrets" | {
+  unset secrets
   # The inner one finds itself leading a group, so it forks: unlike "&", that leaves SIGINT alone.
   if command -v setsid >/dev/null 2>&1; then
     setsid sh -c 'exec setsid "$@"' start "$@"
@@ -81,11 +83,11 @@ set -- sh "$GL_D/supervisor.sh"
 if os.fork(): os._exit(0)
 os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
   elif command -v bash >/dev/null 2>&1; then
-    bash -c 'set -m; "$@" & disown' start "$@"
+    bash -c 'set -m; "$@" <&3 3<&- & disown' start "$@" 3<&0
   else
-    # This shell makes its background processes ignore SIGINT; there is no other way here.
-    ("$@" &)
+    # This shell makes its background processes ignore SIGINT and read nothing; there is no other way here.
+    { ("$@" <&3 3<&- &); } 3<&0
   fi
-} </dev/null >>"$GL_D/supervisor" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+} >>"$GL_D/supervisor" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 printf 'launched\\n'
 `;

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { ConfigError, InputError } from '../core/errors.ts';
 import type { JobRequest } from '../core/job.ts';
 import type { Secrets } from '../core/machine.ts';
+import { isPlainSecret } from '../core/plain-secrets.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 
 const MAX_COMMAND_BYTES = 256 * 1024;
@@ -30,16 +31,23 @@ export function checkRequest(
   ] as const)
     if (text.includes('\0')) throw new InputError('invalid_input', `"${field}" holds a NUL byte.`);
   for (const name of [...Object.keys(request.env), ...request.secretEnv]) checkName(name);
-  for (const [name, value] of Object.entries(request.env))
+  for (const [name, value] of Object.entries(request.env)) {
     if (value.includes('\0'))
       throw new InputError('invalid_input', `The value of "${name}" holds a NUL byte.`);
+    if (isPlainSecret(name, value))
+      throw new InputError('secret_refused', `env ${name} seems to hold a secret in plain text.`, {
+        hint: `Let the user set ${name} as a variable of this server, then name it in secretEnv.`,
+      });
+  }
   const values: Record<string, string> = {};
   for (const name of request.secretEnv) {
     const value = secrets.value(name);
-    if (value === undefined)
-      throw new ConfigError('config_missing', `The server has no variable "${name}".`, {
-        hint: `Ask the operator to set ${name} in the server's environment and restart it.`,
-      });
+    if (value === undefined || value === '')
+      throw new ConfigError(
+        'config_missing',
+        `The server's variable "${name}" is ${value === '' ? 'empty' : 'not set'}.`,
+        { hint: `Ask the operator to set ${name} in the server's environment and restart it.` },
+      );
     values[name] = value;
   }
   checkSize('env', request.env);

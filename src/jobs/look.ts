@@ -5,7 +5,7 @@ import type { JobId } from '../core/ids.ts';
 import type { LOG_STREAMS } from '../core/job.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import { globWord } from './glob-word.ts';
-import { jobShell } from './pod-shell.ts';
+import { jobShell, TAIL_BYTES } from './pod-shell.ts';
 
 export interface LookRequest {
   readonly jobId: JobId;
@@ -207,10 +207,10 @@ field endedAt "$ended"
 field stdoutBytes "$(size_of "$GL_D/stdout")"
 field stderrBytes "$(size_of "$GL_D/stderr")"
 { read -r oom_before <"$GL_D/oom"; } 2>/dev/null && oom_kills && field oomKills "$((GL_OOM - oom_before))"
-tail=32768
+tail=${TAIL_BYTES.ended}
 case $STATE in
   running|orphan)
-    tail=4096
+    tail=${TAIL_BYTES.running}
     a=$(age_of "$GL_D/stdout") b=$(age_of "$GL_D/stderr")
     [ -n "$b" ] && [ "$b" -lt "\${a:-999999999}" ] && a=$b
     field logAgeSeconds "$a"

@@ -1,10 +1,12 @@
 import type { CallOptions, Clock } from '../core/call.ts';
 import { type AppError, isAppError } from '../core/errors.ts';
 import { isTerminal, type Job } from '../core/job.ts';
+import type { Redactor } from '../core/redact.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Store } from '../core/store.ts';
 import { cancelScript } from './cancel.ts';
 import { type Look, type LookRequest, lookFrom, lookScript } from './look.ts';
+import { maskedLook, widened } from './masked-look.ts';
 import { goneAt, podEndOf } from './pod-end.ts';
 import { jobAfter } from './verdict.ts';
 
@@ -35,6 +37,7 @@ export function createObserver(deps: {
   readonly remote: Remote;
   readonly store: Store;
   readonly clock: Clock;
+  readonly redactor: Redactor;
 }): Observer {
   const settle: Observer['settle'] = async (job, change) =>
     deps.store.transaction(async (tx) => {
@@ -60,12 +63,14 @@ export function createObserver(deps: {
         deps.clock.now().getTime() - Date.parse(job.createdAt) > CLAIM_AFTER_SECONDS * 1000,
       ...glance,
     };
-    const answer = await deps.remote.exec(job.podId, lookScript(request), {
+    const wide = widened(request, deps.redactor);
+    const answer = await deps.remote.exec(job.podId, lookScript(wide), {
       ...options,
       timeoutSeconds: request.waitSeconds + LOOK_LIMIT_SECONDS,
-      maxBytes: request.maxBytes + 256 * 1024,
+      maxBytes: wide.maxBytes + 256 * 1024,
     });
-    return lookFrom(answer.stdout, answer.stderr.toString('utf8'));
+    const look = lookFrom(answer.stdout, deps.redactor.redact(answer.stderr.toString('utf8')));
+    return maskedLook(look, request, deps.redactor);
   };
   return {
     settle,

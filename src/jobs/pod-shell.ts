@@ -11,6 +11,9 @@ export function jobShell(jobId: JobId): string {
   return `GL_ID=${shellQuote(jobId)}\nGL_D="${POD_FOLDER}/jobs/$GL_ID"\n${FUNCTIONS}`;
 }
 
+/** So much of the end of stdout and stderr comes with a look: while the job runs, and after it. */
+export const TAIL_BYTES = { running: 4096, ended: 32_768 } as const;
+
 /** Sizes and pages of logs of any length: nothing that lies before what is asked for is read, as some `wc` and `tail` do. */
 export const FILE_FUNCTIONS = `
 # Bytes of file $1; nothing where there is none.

@@ -4,6 +4,7 @@ import { type AppError, InputError, isAppError, PolicyError, RemoteError } from 
 import { type JobId, newJobId } from '../core/ids.ts';
 import { isTerminal, type Job, type JobRequest, type Jobs } from '../core/job.ts';
 import type { Secrets } from '../core/machine.ts';
+import { shortSecretWords } from '../core/plain-secrets.ts';
 import { type Disks, diskWarning } from '../core/platform.ts';
 import type { Remote } from '../core/remote.ts';
 import type { Store } from '../core/store.ts';
@@ -104,6 +105,7 @@ export async function startJob(
       ? undefined
       : shortLifeWords(end, job.maxRuntimeMinutes, deps.clock.now()),
     await diskWords(deps, job, options),
+    shortSecretWords(secrets),
   ].filter((words) => words !== undefined);
   return {
     ...firstOutput(seen),

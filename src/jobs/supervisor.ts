@@ -17,7 +17,8 @@ export interface SupervisorPlan {
 /**
  * The program that looks after one job on the pod when nobody else does. Reads the frozen files `command`, `smoke` and
  * `env` of the job's folder, writes `pid`, `boot`, `started`, `phase`, `stdout`, `stderr`, `supervisor`, and at last
- * `end` (why) and `exit` ("code time"). Secret values come in its environment and are never written.
+ * `end` (why) and `exit` ("code time"). Secret values are the first line of its input: it keeps them in its memory, and hands
+ * them to what becomes the command alone.
  */
 export function supervisorScript(plan: SupervisorPlan): string {
   return [
@@ -36,6 +37,8 @@ export function runScript(plan: Pick<SupervisorPlan, 'jobId' | 'cwd'>): string {
 
 const SUPERVISE = `
 umask 077
+IFS= read -r GL_SECRETS
+exec </dev/null
 # Handlers, not "ignore": an ignored signal would stay ignored in the command for good.
 trap : HUP INT QUIT TERM
 say() { printf '%s %s\\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*" >>"$GL_D/supervisor"; }
@@ -106,15 +109,16 @@ watch() {
   done
 }
 own_group() {
+  # Only on these lines: nothing else that runs here has the secrets in its environment.
   if command -v setsid >/dev/null 2>&1; then
-    setsid "$@"
+    GPU_LEASE_SECRETS=$GL_SECRETS setsid "$@"
   elif command -v perl >/dev/null 2>&1; then
-    perl -MPOSIX -e 'POSIX::setsid(); exec { $ARGV[0] } @ARGV' "$@"
+    GPU_LEASE_SECRETS=$GL_SECRETS perl -MPOSIX -e 'POSIX::setsid(); exec { $ARGV[0] } @ARGV' "$@"
   elif command -v python3 >/dev/null 2>&1; then
-    python3 -c 'import os,sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
+    GPU_LEASE_SECRETS=$GL_SECRETS python3 -c 'import os,sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
   else
     say "No way to make a process group here: processes are found by their environment alone."
-    GPU_LEASE_NO_GROUP=1 "$@"
+    GPU_LEASE_SECRETS=$GL_SECRETS GPU_LEASE_NO_GROUP=1 "$@"
   fi
 }
 # Runs file $1 at most $2 seconds; $3 is the reason when they are over. Sets GL_CODE.

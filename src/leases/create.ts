@@ -4,6 +4,7 @@ import type { Hosts } from '../core/host.ts';
 import type { ProviderName } from '../core/ids.ts';
 import type { Attempt, Lease, Quote, Terms } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
+import { shortSecretWords } from '../core/plain-secrets.ts';
 import type { Ask, CreateOutcome, Pods } from '../core/pods.ts';
 import { offersOnceFree } from './capacity.ts';
 import { crossedBy, crossingWords, type MeterDeps, meterWords } from './cautions.ts';
@@ -20,7 +21,7 @@ import type { Replacer } from './replace.ts';
 import type { See } from './see.ts';
 import { checkStated } from './stated.ts';
 import { mayBeFollowed } from './succession.ts';
-import { checkTerms } from './terms.ts';
+import { checkTerms, secretValues } from './terms.ts';
 
 /** A failed pod is seen to its end for at least so long, even when the caller did not want to wait. */
 const LEAST_REPLACING_SECONDS = 5;
@@ -80,6 +81,8 @@ export function createCreation(deps: CreateDeps): Pods['create'] {
     const bound = leftOut.length === 0 ? plan.terms : { ...plan.terms, leftOut };
     for (const provider of new Set(offers.map((offer) => offer.provider)))
       notes.push(...(await meterWords(provider, priceAt(provider, offers), deps)));
+    const short = shortSecretWords(secretValues(request.terms, secrets));
+    if (short !== undefined) notes.push(short);
     const quote = await withinLimits(quoteFor(bound, offers, clock, [...notes, ...plan.notes]));
     if (quote.usdPerHour === 0) return { quote, approvedBy: 'free', offers, waitedSeconds };
     const isSmall = quote.maxUsd <= (limits.autoApproveUsd ?? -1);

@@ -25,12 +25,17 @@ const MAIN_JOB =
   /\b(?:torchrun|deepspeed|accelerate\s+launch|nohup)\b|\bpython3?\s+(?:-u\s+)?\S*(?:train|finetune|fine_tune|pretrain|main)\S*\.py\b|\bvllm\s+serve\b|--(?:num_)?(?:train_)?epochs\b/i;
 
 /** What of the boot script and the variables will not do what it seems to (CR-09, CR-11). */
-export function setupNotes({ setup = '', env }: Terms): readonly string[] {
+export function setupNotes({ setup = '', env, secretEnv }: Terms): readonly string[] {
   const empty = Object.keys(env).filter((name) => env[name] === '');
   return [
     ...(MAIN_JOB.test(setup)
       ? [
           'setup looks like the main job. It runs again at every start and its output is not kept: start long work with job_start (CR-09).',
+        ]
+      : []),
+    ...(secretEnv.length > 0
+      ? [
+          `The cloud keeps the values of ${secretEnv.join(', ')} with the pod. A secret of one job is better named in job_start, which leaves no copy.`,
         ]
       : []),
     ...(empty.length > 0 ? [`Empty variables are not sent: ${empty.join(', ')}.`] : []),

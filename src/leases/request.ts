@@ -41,6 +41,7 @@ export function planOf(terms: Terms): PodPlan {
     workload: given(terms.workload),
     setup: given(terms.setup),
     env: envOf(terms),
+    ...(terms.secretEnv.length === 0 ? {} : { secretNames: terms.secretEnv }),
     ports: portsOf(terms.ports),
     volume: volume === undefined ? undefined : parseVolume(volume).use,
     bidUsdPerHour: terms.bidUsdPerHour,

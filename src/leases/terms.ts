@@ -1,13 +1,11 @@
 import { ConfigError, InputError } from '../core/errors.ts';
 import type { Terms } from '../core/lease.ts';
 import type { Secrets } from '../core/machine.ts';
-import { Redactor } from '../core/redact.ts';
+import { hasSecretName, isPlainSecret, looksSecret } from '../core/plain-secrets.ts';
 import { registryLoginOf } from './registry.ts';
 import { given, planOf } from './request.ts';
 
 const SETUP_LIMIT_BYTES = 16_384;
-const SECRET_NAME =
-  /(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)$/i;
 const SECRET_ASSIGNMENT =
   /\b[A-Z0-9_]*(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY)=["']?[A-Za-z0-9+/_.-]{8,}/i;
 const NOT_A_VALUE = new Set(['null', 'undefined', 'None']);
@@ -30,9 +28,9 @@ export function checkTerms(terms: Terms, secrets: Secrets): void {
   for (const [name, value] of Object.entries(env)) {
     checkName(name, 'env');
     if (value.includes('\0')) invalid(`env ${name} holds a NUL byte.`);
-    if (NOT_A_VALUE.has(value) && SECRET_NAME.test(name))
+    if (NOT_A_VALUE.has(value) && hasSecretName(name))
       invalid(`env ${name} is the word "${value}", not a value.`);
-    if (looksSecret(value) || (SECRET_NAME.test(name) && value.length >= 8)) refuse(`env ${name}`);
+    if (isPlainSecret(name, value)) refuse(`env ${name}`);
   }
   for (const name of secretEnv) checkName(name, 'secretEnv');
   planOf(terms);
@@ -65,9 +63,6 @@ export function secretValues(
 function checkName(name: string, field: string): void {
   if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name))
     invalid(`${field} holds a name that is not an environment variable.`);
-}
-function looksSecret(text: string): boolean {
-  return new Redactor().redact(text) !== text;
 }
 function invalid(message: string): never {
   throw new InputError('invalid_input', message);

@@ -36,7 +36,7 @@ export function failure(
   const foreign =
     error.foreignText === undefined || error.foreignText === ''
       ? undefined
-      : redactor.redact(quoteForeign(error.foreignText));
+      : redactor.redact(quoteForeign(redactor.redact(error.foreignText)));
   const build = (foreignText: string | undefined): Record<string, unknown> => ({
     code,
     message,

@@ -25,6 +25,8 @@ interface Glance {
   readonly size: number;
   readonly key: string;
   readonly bytes: Buffer;
+  /** The bytes right before these. */
+  readonly before: Buffer;
 }
 
 export async function readSession(
@@ -96,16 +98,26 @@ async function glance(
   const now = (await deps.store.sessions.get(record.sessionId)) ?? record;
   const key = keys.get(record.sessionId) ?? '';
   if (isOver(now)) {
+    const none = Buffer.alloc(0);
     if (now.archivePath === undefined)
-      return { state: now.state, offset: 0, size: 0, key, bytes: Buffer.alloc(0) };
+      return { state: now.state, offset: 0, size: 0, key, bytes: none, before: none };
     const from = Math.max(wanted, now.keptFrom ?? 0);
+    // Masked when it came home.
     const { size, bytes } = await readArchive(now.archivePath, from, maxBytes + MARGIN_BYTES);
-    return { state: now.state, offset: Math.min(from, size), size, key, bytes };
+    return { state: now.state, offset: Math.min(from, size), size, key, bytes, before: none };
   }
+  const { longestBytes } = deps.redactor;
+  const lead = Math.min(wanted, longestBytes);
   const look = await within(
     seconds,
     options,
-    async (given) => deps.link.look(now, wanted, maxBytes + MARGIN_BYTES, given),
+    async (given) =>
+      deps.link.look(
+        now,
+        wanted - lead,
+        lead + maxBytes + Math.max(MARGIN_BYTES, longestBytes),
+        given,
+      ),
     () => new RemoteError('ssh_unreachable', 'The machine does not answer.'),
   );
   if (look.key !== '-') keys.set(record.sessionId, look.key);
@@ -114,14 +126,19 @@ async function glance(
     if (ended.archivePath !== undefined)
       return glance(deps, ended, wanted, maxBytes, keys, seconds, options);
   }
-  const from = Math.max(wanted, look.keptFrom);
+  const first = Math.max(wanted - lead, look.keptFrom);
+  // The transcript may have grown between its size and its bytes.
+  const size = look.bytes.length === 0 ? look.size : Math.max(look.size, first + look.bytes.length);
+  const from = Math.min(Math.max(wanted, look.keptFrom), size);
+  const bytes = first > size ? Buffer.alloc(0) : look.bytes;
+  const cut = Math.max(0, from - first);
   return {
     state: look.state,
-    offset: Math.min(from, look.size),
-    // The transcript may have grown between its size and its bytes.
-    size: look.bytes.length === 0 ? look.size : Math.max(look.size, from + look.bytes.length),
+    offset: from,
+    size,
     key: look.key,
-    bytes: from > look.size ? Buffer.alloc(0) : look.bytes,
+    bytes: bytes.subarray(cut),
+    before: bytes.subarray(0, cut),
   };
 }
 
@@ -130,22 +147,29 @@ function pageOf(
   { sessionId }: SessionRecord,
   { format }: SessionRead,
   maxBytes: number,
-  { state, offset, size, key, bytes }: Glance,
+  { state, offset, size, key, bytes, before }: Glance,
   matched: boolean | undefined,
 ): SessionPage {
   const over = state === 'closed' || state === 'lost';
   const atEnd = offset + bytes.length >= size;
   // A character that is still being written waits for its rest, unless there will be none.
-  const length =
+  const room =
     atEnd && over && bytes.length <= maxBytes ? bytes.length : pageLength(bytes, maxBytes, atEnd);
+  const start = before.length;
+  const masked = redactor.mask(Buffer.concat([before, bytes]), start);
+  const end = masked.pageEnd(start, start + room, !(atEnd && over));
+  const length = end - start;
   const page = bytes.subarray(0, length);
+  const shown = masked.bytes.subarray(start, end);
+  // What may be the beginning of a secret is more to read once its rest is there.
+  const waits = length < room && room === bytes.length;
   return {
     sessionId,
     state,
-    output: redactor.redact(format === 'raw' ? page.toString('utf8') : cleanOutput(page)),
+    output: redactor.redact(format === 'raw' ? shown.toString('utf8') : cleanOutput(shown)),
     offset,
     nextOffset: offset + length,
-    hasMore: offset + length < size,
+    hasMore: offset + length < size && !waits,
     ...(matched === undefined ? {} : { matched }),
     commands: [...commandsOf(findMarks(page, offset, key))],
   };

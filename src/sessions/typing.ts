@@ -64,7 +64,6 @@ export async function deliver(
         }
       : {}),
     inputBytes,
-    ...(inline ? { input: text } : {}),
     seenTo: link.seenTo(sessionId),
     isText: input !== undefined,
     newline: newline && input !== undefined,
@@ -73,9 +72,11 @@ export async function deliver(
     isLongLine: text.split('\n').some((line) => Buffer.byteLength(line) > MAX_LINE_BYTES),
     isInterrupt: request.key === 'ctrl-c' || request.key === 'ctrl-\\',
   };
-  const said = inline
-    ? await writers.ask(podId, writeId, deliverCall(delivery), options)
-    : undefined;
+  const whole: Delivery = inline ? { ...delivery, input: text } : delivery;
+  // A script of its own may stand in the command line of a shell, where everybody on the machine reads it.
+  const byStdin = secret || !inline;
+  const script = deliverScript(byStdin ? delivery : whole);
+  const said = inline ? await writers.ask(podId, writeId, deliverCall(whole), options) : undefined;
   if (typeof said === 'object' && !isFull(said.answer)) return lastWords(said.answer);
   let mayHaveArrived = said === 'silent';
   const secondsLeft = (): number => DELIVER_SECONDS - (clock.now().getTime() - startedAt) / 1000;
@@ -88,10 +89,10 @@ export async function deliver(
       seconds + LAST_WORDS_SECONDS,
       options,
       async (given) =>
-        remote.exec(podId, deliverScript(delivery), {
+        remote.exec(podId, script, {
           ...given,
           timeoutSeconds: seconds,
-          ...(inline ? {} : { stdin: text }),
+          ...(byStdin ? { stdin: text } : {}),
         }),
       unknownOutcome,
     ).catch((failure: unknown) => {

@@ -137,8 +137,11 @@ async function answerOf(
   const start = watched.outputStart ?? offset;
   const end = ended?.outputEnd ?? watched.seenTo;
   const bytes = watched.head.subarray(start - offset, end - offset);
-  const length = pageLength(bytes, DEFAULT_PAGE_BYTES, true);
-  const all = start + length >= end;
+  const room = pageLength(bytes, DEFAULT_PAGE_BYTES, true);
+  const masked = deps.redactor.mask(bytes);
+  // What may be the beginning of a secret waits for its rest.
+  const length = masked.pageEnd(0, room, ended === undefined && !shellEnded);
+  const all = start + room >= end;
   let over: SessionRecord | undefined;
   let { unreachable } = watched;
   if (shellEnded) {
@@ -164,9 +167,9 @@ async function answerOf(
     ...(running === undefined ? {} : { commandId: running }),
     done: running === undefined || ended !== undefined || over !== undefined,
     ...(exitCode === undefined ? {} : { exitCode }),
-    output: deps.redactor.redact(cleanOutput(bytes.subarray(0, length))),
+    output: deps.redactor.redact(cleanOutput(masked.bytes.subarray(0, length))),
     offset: start,
-    nextOffset: all ? (ended?.after ?? end) : start + length,
+    nextOffset: all && length === room ? (ended?.after ?? end) : start + length,
     hasMore: !all,
   };
 }

@@ -19,7 +19,7 @@ const NOT_IN_STACK: ReadonlyMap<string, string> = new Map([
 
 /** Refuses, before any call, what Lambda has no way to do. */
 export function checkRequest(
-  plan: Pick<PodPlan, 'template' | 'bidUsdPerHour' | 'ports' | 'image'> & {
+  plan: Pick<PodPlan, 'template' | 'bidUsdPerHour' | 'ports' | 'image' | 'secretNames'> & {
     readonly registryLogin?: unknown;
   },
 ): void {
@@ -27,6 +27,12 @@ export function checkRequest(
     throw new InputError('unsupported', 'Lambda has no templates.', {
       hint: 'Leave template out; use setup for what has to be installed.',
     });
+  if ((plan.secretNames ?? []).length > 0)
+    throw new InputError(
+      'unsupported',
+      'Lambda takes variables in the boot script alone, which is no place for a secret.',
+      { hint: 'Leave secretEnv out here, and name the secret in secretEnv of job_start instead.' },
+    );
   if (plan.bidUsdPerHour !== undefined)
     throw new InputError('invalid_input', 'Lambda takes no bids: every offer is on demand.', {
       hint: 'Leave bidUsdPerHour out.',

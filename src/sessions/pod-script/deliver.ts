@@ -130,8 +130,9 @@ else
   [ -z "$newline" ] || printf '\\n' >> "$f"
   was=
   [ -n "$secret" ] && [ "$terminal" = pty ] && { was=$(stty -a < "/proc/$pid/fd/0" 2>/dev/null); stty -echo < "/proc/$pid/fd/0" 2>/dev/null; }
-  # A program that does not read must not hold us; the lock goes with the typing. A file may be opened late.
-  { cat "$f" 1<>"$d/in"; rm -f "$f"; [ ! -e "$d/feeding" ] || mv "$d/feeding" "$d/fed"; } >/dev/null 2>&1 & c=$!
+  # A program that does not read must not hold us; the lock goes with the typing. A file may be opened late. It may hold a
+  # secret, so it is gone before it is read.
+  { rm -f "$f"; cat 1<>"$d/in"; [ ! -e "$d/feeding" ] || mv "$d/feeding" "$d/fed"; } <"$f" >/dev/null 2>&1 & c=$!
   n=0; while kill -0 $c 2>/dev/null && [ $n -lt 200 ]; do sleep 0.01 2>/dev/null || sleep 1; n=$((n+1)); done
   case " $was " in *[\\ \\;]echo[\\ \\;]*) sleep 0.2 2>/dev/null; stty echo < "/proc/$pid/fd/0" 2>/dev/null;; esac
 fi

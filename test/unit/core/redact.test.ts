@@ -85,6 +85,125 @@ describe('secrets that another server used', () => {
   });
 });
 
+const VALUE = 'S3cr+t/v~lue "with\' $all';
+
+describe('the usual codes of a secret', () => {
+  const redactor = new Redactor();
+  redactor.add(VALUE);
+  it.each([
+    ['base64', Buffer.from(VALUE).toString('base64')],
+    ['base64 of its line', Buffer.from(`${VALUE}\n`).toString('base64')],
+    ['base64url', Buffer.from(VALUE).toString('base64url')],
+    ['hex', Buffer.from(VALUE).toString('hex')],
+    ['HEX', Buffer.from(VALUE).toString('hex').toUpperCase()],
+    ['a part of an address', encodeURIComponent(VALUE)],
+    ['a form', new URLSearchParams({ x: VALUE }).toString().slice(2)],
+    ['a string of JSON', JSON.stringify(VALUE).slice(1, -1)],
+    ['a word of a shell', VALUE.replaceAll("'", `'\\''`)],
+    ['a value that bash declares', VALUE.replaceAll(/["$\\`]/g, '\\$&')],
+  ])('%s is masked whole [KE-11] [TR-05]', (_, code) => {
+    expect(code).not.toBe(VALUE);
+    expect(redactor.redact(`before ${code} after`)).toBe('before [redacted] after');
+    expect(redactor.maskBytes(Buffer.from(`before ${code} after`)).toString()).toMatch(
+      /^before \[redacted\]\** after$/,
+    );
+  });
+
+  it('base64 is masked wherever in a longer text the value stood, and in broken lines', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 20 }),
+        fc.uint8Array({ minLength: 6, maxLength: 200 }),
+        fc.uint8Array({ maxLength: 20 }),
+        (before, bytes, after) => {
+          const value = Buffer.from(bytes).toString('base64url');
+          const own = new Redactor();
+          own.add(value);
+          const all = Buffer.concat([before, Buffer.from(value), after]);
+          const shown = own.redact(all.toString('base64'));
+          // Of what is left, all but the bits at both edges belongs to its neighbours.
+          const left = shown.replace('[redacted]', '').replaceAll('=', '').length;
+          expect(shown).toContain('[redacted]');
+          expect(left).toBeLessThanOrEqual(Math.ceil(((before.length + after.length) * 8) / 6) + 5);
+          const broken = (
+            Buffer.from(value)
+              .toString('base64')
+              .match(/.{1,76}/g) ?? []
+          ).join('\n');
+          const rest = own.redact(broken).replaceAll(/\[redacted\]|\n/g, '');
+          expect(rest.length).toBeLessThan(8);
+        },
+      ),
+    );
+  });
+
+  it('are known to the next server too', () => {
+    redactorOf('codes').add(VALUE);
+    const next = redactorOf('codes');
+    expect(next.redact(Buffer.from(VALUE).toString('hex'))).toBe('[redacted]');
+  });
+});
+
+describe('a page of what a pod printed', () => {
+  const redactor = new Redactor();
+  redactor.add('open sesame');
+  const page = (text: string, start: number, end: number, isLive: boolean): string => {
+    const masked = redactor.mask(Buffer.from(text), start);
+    return masked.bytes.subarray(start, masked.pageEnd(start, end, isLive)).toString();
+  };
+
+  it('ends before a value that goes on behind it', () => {
+    expect(page('say open sesame now', 0, 9, false)).toBe('say ');
+    expect(page('say open sesame now', 4, 19, false)).toBe('[redacted]* now');
+  });
+
+  it('shows nothing of a value in which it begins, and goes on where it is all of the page', () => {
+    expect(page('say open sesame now', 9, 19, false)).toBe('****** now');
+    expect(page('say open sesame now', 6, 9, false)).toBe('***');
+  });
+
+  it('waits for the rest of what may be a value, as long as there may be more', () => {
+    expect(page('say open ses', 0, 12, true)).toBe('say ');
+    expect(page('say open ses', 0, 12, false)).toBe('say open ses');
+    expect(page('open ses', 0, 8, true)).toBe('');
+    expect(page('say open ses and', 0, 16, true)).toBe('say open ses and');
+    expect(page('shall I ope', 0, 11, true)).toBe('shall I ope');
+  });
+
+  it('of any text and any cuts holds no part of a value that is worth a look', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom('a', 'b', '\n'), maxLength: 40 }),
+        fc.string({ unit: fc.constantFrom('Q', 'Z', '7'), minLength: 8, maxLength: 30 }),
+        fc.string({ unit: fc.constantFrom('a', 'b', '\n'), maxLength: 40 }),
+        fc.integer({ min: 1, max: 12 }),
+        (before, value, after, size) => {
+          const own = new Redactor();
+          own.add(value);
+          const all = Buffer.from(`${before}${value}${after}`);
+          let shown = '';
+          // What is printed comes by so many bytes, and is read as it comes.
+          for (let size_ = size, at = 0; at < all.length; size_ += size) {
+            const there = all.subarray(0, Math.min(size_, all.length));
+            const masked = own.mask(there, at);
+            const end = masked.pageEnd(at, there.length, there.length < all.length);
+            shown += masked.bytes.subarray(at, end).toString();
+            at = end;
+          }
+          expect(shown.length).toBe(all.length);
+          expect(shown).not.toMatch(/[QZ7]{4}/);
+        },
+      ),
+    );
+  });
+
+  it('of a quotation that was cut within a value tells none of it', () => {
+    expect(redactor.redact('it said open se… [400 more characters]')).toBe(
+      'it said [redacted]… [400 more characters]',
+    );
+  });
+});
+
 describe('a file of what a pod printed', () => {
   it('masks values however the bytes arrive, and every other byte keeps its place', async () => {
     const redactor = new Redactor();
