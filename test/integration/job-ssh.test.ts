@@ -34,6 +34,7 @@ describe.each(MACHINES)('a job over SSH on $name', ({ open }) => {
       clock: systemClock,
       home: machine.home,
       secrets: { value: (name) => (name === 'TOKEN' ? SECRET : undefined) },
+      redactor: machine.redactor,
       diagnose: diagnoseJob,
       graceSeconds: 1,
     });
@@ -112,24 +113,77 @@ describe.each(MACHINES)('a job over SSH on $name', ({ open }) => {
     });
   });
 
-  it('gets its secrets by no way that others can read [SC-02] [SC-03]', async () => {
+  it('gets its secrets by no way that others can read [SC-02] [SC-03] [SC-05]', async () => {
     const { job } = await jobs.start(
-      request('test "$TOKEN" = gl-secret-"value-731" && echo same; sleep 3', {
+      request('test "$TOKEN" = gl-secret-"value-731" && echo same; exec sleep 4', {
         secretEnv: ['TOKEN'],
+        smokeCommand: 'test -n "$TOKEN" && exec sleep 4',
       }),
       options,
     );
-    for (const pid of await readdir('/proc')) {
-      const text = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
-      expect(text.includes(SECRET), text).toBe(false);
-    }
-    expect((await finish(jobs, job.jobId)).output).toBe('same\n');
-    const found = await machine.ssh.remote.exec(
-      machine.podId,
-      `grep -rl gl-secret-'value-731' "$HOME" /dev/shm 2>/dev/null; exit 0`,
-      { ...options, timeoutSeconds: 20 },
+    const codes = [SECRET, SECRET.slice(1), SECRET.slice(2)].map((text) =>
+      Buffer.from(text).toString('base64').slice(0, 20),
     );
-    expect(found.stdout.toString()).toBe('');
+    const tells = (text: string): boolean => [SECRET, ...codes].some((code) => text.includes(code));
+    const seen = { smoke: 0, command: 0, supervisor: 0 };
+    await eventually(async () => {
+      for (const pid of await readdir('/proc')) {
+        if (!/^\d+$/.test(pid)) continue;
+        const line = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
+        const environ = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
+        expect(tells(line), line).toBe(false);
+        if (line.includes(`${job.folder}/supervisor.sh`)) seen.supervisor += 1;
+        if (environ.includes(`GPU_LEASE_JOB=${job.jobId}`)) {
+          // The command has them, and nothing else of the job does.
+          const phase = (await readFile(`${job.folder}/phase`, 'utf8')).trim();
+          if (tells(environ)) seen[phase === 'smoke' ? 'smoke' : 'command'] += 1;
+        } else if (!line.includes(`${job.folder}/run.sh`))
+          expect(tells(environ), `${line}\n${environ}`).toBe(false);
+      }
+      return Object.values(seen).every((count) => count > 0) ? true : undefined;
+    });
+    const patterns = [
+      'gl-secret-v""alue-731',
+      ...codes.map((code) => `${code.slice(0, 9)}""${code.slice(9)}`),
+    ];
+    const look = `{ find "$HOME" /dev/shm -xdev -type f; find /tmp -maxdepth 2 -xdev -type f -mmin -5; } 2>/dev/null |
+while IFS= read -r f; do grep -lsF ${patterns.map((pattern) => `-e ${pattern}`).join(' ')} -- "$f"; done; exit 0`;
+    const left = async (): Promise<string> =>
+      (
+        await machine.ssh.remote.exec(machine.podId, look, { ...options, timeoutSeconds: 60 })
+      ).stdout.toString();
+    expect(await left()).toBe('');
+    expect((await finish(jobs, job.jobId)).output).toBe('same\n');
+    expect(await left()).toBe('');
+  });
+
+  it('tells no secret that it prints in halves, or at the edge of a page [KE-11]', async () => {
+    machine.redactor.add(SECRET);
+    const [half, rest] = [SECRET.slice(0, 9), SECRET.slice(9)];
+    const { job } = await jobs.start(
+      request(
+        `printf 'x%.0s' 1 2 3 4 5 6; printf %s ${half}; while [ ! -e go ]; do sleep 0.1; done; echo ${rest}`,
+      ),
+      options,
+    );
+    const page = async (offset: number, maxBytes: number): Promise<string> =>
+      (await jobs.logs(job.jobId, { stream: 'stdout', offset, maxBytes }, options)).output;
+    await eventually(async () => ((await page(0, 100)).length > 0 ? true : undefined));
+    expect(await page(0, 100)).toBe('xxxxxx');
+    await machine.ssh.remote.exec(machine.podId, `: > ${job.cwd}/go`, {
+      ...options,
+      timeoutSeconds: 10,
+    });
+    await finish(jobs, job.jobId);
+    expect(await page(0, 10)).toBe('xxxxxx');
+    expect(await page(6, 40)).toMatch(/^\[redacted\]\**\n$/);
+    for (const offset of [7, 12, 20]) expect(await page(offset, 40)).toMatch(/^\*+\n$/);
+    const { output } = await jobs.logs(
+      job.jobId,
+      { stream: 'stdout', tailLines: 1, maxBytes: 8 },
+      options,
+    );
+    expect(output).toMatch(/^\*{7}\n$/);
   });
 
   it('lives on a machine whose state is read in one look [WA-04] [HE-07] [HE-08]', async () => {
