@@ -23,10 +23,10 @@ export function maskedLook(look: Look, request: LookRequest, redactor: Redactor)
     request.offset < 0
       ? Math.max(0, size - request.maxBytes - offset)
       : Math.min(Math.max(0, request.offset - offset), bytes.length);
-  const { bytes: masked, pageEnd } = redactor.mask(bytes, start);
+  const masked = redactor.mask(bytes, start);
   const isLive = ['running', 'orphan', 'fresh'].includes(state) || offset + bytes.length < size;
-  const end = pageEnd(start, Math.min(bytes.length, start + request.maxBytes), isLive);
-  return { ...look, ...texts, bytes: masked.subarray(start, end), offset: offset + start };
+  const end = masked.pageEnd(start, Math.min(bytes.length, start + request.maxBytes), isLive);
+  return { ...look, ...texts, bytes: masked.bytes.subarray(start, end), offset: offset + start };
 }
 
 function leadOf({ offset }: LookRequest, longestBytes: number): number {

@@ -23,7 +23,7 @@ function lookAt(log: string, request: LookRequest, state: Look['state'] = 'ended
     stderrTail: '',
     offset,
     bytes: bytes.subarray(offset, offset + request.maxBytes),
-  } as Look;
+  };
 }
 const request = (offset: number, maxBytes: number): LookRequest =>
   ({ offset, maxBytes, stream: 'stdout' }) as LookRequest;
