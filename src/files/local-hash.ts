@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash as hashOf } from 'node:crypto';
 import { createReadStream, lstatSync, readFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
@@ -128,7 +128,7 @@ function freshOf(absolute: string, content: Buffer): Fresh {
   const secret = scanner.finding();
   return {
     hash: {
-      sha256: createHash('sha256').update(content).digest('hex'),
+      sha256: hashOf('sha256', content, 'hex'),
       crlf: isShell(absolute) && content.includes('\r\n'),
       ...(secret === undefined
         ? {}

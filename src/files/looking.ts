@@ -45,6 +45,7 @@ export function createLooking(): StartLooking {
           work: place.folders.work,
           hash,
           digest: remembered?.digest ?? '',
+          known: remembered?.entries,
         },
         place.name === '' ? undefined : place.name,
       );
@@ -80,8 +81,19 @@ export function createLooking(): StartLooking {
 
 const MOST_KEPT = 8;
 
+/** Of the lists that were asked about lately. */
+const sure = new WeakMap<SyncState['entries'], boolean>();
+
 /** Nothing there needs to be hashed as long as its stamp stays. */
 function isSure({ entries }: SyncState): boolean {
+  const known = sure.get(entries);
+  if (known !== undefined) return known;
+  const isAll = allSure(entries);
+  sure.set(entries, isAll);
+  return isAll;
+}
+
+function allSure(entries: SyncState['entries']): boolean {
   for (const { isFile, sure, sha256 } of entries.values())
     if (isFile && (!sure || sha256 === undefined)) return false;
   return true;

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { type LateHash, readInto } from './late-hash.ts';
 import { SMALL_BYTES } from './local-hash.ts';
@@ -101,7 +101,7 @@ function hashInto(
   const content = readInto(file.absolute, room);
   return {
     content,
-    sha256: createHash('sha256').update(content).digest('hex'),
+    sha256: hash('sha256', content, 'hex'),
   };
 }
 

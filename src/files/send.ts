@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { Writable } from 'node:stream';
 import { isAppError, RemoteError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import {
@@ -12,6 +11,7 @@ import {
   UNPACK,
   type Wire,
 } from './codec.ts';
+import { collect } from './collect.ts';
 import type { LateHash } from './late-hash.ts';
 import { END_OF_TAR, packFiles, packText } from './pack.ts';
 import { type Placing, placeScript } from './place-script.ts';
@@ -22,6 +22,7 @@ import { factsScript, parseFacts } from './pod-names.ts';
 import { BIG_BYTES, sendBig } from './send-big.ts';
 import type { Look } from './sync-look.ts';
 import { type PlannedFile, totalBytes } from './sync-plan.ts';
+import type { Listed } from './tree-listing.ts';
 import { localFile } from './walk.ts';
 
 export interface Sent {
@@ -37,7 +38,9 @@ export interface Parcel {
   /** Something of an earlier attempt may be in the staging folder. */
   readonly resume: boolean;
   readonly look: Look;
-  /** Whether a file of this name is in place now. */
+  /** What is in place now. */
+  readonly known: ReadonlyMap<string, Listed>;
+  /** Whether a file of this name is. */
   readonly isThere: (path: string) => boolean;
   /** The hash of what is in place, as far as it is known for sure. */
   readonly hashThere: (path: string) => string | undefined;
@@ -52,7 +55,6 @@ export interface Pace {
 
 const PLACE_NAME = '.gpu-lease-place-';
 const NO_FOLDER = 42;
-const MAX_LIST_BYTES = 96 << 20;
 /** Below this no packer is worth its start. */
 const SMALL_PARCEL_BYTES = 64 << 10;
 
@@ -142,7 +144,7 @@ async function sendThrough(
   });
   const answer = await streamTo(pod, parcel, wire, UNPACK[codec]);
   const wireBytes = wire.bytes() + (bigBytes ?? 0);
-  const after = readPlaced(answer, placed);
+  const after = readPlaced(answer, placed, parcel.known);
   return {
     placed,
     changed: placed.length === files.length ? [] : without(files, placed),
@@ -234,17 +236,4 @@ async function alreadyThere(pod: Pod, parcel: Parcel): Promise<readonly PlannedF
 
 function stagingPath({ look, staging }: Parcel): string {
   return `${look.real}/${staging}`;
-}
-
-function collect(): { readonly sink: Writable; bytes(): Buffer } {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const sink = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      size += chunk.length;
-      if (size <= MAX_LIST_BYTES) chunks.push(chunk);
-      done();
-    },
-  });
-  return { sink, bytes: () => Buffer.concat(chunks) };
 }

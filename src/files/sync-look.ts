@@ -5,7 +5,7 @@ import { HASH_FUNCTION, hashSeconds, type Pod } from './pod.ts';
 import { fastHash } from './pod-hash.ts';
 import { factsLines, parseFacts, type RemoteFact } from './pod-names.ts';
 import { guardRemoteTarget, type PodFolders } from './remote-target.ts';
-import { parseTree, type TreeListing, treeLines } from './tree-listing.ts';
+import { type Listed, parseTree, type TreeListing, treeLines } from './tree-listing.ts';
 
 /** All that a sync asks a pod before it sends. */
 export interface Look {
@@ -37,6 +37,8 @@ export interface LookRequest {
   readonly hash: readonly { readonly path: string; readonly bytes: number }[];
   /** Of the last listing of the same names. */
   readonly digest: string;
+  /** What that listing told. */
+  readonly known?: ReadonlyMap<string, Listed> | undefined;
 }
 
 export const STAGING_PREFIX = '.gpu-lease-sync-';
@@ -77,7 +79,7 @@ export async function lookAt(pod: Pod, request: LookRequest, fileName?: string):
     fields.rest(),
     request.hash.map((file) => file.path),
   );
-  return { ...base, ...(listed && { listing: parseTree(listed) }), facts, blocked };
+  return { ...base, ...(listed && { listing: parseTree(listed, request.known) }), facts, blocked };
 }
 
 const NOTHING = { facts: new Map<string, RemoteFact>(), blocked: [] };

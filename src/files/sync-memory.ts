@@ -20,11 +20,7 @@ export function afterLook(before: SyncState | undefined, look: Look): SyncState 
     return { ...known, entries: withFacts(known.entries, look.facts, look.nowSeconds) };
   const entries = new Map<string, Remembered>();
   for (const [name, listed] of look.listing?.entries ?? []) {
-    const old = known?.entries.get(name);
-    entries.set(
-      name,
-      old?.stamp === listed.stamp ? { ...old, ...listed } : { ...listed, sure: false },
-    );
+    entries.set(name, asBefore(known?.entries.get(name), listed));
   }
   return {
     real: look.real,
@@ -78,11 +74,7 @@ export function afterSend(
     const old = before.entries.get(name);
     const file = sent.get(name);
     if (file !== undefined) entries.set(name, rememberPlaced(listed, file, fenceSeconds));
-    else
-      entries.set(
-        name,
-        old?.stamp === listed.stamp ? { ...old, ...listed } : { ...listed, sure: false },
-      );
+    else entries.set(name, asBefore(old, listed));
   }
   return { real: before.real, digest: listing.digest, entries, others: othersOf(before, entries) };
 }
@@ -96,8 +88,24 @@ function rememberPlaced(
   const untouched =
     listed.isFile && listed.bytes === file.bytes && listed.modified === String(sentSeconds(file));
   if (!untouched || fenceSeconds === undefined || listed.changedSeconds > fenceSeconds)
-    return { ...listed, sure: false };
+    return unsure(listed);
   return { ...listed, sha256: file.sha256, sure: true };
+}
+
+/** What was known of a name counts while its stamp is the same. */
+function asBefore(old: Remembered | undefined, listed: Listed): Remembered {
+  if (old?.stamp !== listed.stamp) return unsure(listed);
+  return old === listed ? old : { ...old, ...plainOf(listed) };
+}
+
+function unsure(listed: Listed): Remembered {
+  return { ...plainOf(listed), sure: false };
+}
+
+/** No more than was listed, also of one that is remembered. */
+function plainOf(listed: Listed): Listed {
+  const { isFile, isFolder, executable, bytes, stamp, modified, changedSeconds } = listed;
+  return { isFile, isFolder, executable, bytes, stamp, modified, changedSeconds };
 }
 
 /** What is remembered as facts to plan by, unless one of `fresh` says more. */
@@ -116,7 +124,9 @@ export function factsOf(
       if (entry?.isFolder === true) return { executable: false, conflict: true };
       if (entry?.isFile !== true) return undefined;
       const { sha256, executable } = entry;
-      return { ...(sha256 === undefined ? {} : { sha256 }), executable, conflict: false };
+      return sha256 === undefined
+        ? { executable, conflict: false }
+        : { sha256, executable, conflict: false };
     },
   };
 }

@@ -134,7 +134,7 @@ export async function carryOut(
   const names = errand.files.map((file) => file.path);
   const listed = { files: names, folders: foldersOf(names) };
   if (planned.length === 0) {
-    const after = await tidy(pod, look, { extras, listed, sweep: abandoned });
+    const after = await tidy(pod, look, { extras, listed, sweep: abandoned }, before.entries);
     return { files: [], wireBytes: 0, state: afterSend(before, [], after) };
   }
   await using staging = await errand.stagings.open(pod.podId, look.real);
@@ -154,6 +154,7 @@ export async function carryOut(
     const there = state.entries;
     const sent = await sendWithRetry(errand, staging, left, {
       place: { extras, listed, sweep },
+      known: there,
       isThere: (name) => there.get(name)?.isFile === true,
       hashThere: (name) => {
         const entry = there.get(name);
@@ -176,7 +177,7 @@ async function sendWithRetry(
   { deps, pod, look, pace }: Errand,
   staging: Staging,
   files: readonly PlannedFile[],
-  rest: Pick<Parcel, 'place' | 'isThere' | 'hashThere' | 'late'>,
+  rest: Pick<Parcel, 'place' | 'known' | 'isThere' | 'hashThere' | 'late'>,
 ): Promise<Sent> {
   let known = files;
   let resume = look.stagings.includes(staging.name);
@@ -198,7 +199,12 @@ async function sendWithRetry(
 }
 
 /** Removes what `delete` may, and staging folders that a killed sync left. */
-async function tidy(pod: Pod, look: Look, place: Parcel['place']): Promise<After> {
+async function tidy(
+  pod: Pod,
+  look: Look,
+  place: Parcel['place'],
+  known: Parcel['known'],
+): Promise<After> {
   const script = placeScript({
     ...place,
     target: look.real,
@@ -207,5 +213,5 @@ async function tidy(pod: Pod, look: Look, place: Parcel['place']): Promise<After
     alone: false,
   });
   const answer = await pod.run(script, { timeoutSeconds: 600 });
-  return readPlaced(answer, []);
+  return readPlaced(answer, [], known);
 }

@@ -71,15 +71,24 @@ export function createStates(home: string): (podId: PodId, target: string) => St
 const MOST_KEPT = 8;
 const OTHER = 'o';
 
+/** Most names are as they were the time before. */
+const formatted = new WeakMap<Remembered, string>();
+const FLAGS = 3;
+
+function formatEntry(name: string, entry: Remembered): string {
+  const kind = entry.isFile ? 'f' : entry.isFolder ? 'd' : 'o';
+  const flags = `${kind}${entry.executable ? 'x' : '-'}${entry.sure ? 's' : '-'}`;
+  return `${flags}\t${entry.sha256 ?? ''}\t${entry.bytes}\t${entry.modified}\t${entry.changedSeconds}\t${entry.stamp}\t${name}`;
+}
+
 function formatState({ real, digest, entries, others }: SyncState): string {
   const lines = [real, digest];
   const add = (named: SyncState['entries'], place: string): void => {
     for (const [name, entry] of named) {
-      const kind = entry.isFile ? 'f' : entry.isFolder ? 'd' : 'o';
-      const flags = `${kind}${entry.executable ? 'x' : '-'}${entry.sure ? 's' : '-'}${place}`;
-      lines.push(
-        `${flags}\t${entry.sha256 ?? ''}\t${entry.bytes}\t${entry.modified}\t${entry.changedSeconds}\t${entry.stamp}\t${name}`,
-      );
+      const known = formatted.get(entry);
+      const line = known ?? formatEntry(name, entry);
+      if (known === undefined) formatted.set(entry, line);
+      lines.push(place === '' ? line : `${line.slice(0, FLAGS)}${place}${line.slice(FLAGS)}`);
     }
   };
   add(entries, '');

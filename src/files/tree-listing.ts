@@ -71,22 +71,31 @@ export function treeLines(files: readonly string[], folders: readonly string[]):
   ];
 }
 
-/** What `A` printed. Names that are not UTF-8, or come twice, are left out: nothing is known of them. */
-export function parseTree(output: Buffer): TreeListing {
+const NO_NAMES: ReadonlyMap<string, Listed> = new Map();
+
+/**
+ * What `A` printed. Names that are not UTF-8, or come twice, are left out: nothing is known of them. A name that is as it
+ * was in `known` is the same object again.
+ */
+export function parseTree(
+  output: Buffer,
+  known: ReadonlyMap<string, Listed> = NO_NAMES,
+): TreeListing {
   const fields = output.toString('utf8').split('\0');
   const entries = new Map<string, Listed>();
   const twice = new Set<string>();
   const add = (name: string, listed: Listed | undefined): void => {
     if (listed === undefined || name.includes('\uFFFD')) return;
-    const plain = name.startsWith('./') ? name.slice(2) : name;
-    if (entries.has(plain)) twice.add(plain);
-    entries.set(plain, listed);
+    if (entries.has(name)) twice.add(name);
+    entries.set(name, listed);
   };
   for (let at = 0; at < fields.length; at += 1) {
     const field = fields[at] ?? '';
     if (!field.startsWith('B')) {
-      const [head, name] = cut(field);
-      add(name, fromFind(head));
+      const [head, found] = cut(field);
+      const name = plain(found);
+      const old = known.get(name);
+      add(name, old !== undefined && isStill(old, head) ? old : fromFind(head));
       continue;
     }
     const facts = field.slice(1).split('\n');
@@ -95,7 +104,7 @@ export function parseTree(output: Buffer): TreeListing {
     // When a line is missing, nobody knows whose.
     const told = facts.length === names.length;
     for (const [index, name] of names.entries())
-      add(name, told ? (fromStat(facts[index] ?? '') ?? UNTOLD) : UNTOLD);
+      add(plain(name), told ? (fromStat(facts[index] ?? '') ?? UNTOLD) : UNTOLD);
   }
   for (const name of twice) entries.delete(name);
   return { entries, digest: digestOf(output) };
@@ -106,6 +115,19 @@ function digestOf(output: Buffer): string {
   return createHash('sha256')
     .update(output.length === 0 ? NONE : output)
     .digest('hex');
+}
+
+function plain(name: string): string {
+  return name.startsWith('./') ? name.slice(2) : name;
+}
+
+function isStill({ isFile, isFolder, stamp }: Listed, head: string): boolean {
+  return (
+    head.length === stamp.length + 2 &&
+    head.endsWith(stamp) &&
+    isFile === head.startsWith('f') &&
+    isFolder === head.startsWith('d')
+  );
 }
 
 /** The six words before the name. */

@@ -322,6 +322,53 @@ describe('many kinds of pods', () => {
     60_000,
   );
 
+  it.each([
+    ['perl', async () => Promise.resolve('')],
+    ['no perl', async (world: World) => `PATH=${await busybox(world)}; export PATH`],
+    ['a perl that reads names as letters', async () => Promise.resolve('export PERL_UNICODE=SAD')],
+    ['a perl that does not start', async () => Promise.resolve('export PERL5OPT=-Mnone')],
+  ])('files in many folders, with %s', async (_name, linesFor) => {
+    await using world = await openWorld();
+    const files = world.over(podWith(world.remote, await linesFor(world)));
+    const names = Array.from({ length: 12 }, (_, at) => `a b'${at}/-c "d\n${at}/$e\\ü${at}`);
+    const tree = (text: string): Record<string, string> =>
+      Object.fromEntries([...names, ...names.map((name) => `${name}.x`)].map((n) => [n, text + n]));
+    await world.write({ ...tree('old'), 'top.txt': 'old', 'only/f': 'old' });
+    expect(await files.sync(syncRequest(), call)).toMatchObject({ sent: { files: 26 } });
+    await world.write({ ...tree('new'), 'top.txt': 'new', 'b/new/f': 'new' });
+    expect(await files.sync(syncRequest(), call)).toMatchObject({
+      sent: { files: 26 },
+      unchanged: { files: 1 },
+    });
+    expect(await treeOf(world.pod('project'))).toEqual(await treeOf(world.local('project')));
+    expect((await readdir(world.pod('project'))).filter((name) => name.startsWith('.'))).toEqual(
+      [],
+    );
+  });
+
+  it('a folder that turns up in the place of one of many files is told, and loses nothing', async () => {
+    await using world = await openWorld();
+    const names = Array.from({ length: 12 }, (_, at) => `d${at}/f`);
+    await world.write(Object.fromEntries(names.map((name) => [name, 'old'])));
+    await world.sync();
+    await world.write(Object.fromEntries(names.map((name) => [name, 'new'])));
+    const late: Remote = {
+      ...world.remote,
+      stream: async (...parameters) => {
+        await rm(world.pod('project/d7/f'));
+        await mkdir(world.pod('project/d7/f/made/there'), { recursive: true });
+        return world.remote.stream(...parameters);
+      },
+    };
+    await expect(world.over(late).sync(syncRequest(), call)).rejects.toMatchObject({
+      code: 'remote_failed',
+    });
+    expect((await stat(world.pod('project/d7/f/made/there'))).isDirectory()).toBe(true);
+    await rm(world.pod('project/d7/f'), { recursive: true });
+    await world.sync();
+    expect(await treeOf(world.pod('project'))).toEqual(await treeOf(world.local('project')));
+  });
+
   it('a clock that is a year off changes nothing', async () => {
     await using world = await openWorld();
     const ahead = createFiles({
