@@ -10,7 +10,8 @@ const entrySchema = z.object({
   crlf: z.boolean(),
   secret: z.object({ kind: z.string(), line: z.int() }).exactOptional(),
 });
-const cacheSchema = z.object({ version: z.literal(2), files: z.record(z.string(), entrySchema) });
+/** Counted up also when the scanner for secrets finds more: what it passed is looked at anew. */
+const cacheSchema = z.object({ version: z.literal(3), files: z.record(z.string(), entrySchema) });
 export type Entry = z.output<typeof entrySchema>;
 
 /** What is known of one folder, used while the file is the same, so that ten thousand entries are not parsed for every call. */
@@ -51,7 +52,7 @@ function keep(file: string, memory: Kept): Kept {
 export async function writeHashes(file: string, entries: Map<string, Entry>): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   const draft = `${file}.${randomToken(8)}`;
-  await writeFile(draft, JSON.stringify({ version: 2, files: Object.fromEntries(entries) }), {
+  await writeFile(draft, JSON.stringify({ version: 3, files: Object.fromEntries(entries) }), {
     mode: 0o600,
   });
   const stamp = await stampOf(draft);

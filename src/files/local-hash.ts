@@ -123,7 +123,7 @@ async function hashSmall(absolute: string, signal: AbortSignal): Promise<Fresh> 
 
 /** Of a content that was read whole; the key is what the file is now. */
 function freshOf(absolute: string, content: Buffer): Fresh {
-  const scanner = createSecretScanner();
+  const scanner = createSecretScanner(absolute);
   scanner.add(content);
   const secret = scanner.finding();
   return {
@@ -140,7 +140,7 @@ function freshOf(absolute: string, content: Buffer): Fresh {
 
 async function hashFile(absolute: string, signal: AbortSignal, inBlocks: boolean): Promise<Fresh> {
   const hash = createHash('sha256');
-  const scanner = createSecretScanner();
+  const scanner = createSecretScanner(absolute);
   const shell = isShell(absolute);
   let crlf = false;
   const blocks = inBlocks ? createBlockHash() : undefined;

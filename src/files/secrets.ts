@@ -1,3 +1,5 @@
+import { firstInSettings } from './secret-settings.ts';
+
 /** Kinds of secret by shape. The value itself is never kept or shown. Each is one run of letters, digits, `_` and `-`. */
 const SHAPES: readonly (readonly [string, RegExp])[] = [
   ['Hugging Face token', /\bhf_[A-Za-z0-9]{20,}/],
@@ -32,8 +34,11 @@ interface SecretPlace {
   readonly at: number;
 }
 
-/** The first secret-like text in the chunks of one file. Feed in order; `finding` stays once set. Binary files too. */
-export function createSecretScanner(): {
+/**
+ * The first secret-like text in the chunks of one file, which may tell by its name that it holds settings. Feed in order;
+ * `finding` stays once set. Binary files too.
+ */
+export function createSecretScanner(file = ''): {
   add(chunk: Buffer): void;
   finding(): SecretPlace | undefined;
 } {
@@ -49,7 +54,10 @@ export function createSecretScanner(): {
       const inSeam = seam === undefined ? undefined : firstSecret(seam);
       if (inSeam !== undefined)
         found = { kind: inSeam.kind, at: before - tail.length + inSeam.index };
-      const first = firstSecret(chunk);
+      const first = earlier(
+        firstSecret(chunk),
+        before === 0 ? firstInSettings(file, chunk) : undefined,
+      );
       if (first !== undefined && (found === undefined || before + first.index < found.at))
         found = { kind: first.kind, at: before + first.index };
       tail =
@@ -60,6 +68,11 @@ export function createSecretScanner(): {
     },
     finding: () => found,
   };
+}
+
+function earlier(one: Found | undefined, other: Found | undefined): Found | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return other.index < one.index ? other : one;
 }
 
 interface Found {
