@@ -3,6 +3,7 @@ import path from 'node:path';
 import { type Config, OWN_NAMES } from './config.ts';
 import { type Clock, systemClock } from './core/call.ts';
 import { Disposer } from './core/disposer.ts';
+import { podProgramEnvironment } from './core/embedded-pod.ts';
 import { InputError } from './core/errors.ts';
 import { providerOf } from './core/ids.ts';
 import type { Machines, Secrets } from './core/machine.ts';
@@ -82,6 +83,7 @@ export function createApp(
   const clouds = createProviders({
     home,
     podProgram: files.podProgram,
+    environment: podProgramEnvironment(config.ownEnvironment()),
     clock,
     vast: config.vast,
     runpod: config.runpod,

@@ -27,6 +27,24 @@ export const POD_FILES = {
 /** Every process of an embedded pod carries this variable with the pod's token. */
 export const POD_TOKEN_VARIABLE = 'GPU_LEASE_POD';
 
+/** What a pod takes over from the machine. Not the rest: a rented pod would not know the person's tokens either. */
+export const INHERITED_BY_PODS =
+  /^(?:PATH|LANG|LANGUAGE|LC_[A-Z]+|TZ|LD_LIBRARY_PATH|DYLD_[A-Z_]+|CUDA_[A-Z_]+|NVIDIA_[A-Z_]+|SSL_CERT_(?:FILE|DIR)|(?:https?|no|HTTPS?|NO)_(?:proxy|PROXY))$/;
+/** What the program itself may need besides. */
+const OF_PROGRAM = /^(?:HOME|TMPDIR|USER|LOGNAME|SHELL|NODE_[A-Z0-9_]+)$/;
+
+/** The environment of the pod program, which all that runs on the pod can read: without keys and secrets of the person. */
+export function podProgramEnvironment(
+  outer: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(outer).filter(
+      ([name]) =>
+        name === POD_TOKEN_VARIABLE || INHERITED_BY_PODS.test(name) || OF_PROGRAM.test(name),
+    ),
+  );
+}
+
 export const embeddedPodConfigSchema = z.object({
   podId: podIdSchema,
   label: z.string(),

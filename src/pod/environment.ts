@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import path from 'node:path';
-import { type EmbeddedPodConfig, POD_FILES, POD_TOKEN_VARIABLE } from '../core/embedded-pod.ts';
+import {
+  type EmbeddedPodConfig,
+  INHERITED_BY_PODS,
+  POD_FILES,
+  POD_TOKEN_VARIABLE,
+} from '../core/embedded-pod.ts';
 
-/** What a pod takes over from the machine. Not the rest: a rented pod would not know the person's tokens either. */
-const INHERITED =
-  /^(?:PATH|LANG|LANGUAGE|LC_[A-Z]+|TZ|LD_LIBRARY_PATH|DYLD_[A-Z_]+|CUDA_[A-Z_]+|NVIDIA_[A-Z_]+|SSL_CERT_(?:FILE|DIR)|(?:https?|no|HTTPS?|NO)_(?:proxy|PROXY))$/;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 export type Environment = Readonly<Record<string, string>>;
@@ -17,7 +19,8 @@ export function podEnvironment(
   outer: Readonly<Record<string, string | undefined>>,
 ): Environment {
   const inherited = Object.entries(outer).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && INHERITED.test(entry[0]),
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined && INHERITED_BY_PODS.test(entry[0]),
   );
   const user = userInfo().username;
   const around = outer[POD_TOKEN_VARIABLE];
