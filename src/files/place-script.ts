@@ -135,10 +135,43 @@ function byFolder(words: readonly string[]): ReadonlyMap<string, readonly string
   return groups;
 }
 
+/** One after the other, so that each has about as much to hash; only one when that is little. */
+function inGroups(files: readonly PlannedFile[]): readonly (readonly PlannedFile[])[] {
+  const cost = files.reduce((sum, { bytes }) => sum + bytes + FILE_COST_BYTES, 0);
+  const count = Math.min(MOST_GROUPS, Math.floor(cost / GROUP_BYTES));
+  if (count < 2) return [files];
+  const groups: PlannedFile[][] = Array.from({ length: count }, () => []);
+  let seen = 0;
+  for (const file of files) {
+    groups[Math.min(count - 1, Math.floor((seen / cost) * count))]?.push(file);
+    seen += file.bytes + FILE_COST_BYTES;
+  }
+  return groups;
+}
+
+/** What the pod hashed. */
+const GOT = '.gpu-lease-got';
+const MOST_GROUPS = 4;
+/** From so much on another program is worth its start. */
+const GROUP_BYTES = 16 << 20;
+/** To open a file takes as long as to hash so much. */
+const FILE_COST_BYTES = 16 << 10;
+
 /** Ends the script unless every file is what was sent. */
 function hashLines(files: readonly PlannedFile[]): readonly string[] {
   const plain = files.filter((file) => file.bytes < BIG_BYTES && !isOdd(file.path));
   const others = files.filter((file) => file.bytes >= BIG_BYTES || isOdd(file.path));
+  const groups = inGroups(plain);
+  const aside = groups.slice(0, -1);
+  const last = groups.at(-1) ?? [];
+  const gotAside = aside.map((_, index) => `${GOT}-${index}`);
+  const got = aside.length === 0 ? GOT : `${GOT}-all`;
+  const hashed = (some: readonly PlannedFile[]): readonly string[] =>
+    batches(
+      'b',
+      some.map(({ path }) => dotted(path)),
+      HASHED_AT_ONCE,
+    );
   // sha256sum and openssl differ in what they print before the name.
   const digests = ['  ', ' *'].map((mark) =>
     createHash('sha256')
@@ -152,20 +185,19 @@ function hashLines(files: readonly PlannedFile[]): readonly string[] {
     `q() { s=$(G <"$1") && printf '%.64s\\n' "$s"; }`,
     // These came piece by piece, without what tar sets.
     'g() { chmod "$2" "$1"; touch -c -d "@$3" "$1" 2>/dev/null; q "$1"; }',
+    // At once, as far as the pod has processors.
+    ...aside.flatMap((group, index) => ['{ :', ...hashed(group), `} >${gotAside[index]} &`]),
     '{ :',
-    ...batches(
-      'b',
-      plain.map(({ path }) => dotted(path)),
-      HASHED_AT_ONCE,
-    ),
+    ...hashed(last),
     ...others.map((file) => {
       const word = shellQuote(dotted(file.path));
       if (file.bytes < BIG_BYTES) return `q ${word}`;
       return `g ${word} ${file.executable ? '755' : '644'} ${sentSeconds(file)}`;
     }),
-    '} >.gpu-lease-got',
-    'x=$(H <.gpu-lease-got)',
-    `case "\${x%% *}" in ${digests.join('|')}) ;; *) printf '${WRONG}\\0'; cat .gpu-lease-got; exit 0;; esac`,
+    `} >${GOT}`,
+    ...(aside.length === 0 ? [] : [`wait; cat ${gotAside.join(' ')} ${GOT} >${got}`]),
+    `x=$(H <${got})`,
+    `case "\${x%% *}" in ${digests.join('|')}) ;; *) printf '${WRONG}\\0'; cat ${got}; exit 0;; esac`,
   ];
 }
 

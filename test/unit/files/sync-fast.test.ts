@@ -201,6 +201,29 @@ describe('folders that the pod lacks', () => {
     expect((await files.sync(syncRequest(), call)).sent.files).toBe(18);
     expect(await treeOf(world.pod('project'))).toEqual(await treeOf(world.local('project')));
   });
+
+  it('hashed by several programs at once, one altered or missing file of any is seen', async () => {
+    await using world = await openWorld();
+    const names = Array.from({ length: 2200 }, (_, at) => `d${at % 3}/f${at}`);
+    await world.write(Object.fromEntries(names.map((name) => [name, name])));
+    for (const harm of ['printf x >>d0/f0', 'rm d2/f1100', 'printf x >>d0/f2199']) {
+      const files = world.over({
+        ...world.remote,
+        stream: async (pod, script, options) =>
+          world.remote.stream(
+            pod,
+            script.replace('exec sh "$f"', `{ ${harm}; exec sh "$f"; }`),
+            options,
+          ),
+      });
+      await expect(files.sync(syncRequest(), call)).rejects.toMatchObject({
+        code: 'checksum_mismatch',
+      });
+    }
+    expect(await treeOf(world.pod('project'))).toEqual({});
+    expect((await world.sync()).sent.files).toBe(2200);
+    expect(await treeOf(world.pod('project'))).toEqual(await treeOf(world.local('project')));
+  }, 120_000);
 });
 
 describe('big files', () => {
