@@ -25,6 +25,12 @@ const amount = z
   .trim()
   .regex(/^(?:\d+\.?\d*|\.\d+)$/, 'must be an amount in US dollars, digits alone, like 12.50')
   .transform(Number);
+const minutes = z
+  .string()
+  .trim()
+  .regex(/^(?:\d+\.?\d*|\.\d+)$/, 'must be minutes, digits alone, like 30')
+  .transform(Number)
+  .refine((number) => number > 0, 'must be more than 0 minutes: leave it out to end no pod');
 const whole = (most: number, words: string) =>
   z
     .string()
@@ -43,6 +49,7 @@ export const configSchema = z.object({
   GPU_LEASE_BUDGET_DAY_USD: amount.optional(),
   GPU_LEASE_BUDGET_POD_USD: amount.optional(),
   GPU_LEASE_MAX_PODS: whole(Number.MAX_SAFE_INTEGER, 'must be a whole number').optional(),
+  GPU_LEASE_IDLE_MINUTES: minutes.optional(),
   GPU_LEASE_AUTO_APPROVE_USD: amount.default(0),
   GPU_LEASE_WATCHER: toggle.default(true),
   GPU_LEASE_PROGRESS_FILE: z.string().min(1).optional(),

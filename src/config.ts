@@ -12,6 +12,7 @@ export interface Limits {
   readonly budgetDayUsd?: number | undefined;
   readonly budgetPodUsd?: number | undefined;
   readonly maxPods?: number | undefined;
+  readonly idleMinutes?: number | undefined;
   readonly autoApproveUsd: number;
 }
 
@@ -116,6 +117,7 @@ export function readConfig(
       budgetDayUsd: values.GPU_LEASE_BUDGET_DAY_USD,
       budgetPodUsd: values.GPU_LEASE_BUDGET_POD_USD,
       maxPods: values.GPU_LEASE_MAX_PODS,
+      idleMinutes: values.GPU_LEASE_IDLE_MINUTES,
       autoApproveUsd: values.GPU_LEASE_AUTO_APPROVE_USD,
     },
     vast: accessOf(values.VAST_API_KEY, values.VAST_URL),

@@ -53,6 +53,13 @@ export const SETTINGS = [
     description: 'Most pods alive at once, stopped ones included.',
   },
   {
+    variable: 'GPU_LEASE_IDLE_MINUTES',
+    flag: '--idle-minutes',
+    description:
+      'A pod with a price that did nothing for so long (no job, no command in a session, no transfer, GPUs below 5 % where the pod can tell) is announced, then its declared files are brought home and it is stopped or destroyed as its onExpiry says. What cannot be read ends nothing.',
+    default: 'none is ended; 15 idle minutes are mentioned',
+  },
+  {
     variable: 'GPU_LEASE_AUTO_APPROVE_USD',
     flag: '--auto-approve-usd',
     description: 'A lease whose total (price × time limit) is at most this needs no confirmation.',

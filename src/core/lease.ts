@@ -187,6 +187,19 @@ export const leaseSchema = z.object({
   warnedAt: z.string().exactOptional(),
   /** A limit of the person is used up: until then what is on the pod can be saved. */
   budgetEndAt: z.string().exactOptional(),
+  /** When a call last worked on it: a session, files, a job. */
+  usedAt: z.string().exactOptional(),
+  /** Kept where idle pods are ended: nothing was seen to run `since`, as of `checkedAt`. */
+  idle: z
+    .object({
+      since: z.string(),
+      checkedAt: z.string(),
+      /** Announced: it ends then unless it is used. */
+      endAt: z.string().exactOptional(),
+      /** Code of why nobody can tell now. Nothing is ended for that. */
+      unread: z.string().exactOptional(),
+    })
+    .exactOptional(),
   closingAt: z.string().exactOptional(),
   waiver: waiverSchema.exactOptional(),
 });

@@ -235,10 +235,12 @@ export interface Pods {
    */
   readonly tend?: (options: CallOptions) => Promise<void>;
   /**
-   * Budgets of which 80 % or more are spent, one sentence each, of the pods that these ids speak of: of pods, jobs, sessions.
+   * Budgets of which 80 % or more are spent and pods that cost money for nothing, one sentence each, of the pods that these ids speak of: of pods, jobs, sessions.
    * From the store alone, at most a few seconds old. Never throws.
    */
   readonly warnings?: (ids: readonly string[]) => Promise<readonly string[]>;
+  /** A call works on the pods that these ids speak of: they are not idle. Written down now and then. Never throws. */
+  readonly used?: (ids: readonly string[]) => Promise<void>;
   /**
    * One round over deadlines and budgets: acts on what is due. The watcher calls it again and again. What takes longer than
    * `patienceSeconds` goes on by itself and is answered by a later round: a pod that does not answer holds up no other.

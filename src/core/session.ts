@@ -126,6 +126,8 @@ export interface Sessions extends AsyncDisposable {
   ): Promise<SessionClosed>;
   /** Records of live and ended sessions, newest first. One look at the store, no network. */
   list(podId?: PodId): Promise<readonly SessionRecord[]>;
+  /** Whether a command runs in an open session of the pod, seen there now. Throws where that cannot be seen. */
+  readonly hasBusy?: (podId: PodId, options: CallOptions) => Promise<boolean>;
   /** Before teardown: copies transcripts home where it can, closes what is open, marks the records. Never throws for an unreachable pod. */
   closePod(podId: PodId, options: CallOptions): Promise<void>;
 }

@@ -66,6 +66,7 @@ type Clearable =
   | 'mayReplace'
   | 'endedAt'
   | 'failure'
+  | 'idle'
   | 'observedStatus'
   | 'readyAt'
   | 'stoppedAt'

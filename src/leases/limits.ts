@@ -15,6 +15,8 @@ export interface Limits {
   /** Spent and reserved for one pod and those whose place it took. */
   readonly budgetPodUsd?: number | undefined;
   readonly maxPods?: number | undefined;
+  /** A pod with a price on which nothing was seen to run for so long is ended by its own policy. Absent: none is. */
+  readonly idleMinutes?: number | undefined;
   /** A lease whose whole price is at most this needs no confirmation. */
   readonly autoApproveUsd?: number | undefined;
 }

@@ -10,6 +10,8 @@ import { createBootLogs } from './boot-log.ts';
 import { createCreation } from './create.ts';
 import { type PodsDeps, untilAborted } from './deps.ts';
 import { createHosts } from './hosts.ts';
+import { createIdleWatch } from './idle.ts';
+import { createUsed } from './idle-use.ts';
 import { createLadder } from './ladder.ts';
 import { createLedger } from './ledger.ts';
 import { createList } from './list.ts';
@@ -77,7 +79,9 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
   const saveHome =
     rescue === undefined ? undefined : createSaveHome({ ...deps, ...rescue, ledger });
   const { isLeftToOthers, actor } = deps;
+  const idle = createIdleWatch({ ...deps, ledger });
   const care = {
+    idle,
     saveHome,
     isHeard: async (podId: PodId, { signal }: CallOptions) =>
       remote.exec(podId, ':', { signal, timeoutSeconds: HEARD_SECONDS }).then(
@@ -197,6 +201,7 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
       await reconcile(options);
     },
     enforce: createEnforce(care),
+    used: createUsed({ ledger, store, clock, limits }),
     warnings: createWarnings({ store, clock, limits }),
   };
 }

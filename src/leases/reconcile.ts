@@ -8,6 +8,8 @@ import type { AccountBook } from './account-book.ts';
 import { checkBudgets, keepBooks } from './budget-watch.ts';
 import { expire, SAVE_SECONDS, TEARDOWN_WAIT_SECONDS } from './expire.ts';
 import { createGhostLook } from './ghosts.ts';
+import type { IdleWatch } from './idle.ts';
+import { endIdle } from './idle-end.ts';
 import { createLateLook } from './late.ts';
 import { handleOf, type Ledger } from './ledger.ts';
 import type { Limits } from './limits.ts';
@@ -41,6 +43,8 @@ export interface CareDeps {
   readonly saveHome?: SaveHome | undefined;
   /** Whether the pod answers now. Never throws. Default: it does. */
   readonly isHeard?: ((podId: PodId, options: CallOptions) => Promise<boolean>) | undefined;
+  /** Absent: no pod is ended for doing nothing. */
+  readonly idle?: IdleWatch | undefined;
   /** Whether another process of ours watches this lease now. Default: none does. */
   readonly isLeftToOthers?: ((lease: Lease) => Promise<boolean>) | undefined;
   /** Who acts, for the log: "the watcher". */
@@ -134,12 +138,14 @@ export function createEnforce(deps: CareDeps): Pods['enforce'] {
       return expire(lease, `its budget of ${usd(budgetUsd)} is spent`, deps);
     const { why, said } = await checkBudgets(lease, all, deps);
     if (why !== undefined) return expire(lease, why, deps);
+    const idle = await deps.idle?.check(lease);
+    if (idle?.isOver === true) return endIdle(lease, { ...deps, idle: deps.idle });
     if (
       budgetUsd === undefined ||
       lease.warnedAt !== undefined ||
       spent < budgetUsd * BUDGET_WARNING
     )
-      return said;
+      return [...said, ...(idle?.said ?? [])];
     await ledger.update(lease.leaseId, (before) => ({ ...before, warnedAt: now.toISOString() }));
     await ledger.note('budget_warning', lease, `${usd(spent)} of ${usd(budgetUsd)} are spent.`);
     return [...said, `${id}: ${usd(spent)} of its budget of ${usd(budgetUsd)} are spent.`];

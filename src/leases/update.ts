@@ -189,6 +189,7 @@ function booted(lease: Lease, now: Date): Lease {
     'endpoint',
     'keyAttachedAt',
     'observedStatus',
+    'idle',
   );
   return { ...rest, bootAt: now.toISOString(), stage: 'created', stages: [] };
 }

@@ -3,6 +3,7 @@ import type { Lease } from '../core/lease.ts';
 import type { Pods } from '../core/pods.ts';
 import type { Store } from '../core/store.ts';
 import { warningsOf } from './budget-use.ts';
+import { idleWords, mayBeIdle, podOf } from './idle-use.ts';
 import { isLeaseOf } from './ledger.ts';
 import type { Limits } from './limits.ts';
 
@@ -29,8 +30,16 @@ export function createWarnings({
   async function read(): Promise<readonly Warned[]> {
     const leases = await store.leases.list();
     const now = clock.now();
+    const quiet = leases.filter((lease) => mayBeIdle(lease, now));
+    const jobs = quiet.length === 0 ? [] : await store.jobs.list();
     return leases
-      .map((lease) => ({ lease, warnings: warningsOf(lease, leases, limits, now) }))
+      .map((lease) => ({
+        lease,
+        warnings: [
+          ...warningsOf(lease, leases, limits, now),
+          ...(quiet.includes(lease) ? idleWords(lease, jobs, limits, now) : []),
+        ],
+      }))
       .filter(({ warnings }) => warnings.length > 0);
   }
 
@@ -41,21 +50,11 @@ export function createWarnings({
     return kept.warned;
   }
 
-  /** The pod that a job or a session lives on. */
-  async function podOf(id: string): Promise<string> {
-    const record = id.startsWith('job_')
-      ? await store.jobs.get(id)
-      : id.startsWith('ses_')
-        ? await store.sessions.get(id)
-        : undefined;
-    return record?.podId ?? id;
-  }
-
   return async (ids) => {
     try {
       const warned = await warnedNow();
       if (warned.length === 0) return [];
-      const pods = new Set(await Promise.all(ids.map(podOf)));
+      const pods = new Set(await Promise.all(ids.map(async (id) => podOf(id, store))));
       const touched = warned.filter(({ lease }) =>
         [...pods].some((podId) => isLeaseOf(lease, podId)),
       );

@@ -8,6 +8,7 @@ import { type AppError, toAppError } from '../core/errors.ts';
 import type { ProgressSink } from '../core/progress.ts';
 import type { Redactor } from '../core/redact.ts';
 import type { Services, Tool } from '../tools/tool.ts';
+import { startUse } from '../tools/used.ts';
 import { warningsAbout, withWarnings } from '../tools/warned.ts';
 import { readArguments } from './arguments.ts';
 import { type Asker, PersonNeeded } from './ask.ts';
@@ -41,6 +42,7 @@ export async function callTool(
   const progress = startProgress(context, clock, tool.title, (message) =>
     onProgress?.(progressed(tool, message)),
   );
+  let use: ReturnType<typeof startUse> | undefined;
   let warned = async (): Promise<readonly string[]> => Promise.resolve([]);
   try {
     admit?.();
@@ -48,6 +50,7 @@ export async function callTool(
     const input = readArguments(tool, given);
     const all = await services();
     warned = async () => warningsAbout([input], all.pods);
+    use = startUse(tool, input, all.pods, clock);
     const answer = await tool.handle(input, {
       ...all,
       signal,
@@ -78,6 +81,7 @@ export async function callTool(
     onProgress?.(failed(tool, error));
     return failure(error, redactor, await warned());
   } finally {
+    use?.end();
     progress.end();
   }
 }

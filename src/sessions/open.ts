@@ -90,7 +90,7 @@ async function reusable(
 }
 
 /** All in one round trip; the few that come into question are looked at again, each for itself. */
-async function statesOf(
+export async function statesOf(
   { remote }: EndedDeps,
   podId: PodId,
   records: readonly SessionRecord[],

@@ -42,7 +42,8 @@ export async function warningsAbout(
   return [...said.slice(0, MOST_WARNINGS), ...more];
 }
 
-function idsIn(value: object): readonly string[] {
+/** The ids by which arguments or a result say which pods they are about. */
+export function idsIn(value: object): readonly string[] {
   const { podId, jobId, sessionId, pod: one, pods = [] } = aboutSchema.parse(value);
   const all = [podId, jobId, sessionId, one?.podId, ...pods.map((each) => each?.podId)];
   return all.filter((each) => each !== undefined);

@@ -46,6 +46,10 @@ export interface BenchWorld {
   runs: number;
   /** `df` of the pod: total and free kB, and inodes. */
   diskLines: readonly string[];
+  /** What `nvidia-smi` tells of the use of the GPUs. */
+  gpuUse: string;
+  /** A command runs in a session. */
+  isSessionBusy: boolean;
   gates: readonly Gate[];
   /** Pods that take every call and never answer one, whatever its signal says. */
   readonly silent: Set<string>;
@@ -98,6 +102,8 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
     run: undefined,
     runs: 0,
     diskLines: ['diskKb=104857600 94371840', 'inodes=6553600 6000000'],
+    gpuUse: '0\n',
+    isSessionBusy: false,
     gates: [],
     silent: new Set(),
     jobs: [],
@@ -129,6 +135,7 @@ export function createLeaseBench(options: BenchOptions = {}): LeaseBench {
     receiptsFolder: options.receiptsFolder,
     remote: remoteOf(world),
     sessions: {
+      hasBusy: async () => Promise.resolve(world.isSessionBusy),
       closePod: async () => {
         world.farewells.push('sessions');
         return Promise.resolve();
@@ -176,6 +183,7 @@ function remoteOf(world: BenchWorld): Remote {
         world.runs += 1;
         return Promise.resolve(resultOf(world.run?.(script) ?? ''));
       }
+      if (script.includes('utilization.gpu')) return Promise.resolve(resultOf(world.gpuUse));
       const facts = ['vcpu=16', 'memKb=67108864', ...world.diskLines];
       const gpus = world.gpuLines.map((line) => `gpu=${line}`);
       const text = token ?? (script.includes('nvidia-smi') ? gpus : facts).join('\n');
