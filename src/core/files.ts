@@ -68,6 +68,8 @@ export const artifactRecordSchema = z.object({
   bytes: z.int().nonnegative(),
   sha256: z.string(),
   proof: proofSchema,
+  /** Whole, but older than the run it is called a result of: why. */
+  stale: z.string().exactOptional(),
   /** When the manifest of that fetch was begun: what was written later may not be in it. */
   fetchedAt: z.string(),
   /** Declared patterns of the job, relative to its folder, of which that fetch brought home everything there was. */

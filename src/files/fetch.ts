@@ -8,6 +8,7 @@ import { isTerminal } from '../core/job.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
 import { bringHome } from './bring-home.ts';
 import type { FilesDeps } from './deps.ts';
+import { withFreshness } from './freshness.ts';
 import type { Gathered } from './gather.ts';
 import { openHomeCache } from './home-cache.ts';
 import { checkLanding } from './land.ts';
@@ -85,11 +86,11 @@ async function fetchOnce(
 
   options.progress?.(`Opening ${home.files.length} files.`);
   const limit = request.verify === 'load' ? 'loaded' : request.verify;
-  const files = await proveFiles(destination, home.files, limit, options.signal, (name) =>
+  const proven = await proveFiles(destination, home.files, limit, options.signal, (name) =>
     home.untouched.has(name) ? cache.verdict(name, limit) : undefined,
   );
   const verdicts = new Map(
-    files.map(({ path: name, proof, problem }) => [
+    proven.map(({ path: name, proof, problem }) => [
       name,
       { proof, ...(problem === undefined ? {} : { problem }) },
     ]),
@@ -98,8 +99,11 @@ async function fetchOnce(
     home.files.map((file) => ({ ...file, verdict: verdicts.get(file.path) ?? { proof: 'hash' } })),
     { ...options, limit, nowSeconds: home.nowSeconds },
   );
+  // Of this job and this moment: no verdict on the bytes, which are remembered.
+  const times = { sinceSeconds: wanted.sinceSeconds, nowSeconds: home.nowSeconds };
+  const { files, stale } = await withFreshness(proven, home.files, times);
   const whole = wholePatterns(request, wanted.patterns, home);
-  await keepRecords(deps, request, wanted.root, files, { fetchedAt, whole });
+  await keepRecords(deps, request, wanted.root, files, { fetchedAt, whole, stale });
   return {
     ...shared,
     manifest: {

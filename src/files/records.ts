@@ -57,12 +57,22 @@ export async function keepRecords(
   request: FetchRequest,
   root: string,
   files: readonly Fetched[],
-  { fetchedAt, whole }: { readonly fetchedAt: string; readonly whole: readonly string[] },
+  {
+    fetchedAt,
+    whole,
+    stale,
+  }: {
+    readonly fetchedAt: string;
+    readonly whole: readonly string[];
+    /** Why a file is older than the run it is called a result of, by path. */
+    readonly stale: ReadonlyMap<string, string>;
+  },
 ): Promise<void> {
   await deps.store.transaction(async (tx) => {
     for (const file of files) {
       const remotePath = path.posix.join(root, file.path);
       const wholeOf = whole.filter((pattern) => selects(pattern)(file.path));
+      const old = stale.get(file.path);
       const record: ArtifactRecord = {
         artifactId: artifactIdOf(request.podId, remotePath),
         podId: request.podId,
@@ -72,6 +82,7 @@ export async function keepRecords(
         bytes: file.bytes,
         sha256: file.sha256,
         proof: file.proof,
+        ...(old === undefined ? {} : { stale: old }),
         fetchedAt,
         ...(wholeOf.length === 0 ? {} : { wholeOf }),
       };

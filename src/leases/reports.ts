@@ -178,7 +178,9 @@ function successOf({ jobs, home, missing, gates }: Parts): Report['success'] {
         : missing.length === 0
           ? isUnchecked
             ? 'unknown'
-            : 'yes'
+            : staleIn(home) > 0
+              ? 'partly'
+              : 'yes'
           : home.length > 0
             ? 'partly'
             : isUnchecked
@@ -196,8 +198,13 @@ function commandSuccess(jobs: readonly Job[]): Report['success']['command'] {
   return completed > 0 ? 'partly' : 'no';
 }
 
-function errorsOf({ pod, lease, jobs }: Parts): string[] {
+const staleIn = (home: readonly ArtifactRecord[]): number =>
+  home.filter(({ stale }) => stale !== undefined).length;
+
+function errorsOf({ pod, lease, jobs, home }: Parts): string[] {
+  const stale = staleIn(home);
   return [
+    ...(stale === 0 ? [] : [`Files at home that are older than they claim: ${stale}.`]),
     ...(lease?.failure === undefined ? [] : [lease.failure]),
     ...(pod.problem === undefined || pod.problem === lease?.failure ? [] : [pod.problem]),
     ...(lease?.attempts ?? []).map(({ offerId, reason }) => `Offer ${offerId}: ${reason}`),

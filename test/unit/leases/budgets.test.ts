@@ -250,6 +250,7 @@ describe('at 80 % [CO-03]', () => {
       const { bench, podId } = await rented({ limits }, { ...spending, ...terms });
       const warnings = async (...ids: string[]) => (await bench.pods.warnings?.(ids)) ?? [];
       bench.clock.advance(4.7 * 3600);
+      await bench.pods.used?.([podId]);
       expect(await warnings(podId)).toEqual([]);
       bench.clock.advance(0.11 * 3600);
       await bench.store.jobs.put('job_a', { podId } as never);
@@ -270,6 +271,7 @@ describe('at 80 % [CO-03]', () => {
   it('says nothing while the state cannot be read: the result stands without it', async () => {
     const { bench, podId } = await rented({ limits: { budgetUsd: 3 } });
     bench.clock.advance(5 * 3600);
+    await bench.pods.used?.([podId]);
     const list = bench.store.leases.list.bind(bench.store.leases);
     Object.assign(bench.store.leases, { list: async () => Promise.reject(new Error('no')) });
     expect(await bench.pods.warnings?.([podId])).toEqual([]);
