@@ -163,7 +163,7 @@ export interface Pods {
     },
     options: CallOptions & {
       readonly ask: Ask;
-      /** Called once it is agreed that money is spent, before the order goes out. */
+      /** Called when money is about to be spent, before the order. */
       readonly beforeRent?: (() => Promise<void>) | undefined;
     },
   ): Promise<CreateOutcome>;
@@ -208,7 +208,6 @@ export interface Pods {
     readonly stillCharged: string;
     /** Work of a pod that is stopped that is nowhere else: it stays on its disk. */
     readonly notHome?: readonly Gate[] | undefined;
-    /** What the person should know of money that is reserved now, in our own words. */
     readonly cautions?: readonly string[] | undefined;
     /** The deadline before the call, when the call gave another one. */
     readonly deadlineBefore?: string | undefined;

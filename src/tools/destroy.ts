@@ -130,9 +130,12 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
         broken === 0
           ? ''
           : ` ${count(broken, 'file')} came home and cannot be opened: fetching again brings the same, so wait for the job or run it again.`;
-      const wayOut = holdsFiles ? ` ${GIVE_UP}` : '';
+      const canCome = outcome.missing.some(isFetchable);
+      const wayHome = canCome ? ' Bring it home with fetch_artifacts, then destroy.' : '';
+      // Whoever can still fetch a file is not shown the way to lose it.
+      const wayOut = holdsFiles && !outcome.missing.every(isMendable) ? ` ${GIVE_UP}` : '';
       return {
-        summary: `${thing} is kept: ${count(outcome.missing.length, 'open gate')} (${kinds}). Nothing was stopped.${said}${brokenWords}${wayOut}`,
+        summary: `${thing} is kept: ${count(outcome.missing.length, 'open gate')} (${kinds}). Nothing was stopped.${said}${wayHome}${brokenWords}${wayOut}`,
         next: gateCalls(podId, outcome.missing),
       };
     }
@@ -153,6 +156,12 @@ function blockedVolume(podId: PodId, isDeclined: boolean): { summary: string; ne
     ],
   };
 }
+
+/** Whether a fetch closes the gate. */
+const isFetchable = ({ gate, why }: Gate): boolean =>
+  ['artifact_not_fetched', 'artifact_changed', 'artifact_not_home'].includes(gate) &&
+  !why.includes(NO_FILE_MATCHES);
+const isMendable = (gate: Gate): boolean => isFetchable(gate) || gate.gate === 'job_running';
 
 /** The call that closes each kind of gate. Ids are ours; paths come from the pod and stay out. */
 function gateCalls(podId: PodId, missing: readonly Gate[]): Next {

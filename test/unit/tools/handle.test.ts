@@ -291,6 +291,26 @@ describe('destroy', () => {
     expect(answer.summary).toContain('ask the user, then destroy with discardUnfetched');
   });
 
+  it.each(['artifact_not_fetched', 'artifact_changed', 'artifact_not_home'] as const)(
+    'names no way to lose what a fetch still brings home: %s',
+    async (gate) => {
+      const open = { gate, jobId: JOB, path: 'a', why: 'It is only on the pod.' };
+      const answer = await run(
+        'destroy',
+        { podId: POD },
+        context({
+          pods: {
+            destroy: async () =>
+              Promise.resolve({ outcome: 'blocked', pod: aPod(), missing: [open] }),
+          },
+        }),
+      );
+      expect(answer.next).toMatchObject([{ tool: 'fetch_artifacts', arguments: { jobId: JOB } }]);
+      expect(answer.summary).toContain('Bring it home with fetch_artifacts, then destroy.');
+      expect(JSON.stringify(answer)).not.toContain('discardUnfetched');
+    },
+  );
+
   it('does not send anybody to fetch what was never written', async () => {
     const why = `The job ended as completed and ${NO_FILE_MATCHES}.`;
     const nowhere = { gate: 'artifact_not_fetched' as const, jobId: JOB, path: 'a', why };
@@ -637,7 +657,14 @@ describe('what a newcomer reads', () => {
             Promise.resolve({
               outcome: 'blocked',
               pod: aPod(),
-              missing: [{ gate: 'artifact_not_fetched', jobId: JOB, path: 'a', why: 'no file' }],
+              missing: [
+                {
+                  gate: 'artifact_not_fetched',
+                  jobId: JOB,
+                  path: 'a',
+                  why: `x ${NO_FILE_MATCHES}`,
+                },
+              ],
             }),
         },
       }),
