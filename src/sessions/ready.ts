@@ -4,7 +4,7 @@ import { IDLE_SECONDS, whenIdle } from './idle.ts';
 import { execCommand, READY_SCRIPT } from './pod-script/exec.ts';
 import type { Pool } from './pool.ts';
 import { type Run, runOn } from './run.ts';
-import { moment } from './wait.ts';
+import { soon } from './wait.ts';
 
 /** As many as a caller that asks without a pause can use up while one more is made. */
 const WARM_CHANNELS = 4;
@@ -67,10 +67,10 @@ export function createReady({
     const held = await pool.openSpare(podId, command);
     if (held === undefined) return;
     const run = runOn(held, token);
-    const pid = await Promise.race([run.pid, moment(START_SECONDS).then(() => 0)]);
-    if (pid === 0) {
+    const pid = await soon(run.pid, START_SECONDS);
+    if (pid === undefined || pid === 0) {
       // A cut link says nothing about the login.
-      const end = await Promise.race([run.ended, moment(0.5).then(() => undefined)]);
+      const end = await soon(run.ended, 0.5);
       if (end?.kind !== 'lost') shelf.failures += 1;
       run.channel.destroy();
       return;
@@ -90,7 +90,7 @@ export function createReady({
       for (let run = shelf.waiting.shift(); run !== undefined; run = shelf.waiting.shift()) {
         if (run.isUp() && run.channel.writable && run.quietSeconds() < freshSeconds) {
           // The command that was asked for first: making a channel costs the machine more than most commands.
-          void Promise.race([run.ended, moment(REFILL_SECONDS)]).then(() => {
+          void soon(run.ended, REFILL_SECONDS).then(() => {
             // After whoever waits for its end: that comes first too.
             setImmediate(() => {
               ready.refill(podId);

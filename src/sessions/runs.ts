@@ -40,7 +40,7 @@ async function handOver(run: Run, line: string, options: RunOptions): Promise<Ru
     late.addEventListener('abort', leave, { once: true });
     options.signal.addEventListener('abort', leave, { once: true });
     void Promise.race([begins, run.ended]).then((first) => {
-      options.signal.removeEventListener('abort', leave);
+      for (const signal of [late, options.signal]) signal.removeEventListener('abort', leave);
       resolve(first ?? undefined);
     });
   });

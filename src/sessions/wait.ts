@@ -47,6 +47,23 @@ export async function within<T>(
   }
 }
 
+/**
+ * What `work` comes to, or undefined where it takes longer than `seconds`. By then nothing here holds on to it: a timer that
+ * is only forgotten keeps all that its listener sees until it rings. Holds no process open.
+ */
+export async function soon<T>(work: Promise<T>, seconds: number): Promise<T | undefined> {
+  const late = AbortSignal.timeout(Math.max(1, Math.round(seconds * 1000)));
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      resolve(undefined);
+    };
+    late.addEventListener('abort', leave, { once: true });
+    work.then(resolve, reject).finally(() => {
+      late.removeEventListener('abort', leave);
+    });
+  });
+}
+
 /** A moment that no test clock turns: it gives a machine time, it measures none. Holds no process open. */
 export async function moment(seconds: number): Promise<void> {
   await once(AbortSignal.timeout(Math.max(1, Math.round(seconds * 1000))), 'abort');
