@@ -335,7 +335,10 @@ describe('what may not be sent to a cloud', () => {
   it('hands secretEnv to the cloud and keeps it nowhere', async () => {
     const bench = createLeaseBench({ secrets: { HF_TOKEN: 'very-secret-value' } });
     await bench.create({ secretEnv: ['HF_TOKEN'] });
-    expect(bench.cloud.machines[0]?.request.env).toEqual({ HF_TOKEN: 'very-secret-value' });
+    expect(bench.cloud.machines[0]?.request).toMatchObject({
+      env: { HF_TOKEN: 'very-secret-value' },
+      secretNames: ['HF_TOKEN'],
+    });
     const kept = JSON.stringify([
       await bench.store.leases.list(),
       await bench.store.quotes.list(),
@@ -343,6 +346,24 @@ describe('what may not be sent to a cloud', () => {
     ]);
     expect(kept).toContain('HF_TOKEN');
     expect(kept).not.toContain('very-secret-value');
+  });
+
+  it('says before the money what the cloud keeps of a secret, and which is too short to be masked', async () => {
+    const bench = createLeaseBench({ secrets: { HF_TOKEN: 'very-secret-value', PIN: '4711' } });
+    const asked: string[] = [];
+    await bench.pods.create(
+      { terms: someTerms({ secretEnv: ['HF_TOKEN', 'PIN'] }), waitSeconds: 0 },
+      {
+        ...bench.options,
+        ask: async ({ message }) => {
+          asked.push(message);
+          return Promise.resolve('declined');
+        },
+      },
+    );
+    expect(asked.join(' ')).toContain('keeps the values of HF_TOKEN, PIN');
+    expect(asked.join(' ')).toMatch(/Too short to be masked[^.]*: PIN\./);
+    expect(asked.join(' ')).not.toContain('4711');
   });
 });
 

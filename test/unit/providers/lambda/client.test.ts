@@ -296,6 +296,7 @@ describe('the client of Lambda', () => {
     [{ image: 'no-such-family' }, 'not_found'],
     [{ template: 't' }, 'unsupported'],
     [{ ports: ['8000/tcp'] }, 'unsupported'],
+    [{ env: { A: 'b' }, secretNames: ['A'] }, 'unsupported'],
     [{ bidUsdPerHour: 1 }, 'invalid_input'],
     [{ diskGb: 10_000_000 }, 'invalid_input'],
     [{ label: 'x'.repeat(65) }, 'too_large'],
