@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Clock } from '../core/call.ts';
 import { createBlockHash, DELTA_BYTES, rememberBlocks } from './block-hash.ts';
 import { type Entry, forgetHashes, readHashes, writeHashes } from './hash-store.ts';
-import { countLines, createSecretScanner, type SecretFinding } from './secrets.ts';
+import { countLines, createSecretScanner, type SecretFinding, secretIn } from './secrets.ts';
 import { keyOf, type LocalFile } from './walk.ts';
 
 /** Writing ten thousand entries costs more than to hash this much again after a restart. */
@@ -123,9 +123,7 @@ async function hashSmall(absolute: string, signal: AbortSignal): Promise<Fresh> 
 
 /** Of a content that was read whole; the key is what the file is now. */
 function freshOf(absolute: string, content: Buffer): Fresh {
-  const scanner = createSecretScanner(absolute);
-  scanner.add(content);
-  const secret = scanner.finding();
+  const secret = secretIn(absolute, content);
   return {
     hash: {
       sha256: hashOf('sha256', content, 'hex'),

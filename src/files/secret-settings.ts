@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 
 interface Place {
   readonly kind: string;
@@ -11,10 +11,14 @@ export const MAX_SETTINGS_BYTES = 256 * 1024;
 const SETTINGS_FILE =
   /\.(?:ya?ml|json|toml|ini|cfg|conf|properties|tfvars|env(?:\.\w+)?)$|(?:^|\/)(?:credentials|config)$/i;
 const CODE_FILE = /\.(?:py|ipynb|sh|[cm]?[jt]s)$/i;
-/** Where none of these stands is no key of AWS: to look for them costs next to nothing. */
-const AWS_WORDS = ['ccess_key', 'CCESS_KEY', 'ccessKey'];
+/** Where none of these stands is no key of AWS. */
+const AWS_WORDS = ['ccess_key', 'CCESS_KEY', 'ccessKey'].map((word) => Buffer.from(word));
 const AWS_KEY =
   /secret_?access_?key["']?\s{0,8}[:=,]\s{0,8}["']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])/gi;
+const AWS_KEY_BYTES = 40;
+const IN_AWS_KEY = new Uint8Array(256);
+for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/+')
+  IN_AWS_KEY[letter.charCodeAt(0)] = 1;
 const SETTING =
   /^[ \t]*(?:[-{][ \t]*)?["']?[\w.-]{0,60}?(password|passwd|passphrase|client_?secret|secret_?key|api_?key|auth_?token|access_?token|bearer_?token)["']?[ \t]{0,8}[:=][ \t]{0,8}(?:"([^"\r\n]{12,200})"|'([^'\r\n]{12,200})'|([^\s"',{}[\]]{12,200}))(?=[ \t]*[,}]?[ \t]*(?:#[^\r\n]*)?\r?$)/gim;
 /** In what people write where a secret will stand, and in the passwords of samples. */
@@ -34,7 +38,9 @@ export function firstInSettings(file: string, bytes: Buffer): Place | undefined 
   if (bytes.length > MAX_SETTINGS_BYTES) return undefined;
   const isSettings = SETTINGS_FILE.test(file);
   const hasAws =
-    (isSettings || CODE_FILE.test(file)) && AWS_WORDS.some((word) => bytes.includes(word));
+    (isSettings || CODE_FILE.test(file)) &&
+    hasKeyRun(bytes) &&
+    AWS_WORDS.some((word) => bytes.includes(word));
   if (!isSettings && !hasAws) return undefined;
   const text = bytes.toString('latin1');
   const found: Place[] = [];
@@ -53,6 +59,18 @@ export function firstInSettings(file: string, bytes: Buffer): Place | undefined 
         break;
       }
   return found.toSorted((a, b) => a.index - b.index)[0];
+}
+
+/** Whether as many letters of a key of AWS stand side by side as one has: most bytes are never looked at. */
+function hasKeyRun(bytes: Uint8Array): boolean {
+  for (let end = AWS_KEY_BYTES - 1; end < bytes.length; ) {
+    const start = end - AWS_KEY_BYTES + 1;
+    let at = end;
+    while (at >= start && IN_AWS_KEY[bytes[at] ?? 0] === 1) at -= 1;
+    if (at < start) return true;
+    end = at + AWS_KEY_BYTES;
+  }
+  return false;
 }
 
 function isSecretValue(name: string, value: string): boolean {

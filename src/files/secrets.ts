@@ -54,10 +54,7 @@ export function createSecretScanner(file = ''): {
       const inSeam = seam === undefined ? undefined : firstSecret(seam);
       if (inSeam !== undefined)
         found = { kind: inSeam.kind, at: before - tail.length + inSeam.index };
-      const first = earlier(
-        firstSecret(chunk),
-        before === 0 ? firstInSettings(file, chunk) : undefined,
-      );
+      const first = before === 0 ? firstIn(file, chunk) : firstSecret(chunk);
       if (first !== undefined && (found === undefined || before + first.index < found.at))
         found = { kind: first.kind, at: before + first.index };
       tail =
@@ -68,6 +65,16 @@ export function createSecretScanner(file = ''): {
     },
     finding: () => found,
   };
+}
+
+/** The same of a file that is here whole. */
+export function secretIn(file: string, content: Buffer): SecretPlace | undefined {
+  const found = firstIn(file, content);
+  return found && { kind: found.kind, at: found.index };
+}
+
+function firstIn(file: string, bytes: Buffer): Found | undefined {
+  return earlier(firstSecret(bytes), firstInSettings(file, bytes));
 }
 
 function earlier(one: Found | undefined, other: Found | undefined): Found | undefined {

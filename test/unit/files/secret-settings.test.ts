@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
 import { firstInSettings, MAX_SETTINGS_BYTES } from '../../../src/files/secret-settings.ts';
-import { createSecretScanner } from '../../../src/files/secrets.ts';
+import { createSecretScanner, secretIn } from '../../../src/files/secrets.ts';
 import { fc } from '../../support/property.ts';
 
 const AWS = 'q1Zk8/Xv+3mNcR7tYbPw2LsHd9FgJe5uAoQi0TxK';
@@ -85,6 +85,49 @@ describe('a secret that only its name gives away', () => {
     const text = 'a: 1\npassword: Tr0ub4d&r-9xQ2\ntoken: hf_abcdefghijklmnopqrstuvwxyz0123\n';
     scanner.add(Buffer.from(text));
     expect(scanner.finding()).toEqual({ kind: 'password or key in a setting', at: 5 });
+  });
+
+  it('a key of AWS is found wherever it stands, and one letter more or less is none', () => {
+    const around = fc.string({
+      maxLength: 90,
+      unit: fc.constantFrom('a', '7', ' ', '\n', '_', '/'),
+    });
+    fc.assert(
+      fc.property(around, around, fc.integer({ min: 38, max: 41 }), (before, after, bytes) => {
+        const key = `${AWS}z`.slice(0, bytes);
+        const text = `${before} aws_secret_access_key = "${key}"${after}`;
+        expect(find('train.py', text)).toBe(bytes === 40 ? 'AWS secret key' : undefined);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('is the same for a file that is here whole as for one read in one piece', () => {
+    const part = fc.constantFrom(
+      'x',
+      ' ',
+      '\n',
+      'hf_',
+      'a'.repeat(20),
+      `key_id = AKIA${'Q2'.repeat(8)} `,
+      AWS,
+      'secret_access_key: ',
+      'password: Tr0ub4d&r-9xQ2\n',
+      '-----BEGIN PRIVATE KEY-----',
+    );
+    fc.assert(
+      fc.property(
+        fc.array(part, { maxLength: 30 }),
+        fc.constantFrom('a.yml', 'b.py', 'c'),
+        (parts, file) => {
+          const content = Buffer.from(parts.join(''));
+          const scanner = createSecretScanner(file);
+          scanner.add(content);
+          expect(secretIn(file, content)).toEqual(scanner.finding());
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 
   it('takes linear time whatever stands there', () => {
