@@ -34,6 +34,10 @@ interface Figures {
   readonly lost: number;
   readonly doubles: number;
   readonly hung: number;
+  readonly struck: number;
+  readonly watchersKilled: number;
+  readonly machinesKilled: number;
+  readonly machinesSilent: number;
 }
 
 /**
@@ -63,8 +67,13 @@ export async function benchChaos(args: readonly string[]): Promise<void> {
   const body = chaosReport(results, { seed, count: plans.length, commit });
   process.stdout.write(`${body}\n`);
   for (const one of broken) process.stdout.write(`${wordsOf(one, seed)}\n`);
-  if (broken.length > 0) process.exitCode = 1;
-  if (isRepeat || args.includes('--dry') || count < FULL_COUNT) return;
+  const all = figuresOf(results, plans);
+  const kills = all.struck + all.watchersKilled + all.machinesKilled + all.machinesSilent;
+  // A run in which nothing was rented or killed proves nothing.
+  const isEmpty = all.machines === 0 || (!isRepeat && kills === 0);
+  if (isEmpty) process.stdout.write(`NOTHING DONE: ${plans.length} life cycles, ${kills} kills\n`);
+  if (isEmpty || broken.length > 0) process.exitCode = 1;
+  if (isEmpty || isRepeat || args.includes('--dry') || count < FULL_COUNT) return;
   const page = path.join(ROOT, PAGE_FILE);
   writeFileSync(page, replaceBetween(readFileSync(page, 'utf8'), 'chaos', body));
   const file = path.join(ROOT, RESULTS_FILE);
@@ -75,7 +84,7 @@ export async function benchChaos(args: readonly string[]): Promise<void> {
     commit,
     seed,
     graceSeconds: GRACE_SECONDS,
-    all: figuresOf(results, plans),
+    all,
     meterStop: meterStop(results),
   };
   writeFileSync(file, `${JSON.stringify({ ...kept, chaos }, null, 1)}\n`);
@@ -115,6 +124,12 @@ function figuresOf(results: readonly ChaosResult[], plans: readonly ChaosPlan[])
     lost: count('lost'),
     doubles: count('double'),
     hung: count('hung'),
+    struck: sum(({ struck }) => struck),
+    watchersKilled:
+      sum(({ watchersKilled }) => watchersKilled) +
+      plans.filter(({ isAbandoned }) => isAbandoned).length,
+    machinesKilled: sum(({ machinesKilled }) => machinesKilled),
+    machinesSilent: sum(({ machinesSilent }) => machinesSilent),
   };
 }
 
@@ -149,17 +164,10 @@ function chaosReport(
       '',
     ],
     ['went to their end: found, quoted, rented, used, fetched, destroyed', `${all.whole}`, ''],
-    [
-      'server killed with SIGKILL, client gone, or left alone',
-      `${kinds(({ strike }) => strike !== undefined)}`,
-      '',
-    ],
-    [
-      'watcher killed while it ran',
-      `${sum(({ watchersKilled }) => watchersKilled) + kinds(({ isAbandoned }) => isAbandoned)}`,
-      '',
-    ],
-    ['machine killed', `${kinds(({ podDies }) => podDies !== undefined)} planned`, ''],
+    ['server killed with SIGKILL, client gone, or left alone', `${all.struck}`, ''],
+    ['watcher killed while it ran', `${all.watchersKilled}`, ''],
+    ['machine killed', `${all.machinesKilled}`, ''],
+    ['machine that takes every call and answers none', `${all.machinesSilent}`, ''],
     ['network cut or frozen', `${kinds(({ network }) => network !== undefined)} planned`, ''],
     ['faults of the clouds', `${kinds(({ fault }) => fault !== undefined)} planned`, ''],
     ['machines that were charged', `${all.machines}`, ''],

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { runSharedLoad, type SharedLoad } from '../../test/support/shared-load.ts';
+import { hadWork, runSharedLoad, type SharedLoad } from '../../test/support/shared-load.ts';
 import { replaceBetween } from '../docs/markdown.ts';
 import { PAGE_FILE } from './transport/report.ts';
 
@@ -18,9 +18,11 @@ export async function benchSharedLoad(args: readonly string[]): Promise<void> {
   const broken = [...seen.lostUpdates, ...seen.staleLocks, ...seen.failures];
   for (const line of broken.slice(0, SHOWN)) process.stdout.write(`BROKEN ${line}\n`);
   const isOverrun = Math.max(seen.mostCharged, seen.mostLeases) > seen.mostPods;
-  if (broken.length > 0 || isOverrun || seen.oldestBeatSeconds > seen.beatLimitSeconds)
-    process.exitCode = 1;
-  if (args.includes('--dry') || seconds < FULL_SECONDS) return;
+  const isSlow = seen.oldestBeatSeconds > seen.beatLimitSeconds;
+  const isEmpty = !hadWork(seen);
+  if (isEmpty) process.stdout.write('NOTHING DONE: the limit was never met, or nobody watched\n');
+  if (broken.length > 0 || isOverrun || isSlow || isEmpty) process.exitCode = 1;
+  if (isEmpty || args.includes('--dry') || seconds < FULL_SECONDS) return;
   const page = path.join(ROOT, PAGE_FILE);
   writeFileSync(page, replaceBetween(readFileSync(page, 'utf8'), 'shared-load', body));
 }

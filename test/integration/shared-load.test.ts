@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { runSharedLoad } from '../support/shared-load.ts';
+import { hadWork, runSharedLoad } from '../support/shared-load.ts';
 
 /** Two minutes of it: `npm run bench -- shared-load`. */
 const SECONDS = 10;
@@ -15,9 +15,7 @@ it('two servers and the watcher on one store: no update is lost, no limit overru
   expect(seen.failures, words).toEqual([]);
   expect(seen.oldestBeatSeconds, words).toBeLessThanOrEqual(seen.beatLimitSeconds);
   expect(seen.longestWriteSeconds, words).toBeLessThan(STORE_WAIT_SECONDS);
-  // There was something to lose: the limit was met, both sides wrote, a watcher was heard.
-  expect(seen.rented, words).toBeGreaterThan(3);
-  expect(seen.refused, words).toBeGreaterThan(0);
-  expect(seen.changes, words).toBeGreaterThan(4);
+  // There was something to lose.
+  expect(hadWork(seen), words).toBe(true);
   expect(seen.epochs, words).toEqual([1]);
 });

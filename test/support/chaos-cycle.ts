@@ -28,6 +28,9 @@ export interface ChaosTrace {
   /** The last moment at which a client of this cycle lived; absent: it lives on, or ended its work. Milliseconds since the epoch. */
   diedAt?: number;
   isWhole: boolean;
+  /** Processes of its machine that were killed, and those that were stopped so that nobody hears them. */
+  killed: number;
+  silenced: number;
 }
 
 /** The client is gone, or gave up. */
@@ -35,7 +38,7 @@ class Over extends Error {}
 
 /** One life cycle: an agent that does its work through a server of its own, as far as it gets. */
 export async function runChaosCycle(world: ChaosWorld, plan: ChaosPlan): Promise<ChaosTrace> {
-  const trace: ChaosTrace = { plan, story: [], hung: [], isWhole: false };
+  const trace: ChaosTrace = { plan, story: [], hung: [], isWhole: false, killed: 0, silenced: 0 };
   const began = Date.now();
   const tell = (text: string): void => {
     trace.story.push(`${((Date.now() - began) / 1000).toFixed(1)} ${text}`);
@@ -90,7 +93,11 @@ export async function runChaosCycle(world: ChaosWorld, plan: ChaosPlan): Promise
                 known.podId,
                 podDies.isSilent === true ? 'SIGSTOP' : 'SIGKILL',
               );
-        tell(`its machine is killed: ${count} processes`);
+        if (podDies.isSilent === true) trace.silenced += count;
+        else trace.killed += count;
+        tell(
+          `its machine is ${podDies.isSilent === true ? 'silent' : 'killed'}: ${count} processes`,
+        );
       });
     if (network?.step === step)
       later('network', network.milliseconds, async () => {
@@ -279,6 +286,7 @@ export async function runChaosCycle(world: ChaosWorld, plan: ChaosPlan): Promise
     await server[Symbol.asyncDispose]();
   }
   await Promise.allSettled(side);
+  if (!trace.isWhole && plan.hurrySeconds !== undefined) await world.hurry(name, plan.hurrySeconds);
   return trace;
 }
 

@@ -60,6 +60,8 @@ export interface ChaosPlan {
     readonly kind: 'cut' | 'freeze';
   };
   readonly fault?: FaultRule;
+  /** So long after a cycle that did not end its pod the deadline is due, whatever it was. */
+  readonly hurrySeconds?: number;
 }
 
 type Template = Omit<FaultRule, 'cloud' | 'times' | 'skip'>;
@@ -192,7 +194,13 @@ function planOf(seed: number, cycle: number): ChaosPlan {
       : {}),
     ...(chance(0.3) ? { watcherDiesAt: 5 + below(80) } : {}),
     ...(chance(0.15)
-      ? { podDies: { step: pick(['ready', 'session', 'job', 'fetch']), milliseconds: below(3000) } }
+      ? {
+          podDies: {
+            step: pick(['ready', 'session', 'job', 'fetch']),
+            milliseconds: below(3000),
+            ...(chance(0.4) ? { isSilent: true as const } : {}),
+          },
+        }
       : {}),
     ...(chance(0.3)
       ? {

@@ -12,6 +12,7 @@ import { RUNPOD_FAULTS } from '../../src/sandbox/runpod/fault-kinds.ts';
 import { createSandboxProgram } from '../../src/sandbox/sandbox.ts';
 import { createVastCloud } from '../../src/sandbox/vast/cloud.ts';
 import { VAST_FAULTS } from '../../src/sandbox/vast/fault-kinds.ts';
+import { createSqliteStore } from '../../src/store/sqlite.ts';
 import { BuiltServer, processesBelow } from './built-server.ts';
 import type { KilledCloud } from './cloud-kill.ts';
 import { podProgram } from './pod-program.ts';
@@ -49,6 +50,8 @@ export interface ChaosWorld extends AsyncDisposable {
   charged(): readonly string[];
   addFault(rule: FaultRule): void;
   network(cloud: KilledCloud, kind: 'cut' | 'freeze', seconds: number): Promise<void>;
+  /** The deadlines of the open leases of this name are due so soon, where they were later. */
+  hurry(name: string, seconds: number): Promise<void>;
   killWatcher(): Promise<number>;
   /** SIGKILL, or SIGSTOP as of a machine nobody hears any more, to all processes of this pod's machine. Answers how many there were. */
   killMachine(podId: string, signal?: 'SIGKILL' | 'SIGSTOP'): Promise<number>;
@@ -201,6 +204,19 @@ export async function openChaosWorld(seed: number): Promise<ChaosWorld> {
       await pause(seconds * 1000);
       link.thaw();
       link.accepting = true;
+    },
+    async hurry(name, seconds) {
+      await using store = createSqliteStore({ file: path.join(box.home, 'state.db') });
+      const deadlineAt = new Date(Date.now() + seconds * 1000).toISOString();
+      await store.transaction(async (tx) => {
+        for (const lease of await tx.leases.list())
+          if (
+            lease.terms.name === name &&
+            lease.state !== 'closed' &&
+            lease.deadlineAt > deadlineAt
+          )
+            await tx.leases.put(lease.leaseId, { ...lease, deadlineAt });
+      });
     },
     async killWatcher() {
       const pids = await watchersOf(box.home);

@@ -39,7 +39,11 @@ export interface ChaosResult {
   /** Seconds from the death of the client until nothing was charged, and from the deadline; negative: before it. */
   readonly sinceDeath: readonly number[];
   readonly sinceDeadline: readonly number[];
+  /** Of what was planned, what came about: clients that were gone, watchers killed, machines killed and machines silent. */
+  readonly struck: number;
   readonly watchersKilled: number;
+  readonly machinesKilled: number;
+  readonly machinesSilent: number;
   readonly bystanders: number;
   readonly failures: readonly string[];
 }
@@ -199,6 +203,10 @@ async function judge(
     ...count,
     sinceDeath,
     sinceDeadline,
+    struck: traces.filter(({ story }) => story.some((line) => line.includes('the client is gone')))
+      .length,
+    machinesKilled: traces.filter(({ killed }) => killed > 0).length,
+    machinesSilent: traces.filter(({ silenced }) => silenced > 0).length,
     watchersKilled: traces.filter(({ story }) =>
       story.some((line) => /watcher is killed: [1-9]/.test(line)),
     ).length,
@@ -236,8 +244,11 @@ async function madeFiles({ witness }: ChaosWorld): Promise<readonly Made[]> {
   return made;
 }
 
-/** Of all that was brought home, by an agent or by the watcher. */
-async function hashesBelow({ home, workspace }: ChaosWorld): Promise<ReadonlySet<string>> {
+/** SHA-256 of all that was brought home, by an agent or by the watcher. */
+export async function hashesBelow({
+  home,
+  workspace,
+}: Pick<ChaosWorld, 'home' | 'workspace'>): Promise<ReadonlySet<string>> {
   const hashes = new Set<string>();
   for (const root of [workspace, path.join(home, 'rescued')])
     for (const entry of await readdir(root, { recursive: true, withFileTypes: true }).catch(
