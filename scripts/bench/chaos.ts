@@ -42,7 +42,7 @@ interface Figures {
 
 /**
  * `npm run bench -- chaos [COUNT] [--seed=N] [--cycle=K[-L]] [--at-once=N] [--story] [--dry]`: 200 life cycles unless said. A
- * full run goes into docs/benchmarks.md and docs/benchmarks.json. `--cycle` repeats one, or several on one state folder.
+ * full run goes into docs/benchmarks.md, docs/benchmarks.json and README.md. `--cycle` repeats one, or several on one state folder.
  */
 export async function benchChaos(args: readonly string[]): Promise<void> {
   const option = (name: string): string | undefined =>
@@ -76,6 +76,9 @@ export async function benchChaos(args: readonly string[]): Promise<void> {
   if (isEmpty || isRepeat || args.includes('--dry') || count < FULL_COUNT) return;
   const page = path.join(ROOT, PAGE_FILE);
   writeFileSync(page, replaceBetween(readFileSync(page, 'utf8'), 'chaos', body));
+  const front = path.join(ROOT, 'README.md');
+  const short = shortReport(all, meterStop(results), commit);
+  writeFileSync(front, replaceBetween(readFileSync(front, 'utf8'), 'chaos', short));
   const file = path.join(ROOT, RESULTS_FILE);
   const kept = z.looseObject({}).parse(JSON.parse(readFileSync(file, 'utf8')));
   const chaos = {
@@ -145,6 +148,34 @@ function meterStop(results: readonly ChaosResult[]): Readonly<Record<string, num
   };
 }
 const round = (value: number): number => (Number.isFinite(value) ? Number(value.toFixed(1)) : 0);
+
+/** The part of README.md between its markers. */
+function shortReport(all: Figures, stop: Readonly<Record<string, number>>, commit: string): string {
+  const rows: readonly (readonly [string, string])[] = [
+    ['life cycles, machines charged', `${all.cycles}, ${all.machines}`],
+    [`machines charged past their deadline plus ${GRACE_SECONDS} s`, `${all.late}`],
+    ['machines that no lease speaks of', `${all.orphans}`],
+    ['declared files lost', `${all.lost} of ${all.artifacts}`],
+    ['double rentals', `${all.doubles}`],
+    [
+      'from the death of the client to the end of the charges, median and worst',
+      `${stop['medianSeconds']} s, ${stop['worstSeconds']} s`,
+    ],
+    [
+      'from the deadline to the end of the charges, worst',
+      `${stop['worstAfterDeadlineSeconds']} s`,
+    ],
+  ];
+  return [
+    '',
+    `Taken on ${new Date().toISOString().slice(0, 10)}, commit ${commit}, with \`npm run bench -- chaos\`; pods were rented for 1 to 1.75 minutes.`,
+    '',
+    '| what | figure |',
+    '| --- | --- |',
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+    '',
+  ].join('\n');
+}
 
 /** The part of docs/benchmarks.md between its markers. */
 function chaosReport(

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { z } from 'zod';
 import { hadWork, runSharedLoad, type SharedLoad } from '../../test/support/shared-load.ts';
 import { replaceBetween } from '../docs/markdown.ts';
-import { PAGE_FILE } from './transport/report.ts';
+import { PAGE_FILE, RESULTS_FILE } from './transport/report.ts';
 
 const FULL_SECONDS = 120;
 const SHOWN = 20;
@@ -25,6 +26,15 @@ export async function benchSharedLoad(args: readonly string[]): Promise<void> {
   if (isEmpty || args.includes('--dry') || seconds < FULL_SECONDS) return;
   const page = path.join(ROOT, PAGE_FILE);
   writeFileSync(page, replaceBetween(readFileSync(page, 'utf8'), 'shared-load', body));
+  const file = path.join(ROOT, RESULTS_FILE);
+  const kept = z.looseObject({}).parse(JSON.parse(readFileSync(file, 'utf8')));
+  const sharedLoad = {
+    command: 'npm run bench -- shared-load',
+    takenAt: new Date().toISOString(),
+    seconds,
+    ...seen,
+  };
+  writeFileSync(file, `${JSON.stringify({ ...kept, sharedLoad }, null, 1)}\n`);
 }
 
 function sharedLoadReport(seen: SharedLoad, seconds: number): string {

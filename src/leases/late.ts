@@ -53,8 +53,10 @@ export function createLateLook({
     if (Math.abs(now - (askedAt.get(name) ?? -Infinity)) < LATE_LOOK_SECONDS * 1000) return [];
     askedAt.set(name, now);
     try {
-      const { value: pods } = await looks.list(name, LATE_LOOK_SECONDS / 2);
-      const again = await reopenSeen(pods, all, { ledger, observer });
+      const { value: pods, at } = await looks.list(name, LATE_LOOK_SECONDS / 2);
+      // An answer from before its end says nothing about it.
+      const older = all.filter(({ endedAt = '' }) => !(Date.parse(endedAt) > Date.parse(at)));
+      const again = await reopenSeen(pods, older, { ledger, observer });
       toldAt.set(name, now);
       return again;
     } catch (failure) {
@@ -71,7 +73,10 @@ export function createLateLook({
   };
 }
 
-/** Machines of ours that turn up after their lease was closed are ours again. Answers with their leases. */
+/**
+ * Machines of ours that turn up after their lease was closed are ours again: `leases` as they were before the cloud was asked.
+ * Answers with their leases.
+ */
 export async function reopenSeen(
   pods: readonly ProviderPod[],
   leases: readonly Lease[],

@@ -112,11 +112,13 @@ export function createList(deps: ListDeps): Pods['list'] {
   return async ({ provider: only, includeEnded }, options) => {
     const isWanted = (name: ProviderName): boolean => only === undefined || name === only;
     const asked = [...providers.values()].filter(({ name }) => isWanted(name));
-    for (const lease of await ledger.all()) recall(lease, providers);
+    // Read before the clouds are asked: what another process saw gone meanwhile may still be in their older answer.
+    const before = await ledger.all();
+    for (const lease of before) recall(lease, providers);
     const listings = await untilAborted(Promise.all(asked.map(listingOf)), options.signal);
     await reopenSeen(
       listings.flatMap(({ pods = [] }) => pods),
-      await ledger.all(),
+      before,
       { ledger, observer },
     );
     const leases = (await ledger.all()).filter(({ provider }) => isWanted(provider));
@@ -134,9 +136,10 @@ export function createList(deps: ListDeps): Pods['list'] {
       ),
       options.signal,
     );
+    const ours = [...before, ...leases].filter(({ state }) => state !== 'closed');
     const strangers = listings.flatMap(({ reading, pods = [] }) =>
       pods
-        .filter((pod) => !leases.some((lease) => lease.state !== 'closed' && isPodOf(lease, pod)))
+        .filter((pod) => !ours.some((lease) => isPodOf(lease, pod)))
         .map((pod) => unmanagedPodOf(pod, reading.provider, clock.now())),
     );
     const now = clock.now();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { offerIdSchema, podIdSchema } from '../../../src/core/ids.ts';
+import type { Lease } from '../../../src/core/lease.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { anOffer, createFakeProvider } from '../../support/fake-provider.ts';
@@ -41,6 +42,10 @@ function slowCreation(name: 'vast' | 'local' = 'vast') {
     });
   return { clock, store, cloud, first: open('first'), second: open('second'), answer, arrived };
 }
+const someClosed = ([lease]: readonly Lease[]): Lease => {
+  if (lease === undefined) throw new Error('There is no lease.');
+  return { ...lease, state: 'closed', endedAt: lease.createdAt };
+};
 const handleIn = async ({ store }: ReturnType<typeof slowCreation>) => {
   const [lease] = await store.leases.list();
   return podIdSchema.parse(`${lease?.provider ?? ''}:${lease?.label ?? ''}`);
@@ -116,6 +121,54 @@ it('an order that is carried out long after it was given up is found without any
   await bench.pods.enforce(bench.options);
   expect(bench.cloud.alive()).toEqual([]);
 });
+
+it.each(['list', 'reconcile'] as const)(
+  'an answer of the cloud from before the end, read after it by another process, takes no end back: %s [TD-04] [CO-12]',
+  async (way) => {
+    const clock = new ManualClock();
+    const store = createMemoryStore();
+    const cloud = createFakeProvider({ clock });
+    const first = createLeaseBench({ provider: cloud, store, clock, limits, processId: 'first' });
+    const outcome = await first.create();
+    if (outcome.status !== 'ready') throw new Error(outcome.status);
+    const { podId } = outcome.pod;
+    let isAsked = false;
+    const slow = {
+      ...cloud,
+      listPods: async (options: Parameters<typeof cloud.listPods>[0]) => {
+        const pods = await cloud.listPods(options);
+        if (isAsked) return pods;
+        isAsked = true;
+        clock.advance(1);
+        expect(await first.pods.destroy(podId, request, first.options)).toMatchObject({
+          outcome: 'gone',
+        });
+        return pods;
+      },
+    };
+    const second = createLeaseBench({ provider: slow, store, clock, limits, processId: 'second' });
+    // Ended before, so that somebody looks for what is late.
+    await store.leases.put('old', {
+      ...someClosed(await store.leases.list()),
+      leaseId: 'old',
+      podId: podIdSchema.parse('vast:7'),
+      label: 'old',
+    });
+    if (way === 'reconcile') await second.pods.reconcile(second.options);
+    else {
+      const { pods } = await second.pods.list({ includeEnded: false }, second.options);
+      expect(pods.filter((pod) => pod.podId === podId)).toEqual([]);
+    }
+    expect(isAsked).toBe(true);
+    // The same old answer, kept for a while.
+    await second.pods.reconcile(second.options);
+    const lease = (await store.leases.list()).find((one) => one.podId === podId);
+    expect(lease?.state).toBe('closed');
+    const log = (await store.log.list(podId)).map(({ kind }) => kind);
+    expect(log).not.toContain('reopened');
+    expect(await first.pods.receipt(podId)).toBeDefined();
+  },
+);
 
 it('a receipt that spoke too early is replaced by the true one [RP-05]', async () => {
   const bench = createLeaseBench({ limits });
