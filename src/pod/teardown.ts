@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Clock } from '../core/call.ts';
 import { POD_FILES } from '../core/embedded-pod.ts';
 import { isMissing } from '../core/json-file.ts';
-import { processesOfPod, sendSignal } from '../core/local-process.ts';
+import { processesOfPod, processIdentity, sendSignal } from '../core/local-process.ts';
 import { poll } from '../core/poll.ts';
 
 /** How long processes may take to end by themselves. */
@@ -23,13 +23,17 @@ export async function endProcesses(token: string, clock: Clock): Promise<number>
   const none = (pids: readonly number[]): true | undefined =>
     pids.length === 0 ? true : undefined;
 
+  const asked = await remaining('SIGTERM');
   // Stopped processes would never see their SIGTERM.
-  for (const pid of await remaining('SIGTERM')) sendSignal(pid, 'SIGCONT');
+  for (const pid of asked) sendSignal(pid, 'SIGCONT');
+  // All processes of the machine are looked through only when the known ones have ended.
+  const someLive = async (): Promise<boolean> =>
+    (await Promise.all(asked.map(processIdentity))).some((identity) => identity !== undefined);
   const wait = { clock, signal, everySeconds: 0.05 };
-  const ended = await poll(async () => none(await remaining(undefined)), {
-    ...wait,
-    timeoutSeconds: GRACE_SECONDS,
-  });
+  const ended = await poll(
+    async () => ((await someLive()) ? undefined : none(await remaining(undefined))),
+    { ...wait, timeoutSeconds: GRACE_SECONDS },
+  );
   if (ended) return 0;
   // Again and again: a process may have forked while we were looking.
   await poll(async () => none(await remaining('SIGKILL')), {
