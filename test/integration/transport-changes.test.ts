@@ -13,81 +13,17 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import path from 'node:path';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/core/call.ts';
-import type { FetchResult, SyncResult } from '../../src/core/files.ts';
 import { isTerminal } from '../../src/core/job.ts';
-import type { Direction } from '../support/fault-proxy.ts';
-import {
-  openTransport,
-  type TransportBench,
-  type TransportOptions,
-  within,
-} from '../support/transport-bench.ts';
-import { bytesFrom, codeOf, hashesOf } from '../support/transport-works.ts';
+import { type TransportBench, within } from '../support/transport-bench.ts';
+import { fetch, inTheMiddle, keepBenches, sync } from '../support/transport-calls.ts';
+import { bytesFrom, hashesOf } from '../support/transport-works.ts';
 import { sampled } from '../support/whole.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
-});
-async function openBench(options: TransportOptions = {}): Promise<TransportBench> {
-  const bench = await openTransport(options);
-  closers.push(async () => bench[Symbol.asyncDispose]());
-  return bench;
-}
-async function sync({ files, podId }: TransportBench): Promise<SyncResult> {
-  return within(60, async (signal) =>
-    files.sync(
-      {
-        podId,
-        localPath: 'project',
-        remotePath: 'project',
-        include: [],
-        exclude: [],
-        delete: false,
-        dryRun: false,
-        allowSecrets: [],
-      },
-      { signal },
-    ),
-  );
-}
-async function fetch(
-  { files, podId }: TransportBench,
-  paths: readonly string[] = ['out'],
-): Promise<FetchResult> {
-  return within(60, async (signal) =>
-    files.fetch(
-      {
-        podId,
-        paths,
-        localPath: 'results',
-        exclude: [],
-        verify: 'hash',
-        strict: false,
-        dryRun: false,
-      },
-      { signal },
-    ),
-  );
-}
-/** Does `change` while the link stands still behind a byte of `work`, and answers what came of the work. */
-async function inTheMiddle<T>(
-  { proxy }: TransportBench,
-  { byte, direction }: { readonly byte: number; readonly direction: Direction },
-  work: () => Promise<T>,
-  change: () => Promise<void>,
-): Promise<T | string> {
-  const set = proxy.strike({ byte, direction, fault: { kind: 'stall', seconds: 1 } });
-  const running = work().catch((thrown: unknown) => codeOf(thrown, TOLD));
-  await Promise.race([set.when, running]);
-  expect(set.struck).toBe(true);
-  await change();
-  return running;
-}
+const { openBench, closers } = keepBenches();
 /** What may be said of files that did not stay as they were. */
 const TOLD = [
   'checksum_mismatch',
@@ -156,7 +92,7 @@ describe.each(SIZES.map((size, row) => ({ ...size, row })))('a file $size', ({ b
       await writeFile(local, before);
       const ended = await inTheMiddle(
         bench,
-        { byte: bytes >> 2, direction: 'up' },
+        { byte: bytes >> 2, direction: 'up', told: TOLD },
         async () => sync(bench),
         async () => change(local, bytes),
       );
@@ -188,7 +124,7 @@ describe.each(SIZES.map((size, row) => ({ ...size, row })))('a file $size', ({ b
       await writeFile(path.join(out, 'b.txt'), 'steady');
       const ended = await inTheMiddle(
         bench,
-        { byte: bytes >> 2, direction: 'down' },
+        { byte: bytes >> 2, direction: 'down', told: TOLD },
         async () => fetch(bench),
         async () => change(path.join(out, 'a.bin'), bytes),
       );
@@ -226,7 +162,7 @@ describe('a permission that is taken away in the middle', () => {
     await writeFile(path.join(project, 'sub/a.bin'), bytesFrom(3, 6 * MIB));
     const ended = await inTheMiddle(
       bench,
-      { byte: 2 * MIB, direction: 'up' },
+      { byte: 2 * MIB, direction: 'up', told: TOLD },
       async () => sync(bench),
       async () => chown(path.join(remote, 'sub'), 0, 0),
     );
@@ -247,7 +183,7 @@ describe('a permission that is taken away in the middle', () => {
     const wanted = await hashesOf(out);
     const ended = await inTheMiddle(
       bench,
-      { byte: 2 * MIB, direction: 'down' },
+      { byte: 2 * MIB, direction: 'down', told: TOLD },
       async () => fetch(bench),
       async () => {
         for (const name of ['c', 'd']) await chmod(path.join(out, `${name}.bin`), 0o000);
@@ -319,7 +255,7 @@ describe.each([
       await writeFile(path.join(remote, 'b'), `p ${round}`);
       expect(await sync(bench)).toMatchObject({ sent: { files: 1 }, unchanged: { files: 2 } });
       expect(await sync(bench)).toMatchObject({ sent: { files: 0 }, unchanged: { files: 3 } });
-      await fetch(bench, ['project']);
+      await fetch(bench, { paths: ['project'] });
       expect(await hashesOf(path.join(bench.workspace, 'results/project'))).toEqual(
         await hashesOf(project),
       );
@@ -373,7 +309,7 @@ it('a folder of this side that may no longer be written when results land: told,
   try {
     const ended = await inTheMiddle(
       bench,
-      { byte: 2 * MIB, direction: 'down' },
+      { byte: 2 * MIB, direction: 'down', told: TOLD },
       async () => fetch(bench),
       async () => {
         await chmod(results, 0o555);

@@ -2,30 +2,17 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { FetchResult, SyncResult } from '../../src/core/files.ts';
+import { describe, expect, it, vi } from 'vitest';
 import { isTerminal } from '../../src/core/job.ts';
-import type { Direction } from '../support/fault-proxy.ts';
-import {
-  openTransport,
-  type TransportBench,
-  type TransportOptions,
-  within,
-} from '../support/transport-bench.ts';
+import { type TransportBench, within } from '../support/transport-bench.ts';
+import { fetch, inTheMiddle, keepBenches, sync } from '../support/transport-calls.ts';
 import { bytesFrom, codeOf, hashesOf } from '../support/transport-works.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
 const MIB = 1 << 20;
-const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
-});
-async function openBench(options: TransportOptions = {}): Promise<TransportBench> {
-  const bench = await openTransport(options);
-  closers.push(async () => bench[Symbol.asyncDispose]());
-  return bench;
-}
+const { openBench, closers } = keepBenches();
+const TOLD = ['disk_full'];
 /** A disk of its own at `folder`. */
 async function smallDisk(folder: string, options: string): Promise<void> {
   await mkdir(folder, { recursive: true });
@@ -40,55 +27,6 @@ function fill(folder: string): () => Promise<void> {
   const filler = path.join(folder, 'filler');
   execFileSync('sh', ['-c', 'cat /dev/zero >"$1" 2>/dev/null; exit 0', 'fill', filler]);
   return async () => rm(filler, { force: true });
-}
-async function sync({ files, podId }: TransportBench, remotePath: string): Promise<SyncResult> {
-  return within(60, async (signal) =>
-    files.sync(
-      {
-        podId,
-        localPath: 'project',
-        remotePath,
-        include: [],
-        exclude: [],
-        delete: false,
-        dryRun: false,
-        allowSecrets: [],
-      },
-      { signal },
-    ),
-  );
-}
-async function fetch(
-  { files, podId }: TransportBench,
-  paths: readonly string[] = ['out'],
-): Promise<FetchResult> {
-  return within(60, async (signal) =>
-    files.fetch(
-      {
-        podId,
-        paths,
-        localPath: 'results',
-        exclude: [],
-        verify: 'hash',
-        strict: false,
-        dryRun: false,
-      },
-      { signal },
-    ),
-  );
-}
-async function inTheMiddle<T>(
-  { proxy }: TransportBench,
-  { byte, direction }: { readonly byte: number; readonly direction: Direction },
-  work: () => Promise<T>,
-  change: () => void,
-): Promise<T | string> {
-  const set = proxy.strike({ byte, direction, fault: { kind: 'stall', seconds: 1 } });
-  const running = work().catch((thrown: unknown) => codeOf(thrown, ['disk_full']));
-  await Promise.race([set.when, running]);
-  expect(set.struck).toBe(true);
-  change();
-  return running;
 }
 const ours = async (folder: string): Promise<readonly string[]> =>
   (await readdir(folder)).filter((name) => name.includes('gpu-lease'));
@@ -116,7 +54,7 @@ describe.each([
         await writeFile(path.join(project, `small-${index}`), `turn ${turn}\n`.repeat(500));
     };
     await change();
-    await sync(bench, remote);
+    await sync(bench, { remotePath: remote });
     const ends: string[] = [];
     for (const byte of at) {
       const old = await hashesOf(remote);
@@ -125,8 +63,8 @@ describe.each([
       let giveBack = async (): Promise<void> => Promise.resolve();
       const ended = await inTheMiddle(
         bench,
-        { byte, direction: 'up' },
-        async () => sync(bench, remote),
+        { byte, direction: 'up', told: TOLD },
+        async () => sync(bench, { remotePath: remote }),
         () => {
           giveBack = fill(path.join(podHome, 'disk'));
         },
@@ -136,7 +74,7 @@ describe.each([
       expect(seen).toEqual(typeof ended === 'string' ? old : now);
       expect(await ours(remote)).toEqual([]);
       await giveBack();
-      await sync(bench, remote);
+      await sync(bench, { remotePath: remote });
       expect(await hashesOf(remote)).toEqual(now);
     }
     expect(ends).toContain('disk_full');
@@ -150,10 +88,10 @@ it('no more names fit on the pod: disk_full before anything is sent, and in the 
   const remote = path.join(podHome, 'disk/project');
   await smallDisk(path.join(podHome, 'disk'), 'size=24m,nr_inodes=120');
   await writeFile(path.join(project, 'f0'), 'old');
-  await sync(bench, remote);
+  await sync(bench, { remotePath: remote });
   for (let index = 0; index < 200; index += 1)
     await writeFile(path.join(project, `f${index}`), `new ${index}`);
-  await expect(sync(bench, remote)).rejects.toMatchObject({ code: 'disk_full' });
+  await expect(sync(bench, { remotePath: remote })).rejects.toMatchObject({ code: 'disk_full' });
   expect(await readFile(path.join(remote, 'f0'), 'utf8')).toBe('old');
   expect(await readdir(remote)).toEqual(['f0']);
   for (let index = 50; index < 200; index += 1) await rm(path.join(project, `f${index}`));
@@ -162,8 +100,8 @@ it('no more names fit on the pod: disk_full before anything is sent, and in the 
   await mkdir(names);
   const ended = await inTheMiddle(
     bench,
-    { byte: 1 * MIB, direction: 'up' },
-    async () => sync(bench, remote),
+    { byte: 1 * MIB, direction: 'up', told: TOLD },
+    async () => sync(bench, { remotePath: remote }),
     () => {
       execFileSync('sh', [
         '-c',
@@ -177,7 +115,7 @@ it('no more names fit on the pod: disk_full before anything is sent, and in the 
   expect(await readdir(remote)).toEqual(['f0']);
   expect(await readFile(path.join(remote, 'f0'), 'utf8')).toBe('old');
   await rm(names, { recursive: true });
-  await sync(bench, remote);
+  await sync(bench, { remotePath: remote });
   expect(await hashesOf(remote)).toEqual(await hashesOf(project));
 });
 
@@ -208,7 +146,7 @@ describe.each([
       let giveBack = async (): Promise<void> => Promise.resolve();
       const ended = await inTheMiddle(
         bench,
-        { byte, direction: 'down' },
+        { byte, direction: 'down', told: TOLD },
         async () => fetch(bench),
         () => {
           giveBack = fill(results);
@@ -269,10 +207,10 @@ it.each(PLACES)(
       );
     for (const text of ['one', 'two']) {
       await writeFile(path.join(project, 'changing'), text);
-      expect(await sync(bench, 'project')).toMatchObject({ verified: true });
+      expect(await sync(bench)).toMatchObject({ verified: true });
       expect(await hashesOf(path.join(podHome, 'project'))).toEqual(await hashesOf(project));
       expect(
-        await fetch(bench, ['project']).then(
+        await fetch(bench, { paths: ['project'] }).then(
           () => 'fetched',
           (thrown: unknown) => codeOf(thrown, ['state_unwritable']),
         ),

@@ -1,17 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { SessionId } from '../../src/core/ids.ts';
 import { isTerminal } from '../../src/core/job.ts';
 import type { SessionPage, SessionWritten } from '../../src/core/session.ts';
 import type { Fault } from '../support/fault-proxy.ts';
-import {
-  openTransport,
-  type TransportBench,
-  type TransportOptions,
-  within,
-} from '../support/transport-bench.ts';
+import { type TransportBench, type TransportOptions, within } from '../support/transport-bench.ts';
+import { keepBenches } from '../support/transport-calls.ts';
 import { codeOf, fetchWork, syncWork, type Work } from '../support/transport-works.ts';
 
 /** Links are found dead after 1.5 to 2 s. */
@@ -20,10 +16,7 @@ const KEEPALIVE_SECONDS = 0.5;
 /** Each call has a limit of its own; these are for a machine that is busy with others. */
 vi.setConfig({ testTimeout: 180_000 });
 
-const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
-});
+const { openBench } = keepBenches({ keepaliveSeconds: KEEPALIVE_SECONDS });
 
 interface Shell {
   readonly bench: TransportBench;
@@ -31,11 +24,6 @@ interface Shell {
   readonly write: (input: string, waitSeconds?: number) => Promise<SessionWritten>;
   readonly read: (offset: number, waitSeconds?: number) => Promise<SessionPage>;
   readonly lines: (file: string) => Promise<readonly string[]>;
-}
-async function openBench(options: TransportOptions = {}): Promise<TransportBench> {
-  const bench = await openTransport({ keepaliveSeconds: KEEPALIVE_SECONDS, ...options });
-  closers.push(async () => bench[Symbol.asyncDispose]());
-  return bench;
 }
 async function openShell(options: TransportOptions = {}): Promise<Shell> {
   const bench = await openBench(options);

@@ -13,27 +13,17 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { FetchRequest, SyncRequest } from '../../src/core/files.ts';
+import { describe, expect, it, vi } from 'vitest';
 import type { SessionId } from '../../src/core/ids.ts';
 import { isTerminal, type JobReport } from '../../src/core/job.ts';
-import type { SshdOptions } from '../support/sshd.ts';
-import { openTransport, type TransportBench, within } from '../support/transport-bench.ts';
+import { type TransportBench, within } from '../support/transport-bench.ts';
+import { fetch, keepBenches, sync } from '../support/transport-calls.ts';
 import { bytesFrom, codeOf, hashesOf } from '../support/transport-works.ts';
 
 /** Each call has a limit of its own; these are for a machine that is busy with others. */
 vi.setConfig({ testTimeout: 180_000 });
 
-const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
-});
-
-async function openBench(options: SshdOptions = {}): Promise<TransportBench> {
-  const bench = await openTransport(options);
-  closers.push(async () => bench[Symbol.asyncDispose]());
-  return bench;
-}
+const { openBench, closers } = keepBenches();
 async function openShell({ ssh, podId }: TransportBench): Promise<SessionId> {
   return (
     await within(30, async (signal) => ssh.sessions.open(podId, { reuse: false }, { signal }))
@@ -44,39 +34,6 @@ function typing({ ssh }: TransportBench, id: SessionId) {
     within(waitSeconds + 10, async (signal) =>
       ssh.sessions.write(id, { input, newline: true, secret: false, waitSeconds }, { signal }),
     );
-}
-async function sync(
-  { files, podId }: TransportBench,
-  request: Partial<SyncRequest> = {},
-): ReturnType<TransportBench['files']['sync']> {
-  const whole: SyncRequest = {
-    podId,
-    localPath: 'project',
-    remotePath: 'project',
-    include: [],
-    exclude: [],
-    delete: false,
-    dryRun: false,
-    allowSecrets: [],
-    ...request,
-  };
-  return within(60, async (signal) => files.sync(whole, { signal }));
-}
-async function fetch(
-  { files, podId }: TransportBench,
-  request: Partial<FetchRequest> = {},
-): ReturnType<TransportBench['files']['fetch']> {
-  const whole: FetchRequest = {
-    podId,
-    paths: ['out'],
-    localPath: 'results',
-    exclude: [],
-    verify: 'hash',
-    strict: false,
-    dryRun: false,
-    ...request,
-  };
-  return within(60, async (signal) => files.fetch(whole, { signal }));
 }
 async function runJob(
   { jobs, podId }: TransportBench,

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Direction } from '../support/fault-proxy.ts';
+import { fetchOf } from '../support/file-requests.ts';
 import { openTransport, type TransportBench, within } from '../support/transport-bench.ts';
 import {
   codeOf,
@@ -220,18 +221,7 @@ it('over a link of one byte a second for ever every call ends within its own lim
       (thrown: unknown) => codeOf(thrown, ['command_timeout', 'link_lost', 'ssh_unreachable']),
     ),
     within(75, async (signal) =>
-      files.fetch(
-        {
-          podId,
-          paths: ['nothing'],
-          localPath: 'results',
-          exclude: [],
-          verify: 'hash',
-          strict: false,
-          dryRun: false,
-        },
-        { signal },
-      ),
+      files.fetch(fetchOf(podId, { paths: ['nothing'] }), { signal }),
     ).then(
       () => 'fetched',
       (thrown: unknown) =>

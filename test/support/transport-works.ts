@@ -5,6 +5,7 @@ import { isAppError } from '../../src/core/errors.ts';
 import type { SessionId } from '../../src/core/ids.ts';
 import { isTerminal } from '../../src/core/job.ts';
 import type { Direction, Fault, Strike } from './fault-proxy.ts';
+import { fetchOf, syncOf } from './file-requests.ts';
 import { Hung, type TransportBench, within } from './transport-bench.ts';
 
 /** Each work counts in a file of its own, so that one that is tried again begins at nothing. */
@@ -237,19 +238,9 @@ export function syncWork(
       const now = await hashesOf(local);
       const codes = await repeated(
         async (signal) => {
-          const result = await bench.files.sync(
-            {
-              podId: bench.podId,
-              localPath: 'project',
-              remotePath: remote,
-              include: [],
-              exclude: [],
-              delete: false,
-              dryRun: false,
-              allowSecrets: [],
-            },
-            { signal },
-          );
+          const result = await bench.files.sync(syncOf(bench.podId, { remotePath: remote }), {
+            signal,
+          });
           if (!result.verified) throw new Error('not verified');
         },
         async () => mixOf(await hashesOf(remote), before, now),
@@ -277,15 +268,11 @@ export function fetchWork(
       const codes = await repeated(
         async (signal) => {
           await bench.files.fetch(
-            {
-              podId: bench.podId,
+            fetchOf(bench.podId, {
               paths: [`out-${turn}`],
               localPath: `home-${turn}`,
-              exclude: [],
-              verify: 'hash',
               strict: true,
-              dryRun: false,
-            },
+            }),
             { signal },
           );
         },

@@ -10,6 +10,7 @@ import type { Remote } from '../../../src/core/remote.ts';
 import type { Store } from '../../../src/core/store.ts';
 import { createFiles } from '../../../src/files/files.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
+import { fetchOf, syncOf } from '../../support/file-requests.ts';
 import { createShellRemote } from '../../support/shell-remote.ts';
 
 export const podId = podIdSchema.parse('local:files');
@@ -116,30 +117,11 @@ export async function openWorld(clock: Clock = fastClock()): Promise<World> {
 }
 
 export function syncRequest(request: Partial<SyncRequest> = {}): SyncRequest {
-  return {
-    podId,
-    localPath: 'project',
-    remotePath: 'project',
-    include: [],
-    exclude: [],
-    delete: false,
-    dryRun: false,
-    allowSecrets: [],
-    ...request,
-  };
+  return syncOf(podId, request);
 }
 
 export function fetchRequest(request: Partial<FetchRequest> = {}): FetchRequest {
-  return {
-    podId,
-    paths: ['out'],
-    localPath: 'results',
-    exclude: [],
-    verify: 'load',
-    strict: false,
-    dryRun: false,
-    ...request,
-  };
+  return fetchOf(podId, { verify: 'load', ...request });
 }
 
 /** Real time, but nobody sleeps. */
