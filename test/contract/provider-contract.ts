@@ -22,6 +22,8 @@ export interface ProviderFixture extends AsyncDisposable {
   readonly loseNextRequest?: () => void;
   /** The next creation fails after a machine has appeared. */
   readonly failAfterMachine: () => void;
+  /** Where the time of the cloud stands still by itself: lets so much of it pass. */
+  readonly pass?: (seconds: number) => Promise<void>;
 }
 
 export const ANY_OFFER: OfferQuery = {
@@ -36,6 +38,8 @@ export const ANY_OFFER: OfferQuery = {
 
 const ISO_UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/;
 const STEP_SECONDS = 20;
+/** Between two looks, where time passes only when it is told to. */
+const CLOUD_STEP_SECONDS = 5;
 
 /** What the provider has; a law about what it lacks is no test of it. Checked against the fixture by a test of its own. */
 export interface ProviderTraits {
@@ -58,14 +62,16 @@ export function describeProvider(
   describe(`${name} obeys the provider laws`, () => {
     const { signal } = new AbortController();
     const until = async (
-      { provider }: ProviderFixture,
+      { provider, pass }: ProviderFixture,
       podId: PodId,
       holds: (pod: ProviderPod | undefined) => boolean,
     ): Promise<ProviderPod | undefined> => {
       const seen = await poll(
         async () => {
           const pod = await provider.getPod(podId, { signal });
-          return holds(pod) ? { pod } : undefined;
+          if (holds(pod)) return { pod };
+          await pass?.(CLOUD_STEP_SECONDS);
+          return undefined;
         },
         { clock: systemClock, signal, timeoutSeconds: STEP_SECONDS, everySeconds: 0.05 },
       );

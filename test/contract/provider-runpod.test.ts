@@ -11,7 +11,8 @@ const CREATE = 'POST /graphql podFindAndDeployOnDemand';
 describeProvider('runpod', TRAITS, async () => {
   const sandbox = await startRunpodSandbox({
     machines: 'none',
-    speed: 120,
+    // Nothing happens between two calls, however slow the machine of this test is.
+    speed: 0,
     offers: 60,
     // Between its first sign of life and its address a pod runs all the same; the law looks at the first running one.
     runpod: { portSeconds: 0 },
@@ -21,7 +22,13 @@ describeProvider('runpod', TRAITS, async () => {
     graphqlUrl: sandbox.graphqlUrl,
     restUrl: sandbox.restV2Url,
     // In the time of the cloud: which container is new follows from how long it has run.
-    clock: { ...systemClock, now: () => new Date(sandbox.clock.nowSeconds() * 1000) },
+    clock: {
+      now: () => new Date(sandbox.clock.nowSeconds() * 1000),
+      async sleep(seconds, call) {
+        call.signal.throwIfAborted();
+        await sandbox.clock.advance(seconds);
+      },
+    },
     ownPublicKey: async () => Promise.resolve(PUBLIC_KEY),
   });
   const [offer] = await provider.listOffers(ANY_OFFER, { signal: new AbortController().signal });
@@ -52,6 +59,7 @@ describeProvider('runpod', TRAITS, async () => {
     failAfterMachine: () => {
       sandbox.faults.add({ kind: 'done-but-500', route: CREATE, times: 1 });
     },
+    pass: async (seconds) => sandbox.clock.advance(seconds),
     [Symbol.asyncDispose]: async () => sandbox[Symbol.asyncDispose](),
   };
 });

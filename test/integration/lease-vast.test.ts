@@ -16,6 +16,7 @@ import { createSshIdentity } from '../../src/sessions/identity.ts';
 import { createProbe } from '../../src/sessions/probe.ts';
 import { createSsh } from '../../src/sessions/ssh.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
+import { startOwnClock } from '../support/clock.ts';
 import { someTerms } from '../support/lease-bench.ts';
 import { startVastSandbox } from '../support/vast-sandbox.ts';
 
@@ -28,10 +29,11 @@ const SECRET = 'not-a-real-token-0123456789';
 /** Leases, SSH and the client of Vast.ai are real; the cloud is made up, its pods are not, and its time runs 60 times faster. */
 async function open(speed = SPEED) {
   const home = await mkdtemp(path.join(tmpdir(), 'lease-vast-'));
-  const cloud = await startVastSandbox({ speed, offers: 60 });
+  const own = startOwnClock();
+  const cloud = await startVastSandbox({ speed, offers: 60, clock: own });
   const clock: Clock = {
     now: () => new Date(cloud.clock.nowSeconds() * 1000),
-    sleep: async (seconds, call) => systemClock.sleep(seconds / speed, call),
+    sleep: async (seconds, call) => own.sleep(seconds / speed, call),
   };
   const identity = createSshIdentity({ home });
   const provider = createVastProvider({
@@ -123,6 +125,7 @@ async function open(speed = SPEED) {
     async [Symbol.asyncDispose]() {
       await ssh[Symbol.asyncDispose]();
       await cloud[Symbol.asyncDispose]();
+      own[Symbol.dispose]();
       await rm(home, { recursive: true, force: true });
     },
   };

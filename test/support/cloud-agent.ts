@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
-import { type Clock, systemClock } from '../../src/core/call.ts';
+import type { Clock } from '../../src/core/call.ts';
 import { isAppError } from '../../src/core/errors.ts';
 import { Redactor } from '../../src/core/redact.ts';
 import type { SandboxBooks, SandboxOptions } from '../../src/core/sandbox.ts';
 import type { SandboxClock } from '../../src/sandbox/clock.ts';
 import type { FaultBook } from '../../src/sandbox/faults.ts';
 import { TOOLS } from '../../src/tools/index.ts';
+import { startOwnClock } from './clock.ts';
 import { startLambdaSandbox } from './lambda-sandbox.ts';
 import { podProgram } from './pod-program.ts';
 import { startRunpodSandbox } from './runpod-sandbox.ts';
@@ -34,7 +35,7 @@ export interface CloudBench extends AsyncDisposable {
 
 async function startCloud(
   name: CloudName,
-  options: SandboxOptions,
+  options: SandboxOptions & { readonly clock?: Clock },
 ): Promise<FakeCloud & { readonly variables: Readonly<Record<string, string>> }> {
   if (name === 'runpod') return startRunpodSandbox(options);
   const cloud = await startLambdaSandbox(options);
@@ -59,7 +60,9 @@ export async function openCloudBench(
   const look = (): void => {
     most = Math.max(most, cloud.books().billingCount);
   };
+  const own = startOwnClock();
   const cloud = await startCloud(name, {
+    clock: own,
     offers: 60,
     machines: 'none',
     ...options,
@@ -68,7 +71,7 @@ export async function openCloudBench(
   });
   const clock: Clock = {
     now: () => new Date(cloud.clock.nowSeconds() * 1000),
-    sleep: async (seconds, call) => systemClock.sleep(seconds / speed, call),
+    sleep: async (seconds, call) => own.sleep(seconds / speed, call),
   };
   const app = createApp(
     readConfig({
@@ -133,6 +136,7 @@ export async function openCloudBench(
     async [Symbol.asyncDispose]() {
       await app[Symbol.asyncDispose]();
       await cloud[Symbol.asyncDispose]();
+      own[Symbol.dispose]();
       await rm(root, { recursive: true, force: true, maxRetries: 5 });
       if (failures.length > 0) throw new AggregateError(failures, 'A round of care failed.');
     },

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { systemClock } from '../../src/core/call.ts';
+import { type Clock, systemClock } from '../../src/core/call.ts';
 import type { SandboxBooks, SandboxOptions } from '../../src/core/sandbox.ts';
 import { createLocalProvider } from '../../src/providers/local/provider.ts';
 import type { SandboxClock } from '../../src/sandbox/clock.ts';
@@ -15,6 +15,8 @@ import { podProgram } from './pod-program.ts';
 export interface LambdaSandboxOptions extends SandboxOptions {
   /** Switches of the fake Lambda itself. */
   readonly lambda?: Partial<LambdaOptions>;
+  /** Real time, as it takes it. Default: that of the system. */
+  readonly clock?: Clock;
 }
 export interface LambdaSandbox extends AsyncDisposable {
   readonly url: string;
@@ -33,6 +35,7 @@ export interface LambdaSandbox extends AsyncDisposable {
  */
 export async function startLambdaSandbox({
   lambda = {},
+  clock = systemClock,
   ...options
 }: LambdaSandboxOptions = {}): Promise<LambdaSandbox> {
   const folder = await mkdtemp(path.join(tmpdir(), 'gpu-lease-lambda-'));
@@ -52,7 +55,7 @@ export async function startLambdaSandbox({
     ],
     folder,
     podsIn: (home) => createLocalProvider({ home, podProgram: pods, clock: systemClock }),
-    clock: systemClock,
+    clock,
     searchPath: process.env['PATH'] ?? '/usr/bin:/bin',
     onFailure: (failure) => failures.push(failure),
   });

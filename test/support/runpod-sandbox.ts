@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { systemClock } from '../../src/core/call.ts';
+import { type Clock, systemClock } from '../../src/core/call.ts';
 import type { SandboxBooks, SandboxOptions } from '../../src/core/sandbox.ts';
 import { createLocalProvider } from '../../src/providers/local/provider.ts';
 import type { SandboxClock } from '../../src/sandbox/clock.ts';
@@ -16,6 +16,8 @@ import { podProgram } from './pod-program.ts';
 export interface RunpodSandboxOptions extends SandboxOptions {
   /** Switches of the fake RunPod itself. */
   readonly runpod?: Partial<RunpodOptions>;
+  /** Real time, as it takes it. Default: that of the system. */
+  readonly clock?: Clock;
 }
 
 export interface RunpodSandbox extends AsyncDisposable {
@@ -41,6 +43,7 @@ export interface RunpodSandbox extends AsyncDisposable {
  */
 export async function startRunpodSandbox({
   runpod = {},
+  clock = systemClock,
   ...options
 }: RunpodSandboxOptions = {}): Promise<RunpodSandbox> {
   const folder = await mkdtemp(path.join(tmpdir(), 'gpu-lease-runpod-'));
@@ -60,7 +63,7 @@ export async function startRunpodSandbox({
     ],
     folder,
     podsIn: (home) => createLocalProvider({ home, podProgram: pods, clock: systemClock }),
-    clock: systemClock,
+    clock,
     searchPath: process.env['PATH'] ?? '/usr/bin:/bin',
     onFailure: (failure) => failures.push(failure),
   });

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
-import { type Clock, systemClock } from '../../src/core/call.ts';
+import type { Clock } from '../../src/core/call.ts';
 import { isAppError } from '../../src/core/errors.ts';
 import { Redactor } from '../../src/core/redact.ts';
 import { TOOLS } from '../../src/tools/index.ts';
+import { startOwnClock } from './clock.ts';
 import { podProgram } from './pod-program.ts';
 import { startVastSandbox, type VastSandbox, type VastSandboxOptions } from './vast-sandbox.ts';
 
@@ -46,7 +47,9 @@ export async function openAgentBench(
   const workspace = path.join(root, 'workspace');
   await mkdir(workspace);
   let most = 0;
+  const own = startOwnClock();
   const cloud = await startVastSandbox({
+    clock: own,
     offers: 60,
     machines: 'none',
     ...options,
@@ -57,7 +60,7 @@ export async function openAgentBench(
   });
   const clock: Clock = {
     now: () => new Date(cloud.clock.nowSeconds() * 1000),
-    sleep: async (seconds, call) => systemClock.sleep(seconds / speed, call),
+    sleep: async (seconds, call) => own.sleep(seconds / speed, call),
   };
   const app = createApp(
     readConfig({
@@ -115,6 +118,7 @@ export async function openAgentBench(
     async [Symbol.asyncDispose]() {
       await app[Symbol.asyncDispose]();
       await cloud[Symbol.asyncDispose]();
+      own[Symbol.dispose]();
       await rm(root, { recursive: true, force: true, maxRetries: 5 });
       if (failures.length > 0) throw new AggregateError(failures, 'A round of care failed.');
     },

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { systemClock } from '../../src/core/call.ts';
+import { type Clock, systemClock } from '../../src/core/call.ts';
 import type { SandboxBooks, SandboxOptions } from '../../src/core/sandbox.ts';
 import { createLocalProvider } from '../../src/providers/local/provider.ts';
 import type { SandboxClock } from '../../src/sandbox/clock.ts';
@@ -21,6 +21,8 @@ import { podProgram } from './pod-program.ts';
 export interface VastSandboxOptions extends SandboxOptions {
   /** Switches of the fake Vast.ai itself. */
   readonly vast?: Partial<VastOptions>;
+  /** Real time, as it takes it. Default: that of the system. */
+  readonly clock?: Clock;
 }
 
 export interface VastSandbox extends AsyncDisposable {
@@ -41,6 +43,7 @@ export interface VastSandbox extends AsyncDisposable {
  */
 export async function startVastSandbox({
   vast = {},
+  clock = systemClock,
   ...options
 }: VastSandboxOptions = {}): Promise<VastSandbox> {
   const folder = await mkdtemp(path.join(tmpdir(), 'gpu-lease-vast-'));
@@ -60,7 +63,7 @@ export async function startVastSandbox({
     ],
     folder,
     podsIn: (home) => createLocalProvider({ home, podProgram: pods, clock: systemClock }),
-    clock: systemClock,
+    clock,
     searchPath: process.env['PATH'] ?? '/usr/bin:/bin',
     onFailure: (failure) => failures.push(failure),
   });

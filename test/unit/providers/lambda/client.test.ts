@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Clock, systemClock } from '../../../../src/core/call.ts';
+import type { Clock } from '../../../../src/core/call.ts';
 import { offerIdSchema, randomToken } from '../../../../src/core/ids.ts';
 import type { Offer } from '../../../../src/core/offer.ts';
 import type { PodRequest, Provider } from '../../../../src/core/provider.ts';
@@ -14,7 +14,6 @@ import { type LambdaSandbox, startLambdaSandbox } from '../../../support/lambda-
 
 const { signal } = new AbortController();
 const PUBLIC_KEY = `ssh-ed25519 ${'B'.repeat(68)} me@here`;
-const SPEED = 120;
 const LAUNCH = 'POST /api/v1/instance-operations/launch';
 const TERMINATE = 'POST /api/v1/instance-operations/terminate';
 
@@ -25,17 +24,19 @@ let fresh: () => Provider;
 let offer: Offer;
 afterEach(async () => sandbox[Symbol.asyncDispose]());
 
-/** Client and cloud on one clock, which runs 120 times faster; paced, it stands still but for the waiting of the client. */
+/** Client and cloud on one clock, which stands still but for the waiting of the client. */
 async function open(lambda: Partial<LambdaOptions> = {}, isPaced = false): Promise<void> {
   sandbox = await startLambdaSandbox({
     machines: 'none',
-    speed: isPaced ? 0 : SPEED,
+    speed: 0,
     lambda: { bootSeconds: 30, ...lambda },
   });
   const clock: Clock = {
     now: () => new Date(sandbox.clock.nowSeconds() * 1000),
-    sleep: async (seconds, call) =>
-      isPaced ? sandbox.clock.advance(seconds) : systemClock.sleep(seconds / SPEED, call),
+    async sleep(seconds, { signal: stop }) {
+      stop.throwIfAborted();
+      await sandbox.clock.advance(seconds);
+    },
   };
   fresh = () =>
     createLambdaProvider({
