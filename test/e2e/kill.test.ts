@@ -13,7 +13,7 @@ const podFolders = async (home: string) => readdir(path.join(home, 'pods')).catc
 /** The moment of the kill is swept over the call: every delay is one more place where it may die. */
 const MOMENTS_MS = [0, 25, 60, 120, 250, 500];
 
-describe('kill -9 of the built server', () => {
+describe.concurrent('kill -9 of the built server', () => {
   it.each(sampled(MOMENTS_MS, 0))(
     'during create, after %i ms: the next server knows every pod [OW-07] [CR-26]',
     async (delay) => {
@@ -39,7 +39,9 @@ describe('kill -9 of the built server', () => {
     },
   );
 
-  it('in a session: shell, folder and every byte of the transcript survive, once [SE-24] [TR-01]', async () => {
+  it('in a session: shell, folder and every byte of the transcript survive, once [SE-24] [TR-01]', async ({
+    expect,
+  }) => {
     await using box = await sandbox();
     const first = await BuiltServer.start(box);
     const podId = await readyPod(first);

@@ -19,7 +19,7 @@ const billing = (cloud: LambdaSandbox): readonly string[] =>
     .instances.filter((row) => row.billing)
     .map(({ id }) => id);
 
-describe('Lambda, by a real MCP client', () => {
+describe.concurrent('Lambda, by a real MCP client', () => {
   it(
     'key, capacity by region, quote, pod, session, files, job, home, no stop, gone with a receipt',
     async () => {

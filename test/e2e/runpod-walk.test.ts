@@ -33,7 +33,7 @@ async function logOf(home: string, podId: string): Promise<string> {
     .join('\n');
 }
 
-describe('RunPod, by a real MCP client', () => {
+describe.concurrent('RunPod, by a real MCP client', () => {
   it(
     'key, offer, quote, pod, session, files, job, home, stop, start at a new port, gone',
     async () => {

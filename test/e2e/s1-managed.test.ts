@@ -9,7 +9,7 @@ import { becomesReady } from '../support/vast-client.ts';
 
 const LONG = 120_000;
 
-describe.each(CLIENTS)('the managed lane on RunPod, step by step, by %s', (kind) => {
+describe.concurrent.each(CLIENTS)('the managed lane on RunPod, step by step, by %s', (kind) => {
   it(
     'availability, consent, a job that nobody watches, logs, files, keep or end, report',
     async () => {

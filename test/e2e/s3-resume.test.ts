@@ -28,7 +28,7 @@ const wayOf = async (client: Caller, podId: string): Promise<string> => {
   return listAt(report, 'connections').join('\n');
 };
 
-describe.each(CLIENTS)('the resume list of a trainer on RunPod, by %s', (kind) => {
+describe.concurrent.each(CLIENTS)('the resume list of a trainer on RunPod, by %s', (kind) => {
   it(
     'template, login and no gateway from the environment; each run has a connection record of its own',
     async () => {
@@ -81,7 +81,7 @@ describe.each(CLIENTS)('the resume list of a trainer on RunPod, by %s', (kind) =
   );
 });
 
-it('a raw image where a template id belongs stops the server at its start, by name [CR-28]', async () => {
+it.concurrent('a raw image where a template id belongs stops the server at its start, by name [CR-28]', async () => {
   await using box = await sandbox();
   await using server = new BuiltServer({
     ...box,

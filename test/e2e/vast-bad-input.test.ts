@@ -113,7 +113,7 @@ async function attemptsOf(
   return listAt(answer, 'attempts');
 }
 
-describe('wrong keys and accounts', () => {
+describe.concurrent('wrong keys and accounts', () => {
   it.each([404, 401] as const)(
     'a wrong key answered with %i is told as such, everywhere, and never as "gone" (vast.md 16.2)',
     async (badKeyStatus) => {
@@ -218,7 +218,7 @@ describe('wrong keys and accounts', () => {
   );
 });
 
-describe('offers that change', () => {
+describe.concurrent('offers that change', () => {
   it(
     'rented by somebody else a second ago: before the quote, after it, and in the very order',
     async () => {
@@ -295,7 +295,7 @@ describe('offers that change', () => {
   );
 });
 
-describe('wishes that cannot be met', () => {
+describe.concurrent('wishes that cannot be met', () => {
   it(
     'vastQuery: the place of the mistake and the way to write it',
     async () => {

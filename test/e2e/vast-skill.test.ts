@@ -63,7 +63,7 @@ const billing = (cloud: VastSandbox): readonly string[] =>
     .instances.filter((one) => one.billing)
     .map(({ id }) => id);
 
-describe('the skill rent-on-vast, against the made-up Vast.ai', () => {
+describe.concurrent('the skill rent-on-vast, against the made-up Vast.ai', () => {
   it('goes through its eleven phases, with two bad hosts before the good one [MO-06, CR-05]', async () => {
     await using cloud = await startVastSandbox({ speed: 60, seed: 11, offers: 80 });
     await using box = await sandbox();

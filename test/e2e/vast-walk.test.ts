@@ -120,7 +120,7 @@ async function find(
   return listAt(found, 'offers') as Record<string, unknown>[];
 }
 
-describe("the user's skill, by MCP clients, against gpu-lease sandbox --speed 60", () => {
+describe.concurrent("the user's skill, by MCP clients, against gpu-lease sandbox --speed 60", () => {
   it(
     'all eleven phases: two bad hosts, a job that fails, one that succeeds, everything home and gone [MO-06, CR-05]',
     async () => {
@@ -429,7 +429,9 @@ describe("the user's skill, by MCP clients, against gpu-lease sandbox --speed 60
     },
     LONG,
   );
+});
 
+describe("each command of the user's skill went over the wire in these walks, or is done by another call", () => {
   it.each(COMMANDS.map(([command, proof, body]) => ({ command, proof, body })))(
     '$command',
     async ({ command, proof, body }) => {

@@ -9,6 +9,7 @@ import { createRunpodProvider } from '../../src/providers/runpod/provider.ts';
 import { timerScript } from '../../src/providers/runpod/start-command.ts';
 import { startRunpodSandbox } from '../support/runpod-sandbox.ts';
 import { type SeenRequest, type StubAnswer, startStubCloud } from '../support/stub-cloud.ts';
+import { until } from '../support/watcher-process.ts';
 
 const POD = '50qynxzilsxoey';
 const POD_KEY = 'pod-scoped-key-0123456789';
@@ -52,7 +53,11 @@ async function timed(
     detached: true,
   });
   try {
-    await expect.poll(() => holds(cloud.seen), { timeout: 10_000, interval: 50 }).toBe(true);
+    await until(
+      10,
+      async () => Promise.resolve(holds(cloud.seen)),
+      (isSo) => isSo,
+    );
     return [...cloud.seen];
   } finally {
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
@@ -63,7 +68,7 @@ async function timed(
 const linesOf = (seen: readonly SeenRequest[]): readonly string[] =>
   seen.map(({ method, path: at }) => `${method} ${at}`);
 
-it('ends its own pod at its deadline, with the key of the pod (runpod.md 6)', async () => {
+it.concurrent('ends its own pod at its deadline, with the key of the pod (runpod.md 6)', async () => {
   const [first] = await timed({}, (seen) => seen.length > 0);
   expect(first).toMatchObject({
     method: 'POST',
@@ -73,7 +78,7 @@ it('ends its own pod at its deadline, with the key of the pod (runpod.md 6)', as
   expect(first?.headers['authorization']).toBe(`Bearer ${POD_KEY}`);
 });
 
-it('where GraphQL denies its key it asks REST v2, to end or to stop', async () => {
+it.concurrent('where GraphQL denies its key it asks REST v2, to end or to stop', async () => {
   const answer = ({ path: at }: SeenRequest): StubAnswer => (at === '/graphql' ? DENIED : {});
   const ended = await timed({ answer }, (seen) => seen.length > 1);
   expect(linesOf(ended).slice(0, 2)).toEqual(['POST /graphql', `DELETE /v2/pods/${POD}`]);
@@ -85,27 +90,30 @@ it('where GraphQL denies its key it asks REST v2, to end or to stop', async () =
   });
 });
 
-it.each(['wget', 'python3'])('asks by %s where the image has no curl', async (program) => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'gpu-lease-path-'));
-  try {
-    for (const tool of ['date', 'cat', 'sleep', program]) {
-      // Python may be found through a wrapper that needs more than this.
-      const tell =
-        tool === 'python3'
-          ? "python3 -c 'import sys; print(sys.executable)'"
-          : `command -v ${tool}`;
-      const found = execFileSync('/bin/sh', ['-c', tell], { encoding: 'utf8' });
-      symlinkSync(found.trim(), path.join(folder, tool));
+it.concurrent.each(['wget', 'python3'])(
+  'asks by %s where the image has no curl',
+  async (program) => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'gpu-lease-path-'));
+    try {
+      for (const tool of ['date', 'cat', 'sleep', program]) {
+        // Python may be found through a wrapper that needs more than this.
+        const tell =
+          tool === 'python3'
+            ? "python3 -c 'import sys; print(sys.executable)'"
+            : `command -v ${tool}`;
+        const found = execFileSync('/bin/sh', ['-c', tell], { encoding: 'utf8' });
+        symlinkSync(found.trim(), path.join(folder, tool));
+      }
+      const [first] = await timed({ searchPath: folder }, (seen) => seen.length > 0);
+      expect(first?.path).toBe('/graphql');
+      expect(first?.headers['authorization']).toBe(`Bearer ${POD_KEY}`);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
     }
-    const [first] = await timed({ searchPath: folder }, (seen) => seen.length > 0);
-    expect(first?.path).toBe('/graphql');
-    expect(first?.headers['authorization']).toBe(`Bearer ${POD_KEY}`);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-});
+  },
+);
 
-it('a pod ends itself at its deadline with nobody watching, by its own start command', async () => {
+it.concurrent('a pod ends itself at its deadline with nobody watching, by its own start command', async () => {
   await using sandbox = await startRunpodSandbox({
     speed: 30,
     offers: 60,

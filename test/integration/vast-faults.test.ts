@@ -93,7 +93,7 @@ const LIST = 'GET /api/v1/instances';
 const SEARCH = 'POST /api/v0/bundles';
 const once = (kind: string, route: string): FaultRule => ({ kind, route, times: 1 });
 
-describe('each fault at each step of a creation', () => {
+describe.concurrent('each fault at each step of a creation', () => {
   it.each<[string, FaultRule, string]>([
     ...[
       'rate-limit',
@@ -160,7 +160,7 @@ describe('each fault at each step of a creation', () => {
   });
 });
 
-describe('each fault of a boot is told for what it is', () => {
+describe.concurrent('each fault of a boot is told for what it is', () => {
   const seen = async (
     { provider }: Bench,
     { podId }: ProviderPod,
@@ -250,7 +250,7 @@ describe('each fault of a boot is told for what it is', () => {
   });
 });
 
-describe('each fault of a destruction', () => {
+describe.concurrent('each fault of a destruction', () => {
   it.each([
     'destroy-fails',
     'destroy-404',
