@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { offerIdSchema, podIdSchema } from '../../../src/core/ids.ts';
-import type { Lease } from '../../../src/core/lease.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { anOffer, createFakeProvider } from '../../support/fake-provider.ts';
@@ -42,10 +41,6 @@ function slowCreation(name: 'vast' | 'local' = 'vast') {
     });
   return { clock, store, cloud, first: open('first'), second: open('second'), answer, arrived };
 }
-const someClosed = ([lease]: readonly Lease[]): Lease => {
-  if (lease === undefined) throw new Error('There is no lease.');
-  return { ...lease, state: 'closed', endedAt: lease.createdAt };
-};
 const handleIn = async ({ store }: ReturnType<typeof slowCreation>) => {
   const [lease] = await store.leases.list();
   return podIdSchema.parse(`${lease?.provider ?? ''}:${lease?.label ?? ''}`);
@@ -147,13 +142,6 @@ it.each(['list', 'reconcile'] as const)(
       },
     };
     const second = createLeaseBench({ provider: slow, store, clock, limits, processId: 'second' });
-    // Ended before, so that somebody looks for what is late.
-    await store.leases.put('old', {
-      ...someClosed(await store.leases.list()),
-      leaseId: 'old',
-      podId: podIdSchema.parse('vast:7'),
-      label: 'old',
-    });
     if (way === 'reconcile') await second.pods.reconcile(second.options);
     else {
       const { pods } = await second.pods.list({ includeEnded: false }, second.options);
