@@ -49,7 +49,12 @@ export const destroyCommand: Command = {
     }
     const outcome = await pods.destroy(
       podId,
-      { discardUnfetched, ...(reason === undefined ? {} : { reason }), waitSeconds: 45 },
+      {
+        discardUnfetched,
+        ...(reason === undefined ? {} : { reason }),
+        waitSeconds: 45,
+        by: 'person',
+      },
       {
         signal,
         ask: askFor(context),

@@ -95,6 +95,13 @@ export const waiverSchema = z.object({
 });
 export type Waiver = Readonly<z.output<typeof waiverSchema>>;
 
+/** Who ordered the end, and why, in our own words: an agent by a tool, a person by a command, or one of ours without being asked. */
+export const endingSchema = z.object({
+  by: z.enum(['agent', 'person', 'server', 'watcher']),
+  why: z.string(),
+});
+export type Ending = Readonly<z.output<typeof endingSchema>>;
+
 /** Disks that were attached, outlive the pod and go on being charged (VO-03). */
 export const receiptVolumesSchema = z.array(
   z.object({
@@ -201,6 +208,8 @@ export const leaseSchema = z.object({
     })
     .exactOptional(),
   closingAt: z.string().exactOptional(),
+  /** Of the first order to end it. */
+  ending: endingSchema.exactOptional(),
   waiver: waiverSchema.exactOptional(),
 });
 export type Lease = Readonly<z.output<typeof leaseSchema>>;

@@ -218,6 +218,8 @@ export interface Pods {
       readonly discardUnfetched: boolean;
       readonly reason?: string | undefined;
       readonly waitSeconds: number;
+      /** Who wants it, for the receipt. Default: an agent. */
+      readonly by?: 'agent' | 'person' | undefined;
     },
     options: CallOptions & { readonly ask: Ask },
   ): Promise<DestroyOutcome>;

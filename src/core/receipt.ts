@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { proofSchema } from './files.ts';
 import { podIdSchema, providerNameSchema } from './ids.ts';
-import { receiptVolumesSchema, waiverSchema } from './lease.ts';
+import { endingSchema, receiptVolumesSchema, waiverSchema } from './lease.ts';
 
 export const RECEIPT_FORMAT = 'gpu-lease receipt 1';
 
@@ -93,6 +93,10 @@ export const sealedReceiptSchema = z.object({
       fetchedAt: z.string(),
     }),
   ),
+  /** Who ended it. `pod`: it did so itself at its deadline; `outside`: nobody here had ordered it. */
+  ending: endingSchema
+    .extend({ by: z.enum([...endingSchema.shape.by.options, 'pod', 'outside']) })
+    .exactOptional(),
   waiver: waiverSchema.exactOptional(),
   volumes: receiptVolumesSchema.exactOptional(),
   /** The reading that proved the end. */

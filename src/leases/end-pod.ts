@@ -3,7 +3,7 @@ import { PolicyError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
 import type { Jobs } from '../core/job.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
-import type { Lease, Waiver } from '../core/lease.ts';
+import type { Ending, Lease, Waiver } from '../core/lease.ts';
 import { poll } from '../core/poll.ts';
 import type { Providers } from '../core/provider.ts';
 import type { Remote } from '../core/remote.ts';
@@ -30,6 +30,8 @@ export interface EndRequest {
   readonly waiver?: Waiver | undefined;
   /** For what the pod still holds. Default: two minutes, near and after the deadline 20 s. */
   readonly farewellSeconds?: number | undefined;
+  /** Why, and who wants it where somebody asked. Absent: an end that was ordered before goes on. */
+  readonly ending?: { readonly by?: 'agent' | 'person'; readonly why: string };
   /** When the gates were looked at: a job started after that forbids the end (`job_running`). */
   readonly checkedAt?: string;
 }
@@ -49,6 +51,8 @@ export interface EndDeps {
   readonly observer: Observer;
   readonly looks: Looks;
   readonly accounts: AccountBook;
+  /** Who acts when nobody asked: "the watcher". */
+  readonly actor?: (() => string) | undefined;
 }
 
 export function createEnd(deps: EndDeps): EndPod {
@@ -93,13 +97,15 @@ export function createEnd(deps: EndDeps): EndPod {
     if (podId === undefined) return;
     const late = (await jobs.list(podId)).find(({ createdAt }) => createdAt > checkedAt);
     if (late === undefined) return;
-    await ledger.update(leaseId, (before) => without(before, 'closingAt'));
+    await ledger.update(leaseId, (before) => without(before, 'closingAt', 'ending'));
     throw new PolicyError('job_running', `Job ${late.jobId} was started in the meantime.`);
   }
 
+  const acting = (): Ending['by'] => (deps.actor?.() === 'the watcher' ? 'watcher' : 'server');
+
   async function end(
     first: Lease,
-    { waitSeconds, waiver, checkedAt, farewellSeconds }: EndRequest,
+    { waitSeconds, waiver, ending, checkedAt, farewellSeconds }: EndRequest,
   ): Promise<Reading> {
     return lock.run(first.leaseId, async () => {
       // Under the same number another account may have a machine of somebody else.
@@ -107,6 +113,9 @@ export function createEnd(deps: EndDeps): EndPod {
       if (strange !== undefined) return { kind: 'unknown', why: strange };
       const closing = (before: Lease) => ({
         closingAt: before.closingAt ?? clock.now().toISOString(),
+        ...(ending === undefined || before.ending !== undefined
+          ? {}
+          : { ending: { by: ending.by ?? acting(), why: ending.why } }),
       });
       // On record before the look that may give the pod up: should it turn up after that, it is not wanted.
       await ledger.update(first.leaseId, (before) => ({ ...before, ...closing(before) }));

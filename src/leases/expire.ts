@@ -5,7 +5,7 @@ import type { Lease } from '../core/lease.ts';
 import type { PodPower } from '../core/provider.ts';
 import { limitOf, withinSeconds } from './deps.ts';
 import { handleOf } from './ledger.ts';
-import { accrued } from './money.ts';
+import { accrued, spentUsd, usd } from './money.ts';
 import type { CareDeps } from './reconcile.ts';
 
 export const TEARDOWN_WAIT_SECONDS = 20;
@@ -66,6 +66,7 @@ export async function expire(
   await ledger.note('expired', lease, `Destroyed${by}: ${why}. ${gates.length} gates stood open.`);
   const seen = await teardown.end(lease, {
     waitSeconds: TEARDOWN_WAIT_SECONDS,
+    ending: { why: `${why}${boundByBudget(lease)}` },
     waiver: gates.length === 0 ? undefined : waiver,
     farewellSeconds: patience.farewellSeconds,
   });
@@ -125,6 +126,14 @@ async function save(
   } finally {
     over.abort();
   }
+}
+
+/** A budget binds through the deadline: then that is what ended it. */
+function boundByBudget(lease: Lease): string {
+  const { budgetUsd, deadlineAt } = lease;
+  return budgetUsd !== undefined && spentUsd(lease, new Date(deadlineAt)) >= budgetUsd * 0.999
+    ? ` (set by its budget of ${usd(budgetUsd)})`
+    : '';
 }
 
 /** Somebody may have prolonged it while we brought its files home, or while this process was held. */

@@ -55,6 +55,7 @@ type Clearable =
   | 'blame'
   | 'bootAt'
   | 'closingAt'
+  | 'ending'
   | 'accruedAt'
   | 'accruedByDay'
   | 'budgetEndAt'

@@ -12,7 +12,11 @@ import type { Teardown } from './teardown.ts';
 const CREATION_LIMIT_SECONDS = 300;
 const LOOKUP_PATIENCE_SECONDS = 30;
 const LOOKUP_EVERY_SECONDS = 5;
-const CLEANUP_SECONDS = 60;
+/** The end of what came of an order all the same. */
+const UNWANTED = {
+  waitSeconds: 60,
+  ending: { why: 'its creation failed, cost more than was agreed or was not wanted any more' },
+};
 
 export type Ordered =
   | { readonly kind: 'created'; readonly lease: Lease }
@@ -88,7 +92,7 @@ export async function orderPod(
   const reason = isDearer
     ? 'The pod costs more than was agreed, so it was ended.'
     : 'The pod was destroyed while it was being created.';
-  return ended(lease, await teardown.end(lease, { waitSeconds: CLEANUP_SECONDS }), reason);
+  return ended(lease, await teardown.end(lease, UNWANTED), reason);
 }
 
 async function createPod(lease: Lease, supplies: Supplies, deps: OrderDeps): Promise<ProviderPod> {
@@ -111,7 +115,7 @@ async function afterFailure(lease: Lease, failure: unknown, deps: OrderDeps): Pr
     }
     if (seen.kind === 'present') {
       const found = await observer.settle(lease, seen);
-      return ended(found, await teardown.end(found, { waitSeconds: CLEANUP_SECONDS }), reason);
+      return ended(found, await teardown.end(found, UNWANTED), reason);
     }
     return lost(lease, reason, deps);
   }
@@ -132,7 +136,7 @@ async function afterFailure(lease: Lease, failure: unknown, deps: OrderDeps): Pr
   const adopted = await reopened(await observer.settle(lease, found), found.pod, ledger);
   return adopted.state === 'open'
     ? { kind: 'created', lease: adopted }
-    : ended(adopted, await teardown.end(adopted, { waitSeconds: CLEANUP_SECONDS }), reason);
+    : ended(adopted, await teardown.end(adopted, UNWANTED), reason);
 }
 
 /** The answer took so long that another process gave the pod up: it is there all the same. */

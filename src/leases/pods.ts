@@ -49,7 +49,13 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
   const looks = deps.looks ?? createLooks({ providers, clock });
   const accounts = deps.accounts ?? createAccountBook({ providers, clock });
   const publish = publisherOf(deps);
-  const ledger = createLedger({ store, clock, redact: deps.redact, sealed: publish });
+  const ledger = createLedger({
+    store,
+    clock,
+    redact: deps.redact,
+    isMadeUp: (name) => providers.get(name)?.isMadeUp === true,
+    sealed: publish,
+  });
   const observer = createObserver({
     ledger,
     providers,

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Clock } from '../core/call.ts';
 import { isMissing, writeWholeFile } from '../core/json-file.ts';
 import { makePrivateFolder } from '../core/private-folder.ts';
-import { receiptName, receiptText, type SealedReceipt, sealOf } from '../core/receipt.ts';
+import { receiptName, receiptText, type SealedReceipt, sealOf, sha256Of } from '../core/receipt.ts';
 import type { Store } from '../core/store.ts';
 import { receiptMarkdown } from './receipt-text.ts';
 
@@ -71,7 +71,9 @@ export function publisherOf({
 
 async function writeBoth(folder: string, receipt: SealedReceipt): Promise<void> {
   const name = path.join(folder, receiptName(receipt));
-  await writeNew(`${name}.md`, receiptMarkdown(receipt));
+  const text = receiptMarkdown(receipt);
+  // Another version wrote it in other words: better no text than one that the receipt does not vouch for.
+  if (sha256Of(text) === receipt.markdownSha256) await writeNew(`${name}.md`, text);
   await writeNew(`${name}.json`, receiptText(receipt));
 }
 

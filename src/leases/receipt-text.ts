@@ -5,7 +5,17 @@ const MOST_FILES = 200;
 
 /** The receipt for people. Pure: the same facts give the same text, to the byte. Speaks of neither of the two hashes. */
 export function receiptMarkdown(receipt: SealedReceipt): string {
-  const { lease, environment, cost, proof, artifacts, code, waiver, volumes = [] } = receipt;
+  const {
+    lease,
+    environment,
+    cost,
+    proof,
+    artifacts,
+    code,
+    waiver,
+    ending,
+    volumes = [],
+  } = receipt;
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['Lease', `${quoted(lease.leaseId)}, label ${quoted(lease.label)}`],
     ['Pod', `${quoted(lease.podId)} ${quoted(lease.name)}${lease.rehearsal ? ' (rehearsal)' : ''}`],
@@ -21,8 +31,10 @@ export function receiptMarkdown(receipt: SealedReceipt): string {
     ['Ready', lease.readyAt],
     ['Ended', lease.endedAt],
     ['Deadline', lease.deadlineAt],
-    ['Price', `$${cost.usdPerHour} per hour`],
-    ['Billed', `${cost.secondsBilled} s, about $${cost.estimatedUsd}`],
+    ['Ended by', ending === undefined ? undefined : `${ending.by}: ${quoted(ending.why)}`],
+    ['Price', `${money(cost.usdPerHour)} per hour`],
+    ['Budget', lease.budgetUsd === undefined ? undefined : money(lease.budgetUsd)],
+    ['Billed', `${cost.secondsBilled.toFixed(1)} s, about ${money(cost.estimatedUsd)}`],
   ];
   return [
     `# Receipt ${receipt.sequence}: ${TITLES[receipt.kind]}`,
@@ -84,7 +96,7 @@ export function receiptMarkdown(receipt: SealedReceipt): string {
           '',
           ...volumes.map(
             ({ volumeId, sizeGb, usdPerMonth }) =>
-              `- ${quoted(volumeId)}: ${sizeGb} GB${usdPerMonth === undefined ? '' : `, $${usdPerMonth} per month`}`,
+              `- ${quoted(volumeId)}: ${sizeGb} GB${usdPerMonth === undefined ? '' : `, ${money(usdPerMonth)} per month`}`,
           ),
         ]),
     '',
@@ -92,6 +104,9 @@ export function receiptMarkdown(receipt: SealedReceipt): string {
     '',
   ].join('\n');
 }
+
+/** Prices of a market have four places; the JSON has six. */
+const money = (amount: number): string => `$${amount.toFixed(4)}`;
 
 const TITLES = {
   ended: 'the pod is gone',

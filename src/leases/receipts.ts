@@ -1,3 +1,4 @@
+import type { ProviderName } from '../core/ids.ts';
 import { randomToken } from '../core/ids.ts';
 import type { Lease, Receipt } from '../core/lease.ts';
 import {
@@ -9,7 +10,8 @@ import {
   sha256Of,
 } from '../core/receipt.ts';
 import type { Collections } from '../core/store.ts';
-import { spentUsd } from './money.ts';
+import { roundUsd, spentUsd } from './money.ts';
+import { endingOf, gpuUuidsOf } from './receipt-facts.ts';
 import { receiptMarkdown } from './receipt-text.ts';
 
 type Tx = Pick<Collections, 'receipts' | 'chain' | 'code' | 'artifacts'>;
@@ -21,6 +23,8 @@ type Facts = Omit<
 export interface ReceiptDeps {
   /** Masks secrets in every text of a receipt. */
   readonly redact?: ((text: string) => string) | undefined;
+  /** Whether nothing of that cloud is real. Default: it is. */
+  readonly isMadeUp?: ((provider: ProviderName) => boolean) | undefined;
 }
 export interface End {
   readonly how: string;
@@ -49,11 +53,11 @@ export async function writeReceipt(
     podId,
     name: lease.name,
     provider: lease.provider,
-    usdPerHour: lease.usdPerHour,
+    usdPerHour: roundUsd(lease.usdPerHour),
     createdAt: lease.createdAt,
     endedAt: endedAt.toISOString(),
     runtimeSeconds: Math.max(0, (endedAt.getTime() - Date.parse(lease.createdAt)) / 1000),
-    estimatedUsd: spentUsd(lease, endedAt),
+    estimatedUsd: roundUsd(spentUsd(lease, endedAt)),
     artifacts: artifacts.map(({ remotePath, localPath, sha256, proof }) => ({
       path: remotePath,
       localPath,
@@ -85,14 +89,14 @@ export async function writeReceipt(
         ...(offer.gpu === undefined ? {} : { gpu: offer.gpu }),
         gpuCount: offer.gpuCount,
         region: offer.region,
-        rehearsal: offer.rehearsal === true,
+        rehearsal: offer.rehearsal === true || deps.isMadeUp?.(lease.provider) === true,
         ...(lease.quoteId === undefined ? {} : { quoteId: lease.quoteId }),
         approvedBy: lease.approvedBy,
         createdAt: lease.createdAt,
         ...(lease.readyAt === undefined ? {} : { readyAt: lease.readyAt }),
         endedAt: receipt.endedAt,
         deadlineAt: lease.deadlineAt,
-        ...(lease.budgetUsd === undefined ? {} : { budgetUsd: lease.budgetUsd }),
+        ...(lease.budgetUsd === undefined ? {} : { budgetUsd: roundUsd(lease.budgetUsd) }),
       },
       environment: {
         ...(image === undefined ? {} : { image }),
@@ -104,10 +108,10 @@ export async function writeReceipt(
         secretEnv: [...terms.secretEnv].sort(),
         ...(terms.setup === undefined ? {} : { setupSha256: sha256Of(terms.setup) }),
       },
-      gpuUuids: uuidsOf(lease),
+      gpuUuids: gpuUuidsOf(lease),
       code,
       cost: {
-        usdPerHour: lease.usdPerHour,
+        usdPerHour: receipt.usdPerHour,
         secondsBilled: receipt.runtimeSeconds,
         estimatedUsd: receipt.estimatedUsd,
       },
@@ -119,6 +123,7 @@ export async function writeReceipt(
         proof,
         fetchedAt,
       })),
+      ending: endingOf(lease, endedAt),
       ...(receipt.waiver === undefined ? {} : { waiver: receipt.waiver }),
       ...(receipt.volumes === undefined ? {} : { volumes: receipt.volumes }),
       proof: {
@@ -231,9 +236,4 @@ function mapTexts(value: unknown, change: (text: string) => string): unknown {
       typeof field === 'string' && OWN_WORDS.has(name) ? field : mapTexts(field, change),
     ]),
   );
-}
-
-function uuidsOf({ measured }: Lease): string[] {
-  const told = measured?.['gpuUuids'];
-  return typeof told === 'string' && told !== '' ? told.split(' ') : [];
 }

@@ -47,7 +47,10 @@ export function createReplacer(deps: ReplacerDeps): Replacer {
         ?.failed(lease, { stage: missedRung(lease), reason, blame })
         .catch(() => undefined);
       await ledger.note('failed', lease, `On the rung "${stage}": ${reason}`);
-      const end = await teardown.end(lease, { waitSeconds: CLEANUP_SECONDS });
+      const end = await teardown.end(lease, {
+        waitSeconds: CLEANUP_SECONDS,
+        ending: { why: 'it failed before it was ready' },
+      });
       const cleanup =
         end.kind === 'absent' && !end.young
           ? 'gone'

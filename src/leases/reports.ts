@@ -10,6 +10,7 @@ import type { SessionState } from '../core/session.ts';
 import type { LogEntry, Store } from '../core/store.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { createLedger } from './ledger.ts';
+import { roundUsd } from './money.ts';
 import { endingOf, proofOf, waiverOf } from './report-end.ts';
 import { areBroken, isGivenUp, missingFiles, unsoundPaths } from './report-files.ts';
 
@@ -134,7 +135,7 @@ function moneyOf({ pod, lease, receipt }: Parts, clock: Clock): Partial<Report> 
   const seconds = (clock.now().getTime() - Date.parse(lease.createdAt)) / 1000;
   return {
     ...(pod.gpu === undefined ? {} : { gpu: pod.gpu }),
-    usdPerHour: lease.usdPerHour,
+    usdPerHour: roundUsd(lease.usdPerHour),
     runtimeSeconds: receipt?.runtimeSeconds ?? Math.max(0, seconds),
     ...(pod.spentUsd === undefined ? {} : { costUsd: receipt?.estimatedUsd ?? pod.spentUsd }),
   };

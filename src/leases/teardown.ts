@@ -55,7 +55,7 @@ export function createTeardown(deps: TeardownDeps): Teardown {
 
   async function destroy(
     podId: PodId,
-    { discardUnfetched, reason = '', waitSeconds }: Parameters<Pods['destroy']>[1],
+    { discardUnfetched, reason = '', waitSeconds, by = 'agent' }: Parameters<Pods['destroy']>[1],
     { ask, ...options }: Parameters<Pods['destroy']>[2],
   ): Promise<DestroyOutcome> {
     if (isVolumeId(podId) && (await ledger.find(podId)) === undefined)
@@ -81,7 +81,11 @@ export function createTeardown(deps: TeardownDeps): Teardown {
       const last = await ledger.newest(lease);
       return last.leaseId === lease.leaseId || last.state === 'closed'
         ? { outcome: 'gone', receipt: await receiptOf(lease) }
-        : destroy(handleOf(last), { discardUnfetched, reason, waitSeconds }, { ask, ...options });
+        : destroy(
+            handleOf(last),
+            { discardUnfetched, reason, waitSeconds, by },
+            { ask, ...options },
+          );
     }
     options.progress?.('Checking what is on the pod');
     const checkedAt = clock.now().toISOString();
@@ -110,11 +114,14 @@ export function createTeardown(deps: TeardownDeps): Teardown {
     if (last.leaseId !== lease.leaseId && last.state !== 'closed')
       return destroy(
         handleOf(last),
-        { discardUnfetched, reason, waitSeconds },
+        { discardUnfetched, reason, waitSeconds, by },
         { ask, ...options },
       );
     options.progress?.('Ending the pod and looking until it is gone');
-    const seen = await untilAborted(end(lease, { waitSeconds, waiver, checkedAt }), options.signal);
+    const seen = await untilAborted(
+      end(lease, { waitSeconds, waiver, checkedAt, ending: { by, why: 'destroy was called' } }),
+      options.signal,
+    );
     const after = await ledger.fresh(lease);
     if (after.state === 'closed') return { outcome: 'gone', receipt: await receiptOf(after) };
     return {

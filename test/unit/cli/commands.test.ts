@@ -275,7 +275,9 @@ describe('destroy', () => {
     expect(code).toBe(0);
     expect(text).toContain('artifact_not_fetched model.pt: It is not home.');
     expect(text).toContain('Destroy local:abc? [y/N]');
-    expect(orders).toEqual([{ podId: 'local:abc', discardUnfetched: false, waitSeconds: 45 }]);
+    expect(orders).toEqual([
+      { podId: 'local:abc', discardUnfetched: false, waitSeconds: 45, by: 'person' },
+    ]);
     expect(text).toContain('is gone: The provider no longer lists it.');
   });
   it.each(['\n', 'n\n', 'yesterday\n', ''])(
