@@ -218,8 +218,7 @@ export interface Pods {
       readonly discardUnfetched: boolean;
       readonly reason?: string | undefined;
       readonly waitSeconds: number;
-      /** Who wants it, for the receipt. Default: an agent. */
-      readonly by?: 'agent' | 'person' | undefined;
+      readonly by?: 'agent' | 'person'; // For the receipt. Default: an agent.
     },
     options: CallOptions & { readonly ask: Ask },
   ): Promise<DestroyOutcome>;

@@ -12,9 +12,24 @@ export interface SshCommandFacts {
 /** Options that say nothing about where the machine is: terminal, quiet, verbose, agent, address family, compression. */
 const HARMLESS = 'tTqvAa46Cnkx';
 
+/** Settings of the connection itself. Host keys are pinned by us, whatever the command says of them. */
+const SETTINGS_OF_NO_PLACE: ReadonlySet<string> = new Set([
+  ...['stricthostkeychecking', 'userknownhostsfile', 'globalknownhostsfile', 'checkhostip'],
+  ...['hashknownhosts', 'updatehostkeys', 'visualhostkey', 'verifyhostkeydns', 'loglevel'],
+  ...['serveraliveinterval', 'serveralivecountmax', 'tcpkeepalive', 'connecttimeout'],
+  ...['connectionattempts', 'batchmode', 'identitiesonly', 'addkeystoagent', 'forwardagent'],
+  ...['compression', 'requesttty', 'escapechar', 'addressfamily', 'ipqos', 'rekeylimit'],
+  ...['preferredauthentications', 'pubkeyauthentication', 'passwordauthentication'],
+  ...['kbdinteractiveauthentication', 'challengeresponseauthentication', 'hostbasedauthentication'],
+  ...['numberofpasswordprompts', 'controlmaster', 'controlpath', 'controlpersist', 'sendenv'],
+  ...['pubkeyacceptedkeytypes', 'pubkeyacceptedalgorithms', 'hostkeyalgorithms', 'ciphers', 'macs'],
+  ...['kexalgorithms', 'casignaturealgorithms', 'exitonforwardfailure', 'clearallforwardings'],
+]);
+
 /**
- * Reads a pasted ssh command without running anything (PR-03, PR-04). `-o` values are ignored; an option that is not
- * known is refused by name, since dropping it could lead to another machine. A destination without a user is an alias.
+ * Reads a pasted ssh command without running anything (PR-03, PR-04). Of `-o` those are left out that say nothing about where
+ * the machine is and who logs in; an option that is not known is refused by name, since dropping it could lead to another
+ * machine. A destination without a user is an alias.
  */
 export function parseSshCommand(command: string): SshCommandFacts {
   const [program, ...words] = splitWords(command);
@@ -54,10 +69,29 @@ function readOption(
     if (letter === 'p') facts.port = toPort(value);
     if (letter === 'i') facts.keyPath = value;
     if (letter === 'l') facts.user = value;
+    if (letter === 'o') readSetting(value, facts);
     return attached === '' ? 1 : 0;
   }
   if (word === '-') throw refused('A lone "-" is no option.');
   return 0;
+}
+
+/** "Name=value" or "Name value", as a line of the configuration. What was given by its own option counts. */
+function readSetting(
+  setting: string,
+  facts: { user?: string; port?: number; keyPath?: string },
+): void {
+  const [, name = '', value = ''] =
+    /^\s*([A-Za-z0-9]+)(?:\s*=\s*|\s+)"?(.*?)"?\s*$/.exec(setting) ?? [];
+  const known = name.toLowerCase();
+  if (name === '' || value === '') throw refused('Option -o needs NAME=VALUE.');
+  if (known === 'port') facts.port ??= toPort(value);
+  else if (known === 'user') facts.user ??= value;
+  else if (known === 'identityfile') facts.keyPath ??= value;
+  else if (!SETTINGS_OF_NO_PLACE.has(known) && !/^(?:forwardx11|gssapi)/.test(known))
+    throw refused(
+      `Option -o ${name.slice(0, 40)} is not supported. Where it leads the way or lets somebody in, it belongs into ~/.ssh/config: give the machine an alias with it there, and pass "ssh ALIAS"; else leave it out.`,
+    );
 }
 
 function readDestination(destination: string, hasUser: boolean): SshCommandFacts {
