@@ -212,7 +212,7 @@ export function createApp(
   const bootLogs = createBootLogs({ store, providers, clock, redact });
   const services = {
     watcher,
-    offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }) }),
+    offers: createOffers({ providers, clock, hosts: createHosts({ store, clock }), limits }),
     pods,
     sessions,
     jobs,

@@ -44,6 +44,18 @@ export function warningsOf(
   ];
 }
 
+/** One pod of this alone is more than the person allows for all: renting it is refused. */
+export function overLimit(
+  { usdPerHour }: Offer,
+  maxUsdPerHour: number | undefined,
+): readonly string[] {
+  return maxUsdPerHour === undefined || usdPerHour <= maxUsdPerHour
+    ? []
+    : [
+        `cannot be rented: it costs more than GPU_LEASE_MAX_USD_PER_HOUR, ${usd(maxUsdPerHour)}, which only the user can raise`,
+      ];
+}
+
 /** What a person should know about a search as a whole (OF-02, OF-07, OF-15). */
 export function notesOf(
   query: OfferQuery,

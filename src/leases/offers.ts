@@ -8,16 +8,20 @@ import type { Providers } from '../core/provider.ts';
 import { gpusMeantBy, nearestGpus } from './gpu-catalog.ts';
 import { gpuMatcher, gpuNameOf } from './gpu-name.ts';
 import { standingOf } from './hosts.ts';
+import type { Limits } from './limits.ts';
 import { roundUsd } from './money.ts';
 import { appliedFilters, offerFilter, withDisk, withoutFilters } from './offer-filter.ts';
 import { type HostBook, hostOf, ranked, whyOf } from './offer-rank.ts';
+import { elsewhereWords, shortlist } from './offer-shortlist.ts';
 import { createSources, type SourceAnswer } from './offer-sources.ts';
-import { notesOf, plain, warningsOf } from './offer-warnings.ts';
+import { notesOf, overLimit, plain, warningsOf } from './offer-warnings.ts';
 
 export interface OffersDeps {
   readonly providers: Providers;
   readonly clock: Clock;
   readonly hosts: Hosts;
+  /** Set by the person: what is dearer is marked. */
+  readonly limits?: Pick<Limits, 'maxUsdPerHour'> | undefined;
 }
 /** Counts of what other filters would find may be so old. */
 const WIDE_LOOK_SECONDS = 30;
@@ -34,7 +38,7 @@ interface Relaxation {
  * Asks every cloud at once. One that fails shows its error and hides nothing of the others. Throws `invalid_input`, with the
  * nearest names, for a GPU that nobody knows and nobody sells.
  */
-export function createOffers({ providers, clock, hosts }: OffersDeps): Offers {
+export function createOffers({ providers, clock, hosts, limits }: OffersDeps): Offers {
   const sources = createSources({ providers, clock });
   /** The last wide look at each cloud: who tries one filter after the other does not use up the cloud's patience. */
   const looks = new Map<
@@ -148,13 +152,16 @@ export function createOffers({ providers, clock, hosts }: OffersDeps): Offers {
         ),
       });
       return {
-        offers: free.slice(0, limit).map((offer) => {
-          const warnings = warningsOf(offer, query, book, now);
+        offers: shortlist(free, limit).map(({ offer, elsewhere }) => {
+          const warnings = [
+            ...warningsOf(offer, query, book, now),
+            ...overLimit(offer, limits?.maxUsdPerHour),
+          ];
           return {
             ...offer,
             usdPerHour: roundUsd(offer.usdPerHour),
-            why: whyOf(offer, cheapestUsd, book, query),
-            ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
+            why: `${whyOf(offer, cheapestUsd, book, query)}${elsewhereWords(elsewhere)}`,
+            ...(warnings.length === 0 ? {} : { warnings }),
           };
         }),
         applied: { ...appliedFilters(query), providers: names, limit },

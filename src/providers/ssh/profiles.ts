@@ -6,6 +6,7 @@ import type { Profile, Profiles, SavedProfile } from '../../core/profile.ts';
 import type { Remote } from '../../core/remote.ts';
 import type { Collections, Store } from '../../core/store.ts';
 import { quoteForeign } from '../../core/untrusted.ts';
+import { checkAlias } from './alias.ts';
 import type { CloudWay } from './cloud-pod.ts';
 import { dropDefault, makeDefault, shownIn } from './defaults.ts';
 import { checkKeyFile } from './key-file.ts';
@@ -97,6 +98,8 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
       signal.throwIfAborted();
       const { profile } = mergeProfile(profileId, await store.profiles.get(profileId), fields);
       if (profile.keyPath !== undefined) await checkKeyFile(profile.keyPath);
+      if (fields.sshCommand !== undefined && profile.alias !== undefined)
+        await checkAlias(profile.alias, { signal, configFile: deps.sshConfigFile });
       const podId = podIdOfProfile(profileId);
       const saved = await store.transaction(async (tx) => {
         const merged = mergeProfile(profileId, await tx.profiles.get(profileId), fields);

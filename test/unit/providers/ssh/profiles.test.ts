@@ -101,7 +101,9 @@ describe('profiles', () => {
   });
 
   it('a new destination leaves nothing of the old route: alias, port, user, host key, validation [PR-06]', async () => {
-    const { profiles, store } = open();
+    const sshConfigFile = path.join(folder, 'config');
+    await writeFile(sshConfigFile, 'Host box\n HostName 203.0.113.5\n');
+    const { profiles, store } = open({ sshConfigFile });
     await profiles.save(id, { sshCommand: `ssh -i ${key} box`, workFolder: '/w' }, { signal });
     await profiles.save(id, { host: 'h1', port: 1, user: 'a' }, { signal });
     await profiles.test(id, { signal });
@@ -275,6 +277,21 @@ describe('profiles', () => {
       host: 'far',
       via: [{ host: '203.0.113.5', port: 4022, user: 'train', keyPaths: [key] }],
     });
+  });
+
+  it('an alias that nobody knows is not saved; one that only the configuration knows is [PR-04]', async () => {
+    const sshConfigFile = path.join(folder, 'config');
+    const through = 'Host behind.invalid\n ProxyCommand nc %h %p\n';
+    await writeFile(sshConfigFile, `Host known.invalid\n HostName 127.0.0.1\n${through}`);
+    const { profiles, store } = open({ sshConfigFile });
+    await expect(
+      profiles.save(id, { sshCommand: 'ssh typo.invalid' }, { signal }),
+    ).rejects.toMatchObject({ code: 'invalid_input' });
+    expect(await store.profiles.list()).toEqual([]);
+    for (const name of ['known.invalid', 'behind.invalid', '127.0.0.1', 'localhost'])
+      expect(await profiles.save(id, { sshCommand: `ssh ${name}` }, { signal })).toMatchObject({
+        alias: name,
+      });
   });
 
   it('a shell-only gateway is known as one [PR-13]', async () => {
