@@ -224,8 +224,7 @@ export interface Pods {
   ): Promise<DestroyOutcome>;
   receipt(podId: PodId): Promise<Receipt | undefined>;
   /**
-   * Finds what a crash left half done and mends it: looks intents up by label, takes up teardowns. Idempotent. What takes longer
-   * than `patienceSeconds` goes on by itself.
+   * Finds and mends what a crash left half done: intents by label, teardowns. What takes longer than `patienceSeconds` goes on.
    */
   reconcile(options: CallOptions & { readonly patienceSeconds?: number }): Promise<void>;
   /**
