@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, it } from 'vitest';
+import { sealedReceiptSchema } from '../../src/core/receipt.ts';
 import { BuiltServer, textAt } from '../support/built-server.ts';
 import { startVastSandbox } from '../support/vast-sandbox.ts';
 import { until, watchedSandbox } from '../support/watcher-process.ts';
@@ -15,7 +16,7 @@ it('with the server dead the watcher ends the pod that does nothing, its result 
     GPU_LEASE_IDLE_MINUTES: '0.4',
     GPU_LEASE_AUTO_APPROVE_USD: '100',
   };
-  const server = await BuiltServer.start({ home: box.home, workspace: box.workspace, env });
+  await using server = await BuiltServer.start({ home: box.home, workspace: box.workspace, env });
   const rent = async (nth: number): Promise<string> => {
     const search = { vastQuery: 'verified=any direct_port_count>=1', minReliability: 0 };
     const found = await server.call('find_offer', { providers: ['vast'], ...search });
@@ -55,11 +56,14 @@ it('with the server dead the watcher ends the pod that does nothing, its result 
   const receipts = path.join(box.home, 'receipts');
   const names = (await readdir(receipts)).filter((name) => name.endsWith('.json'));
   expect(names).toHaveLength(1);
-  const receipt = JSON.parse(await readFile(path.join(receipts, names[0] ?? ''), 'utf8')) as object;
-  expect(receipt).toMatchObject({
-    podId: idle,
-    artifacts: [{ localPath: path.join(rescued, 'result.json') }],
-  });
+  const receipt = sealedReceiptSchema.parse(
+    JSON.parse(await readFile(path.join(receipts, names[0] ?? ''), 'utf8')),
+  );
+  expect(receipt.lease.podId).toBe(idle);
+  expect(receipt.artifacts.map(({ localPath }) => localPath)).toEqual([
+    path.join(rescued, 'result.json'),
+  ]);
+  expect(receipt.waiver).toBeUndefined();
 
   // The command in the session goes on, and is still what keeps its pod.
   await using next = await BuiltServer.start({ home: box.home, workspace: box.workspace, env });
