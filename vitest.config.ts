@@ -41,7 +41,7 @@ export default defineConfig({
     sequence: { sequencer: Evenly },
     projects: [
       // Nothing in it changes what its modules or its process hold, so a worker reads them once for all its files.
-      project('unit', { testTimeout: 15_000, isolate: false }),
+      project('unit', { testTimeout: 30_000, isolate: false }),
       project('contract', { testTimeout: 30_000 }),
       project('integration', { testTimeout: 60_000, retry: 1 }),
       project('protocol', { testTimeout: 30_000 }),
