@@ -103,7 +103,12 @@ export function merge(
   const anew = new Set(latest.rows.map(({ part }) => part));
   const old = before?.rows.filter(({ part }) => !anew.has(part) && parts.includes(part)) ?? [];
   const place = ({ part }: { readonly part: string }): number => parts.indexOf(part);
-  return { ...latest, rows: [...old, ...latest.rows].toSorted((a, b) => place(a) - place(b)) };
+  // Other benches keep their results beside these.
+  return {
+    ...before,
+    ...latest,
+    rows: [...old, ...latest.rows].toSorted((a, b) => place(a) - place(b)),
+  };
 }
 
 /** The part of docs/benchmarks.md between its markers. */
