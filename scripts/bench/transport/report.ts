@@ -28,7 +28,7 @@ const rowSchema = z.object({
   seriesUnit: z.enum(['ms', 's', '']),
   how: z.string().exactOptional(),
 });
-const resultsSchema = z.object({
+const resultsSchema = z.looseObject({
   machine: z.object({
     cpu: z.string(),
     cores: z.int(),
