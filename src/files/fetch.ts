@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
 import { ConfigError, InputError } from '../core/errors.ts';
@@ -35,10 +35,20 @@ export function createFetch(
   const sentBefore = createSentBefore(deps.home);
   return async (request, options) => {
     const destination = await resolveDestination(deps.workspace, request.localPath);
+    await refuseFile(destination);
     return lock.run(destination, async () =>
       fetchOnce(deps, sentBefore, request, destination, options),
     );
   };
+}
+
+/** What comes home keeps its own names, below a folder. */
+async function refuseFile(destination: string): Promise<void> {
+  const stats = await lstat(destination).catch(() => undefined);
+  if (stats !== undefined && !stats.isDirectory())
+    throw new InputError('invalid_input', 'localPath is a file; a folder is needed.', {
+      hint: 'Name a folder (it is made): each file keeps its path on the pod below it.',
+    });
 }
 
 async function fetchOnce(

@@ -26,15 +26,30 @@ export const syncFiles = defineTool({
     const machine = machineOf({ podId, profileId });
     const result = await files.sync({ podId: machine, ...request }, { signal, progress });
     const { sent, unchanged, deleted, dryRun, verified, seconds, wireBytes } = result;
-    const verb = dryRun ? 'Would send' : 'Sent';
     const skipped = result.skippedCount === 0 ? '' : `, ${result.skippedCount} skipped`;
-    const removed = deleted.length === 0 ? '' : `, ${deleted.length} deleted`;
-    const proof = dryRun ? '' : verified ? ' All verified by hash.' : ' NOT verified.';
+    const removed =
+      deleted.length === 0 ? '' : `, ${deleted.length} ${dryRun ? 'would be deleted' : 'deleted'}`;
+    const proof = verified ? ' All verified by hash.' : ' NOT verified.';
     return {
       ...result,
-      summary: `${verb} ${count(sent.files, 'file')} (${bytes(sent.bytes)}, ${bytes(wireBytes)} on the wire) in ${duration(seconds)}; ${unchanged.files} unchanged${removed}${skipped}.${proof}`,
+      summary: dryRun
+        ? `Would send ${count(sent.files, 'file')} (${bytes(sent.bytes)}); ${unchanged.files} unchanged${removed}${skipped}. Nothing was changed.`
+        : `Sent ${count(sent.files, 'file')} (${bytes(sent.bytes)}, ${bytes(wireBytes)} on the wire) in ${duration(seconds)}; ${unchanged.files} unchanged${removed}${skipped}.${proof}`,
       next: dryRun
-        ? []
+        ? sent.files === 0 && deleted.length === 0
+          ? []
+          : [
+              {
+                tool: 'sync_files',
+                why: 'Do it: the same call without dryRun.',
+                arguments: {
+                  podId: machine,
+                  localPath: request.localPath,
+                  remotePath: request.remotePath,
+                  ...(request.delete ? { delete: true } : {}),
+                },
+              },
+            ]
         : [
             {
               tool: 'job_start',

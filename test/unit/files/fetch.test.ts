@@ -49,6 +49,20 @@ describe('fetch', () => {
     expect(whole).toMatchObject({ jobId, files: { length: 3 } });
   });
 
+  it('a localPath that is a file is named as that, and stays as it is', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/a.json': '1' });
+    await world.write({ 'mine.json': 'mine' });
+    for (const dryRun of [true, false])
+      await expect(
+        world.fetch({ paths: ['a.json'], localPath: 'project/mine.json', dryRun }),
+      ).rejects.toMatchObject({
+        code: 'invalid_input',
+        message: 'localPath is a file; a folder is needed.',
+      });
+    expect(await readFile(world.local('project/mine.json'), 'utf8')).toBe('mine');
+  });
+
   it('what was there before the job began is not called left behind [AR-14]', async () => {
     await using world = await openWorld();
     await world.writePod({ 'project/train.py': 'code', 'project/data.bin': 'data' });
