@@ -33,6 +33,16 @@ function reasonOf(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error('aborted');
 }
 
+/**
+ * Aborts when so many seconds of this process are over. Node refuses a time that is no whole number of milliseconds, which
+ * seconds that were reckoned from two moments seldom are, and one that is below 0.
+ */
+export function timeLimit(seconds: number): AbortSignal {
+  return AbortSignal.timeout(Math.max(1, Math.min(MOST_MILLISECONDS, Math.round(seconds * 1000))));
+}
+/** Beyond it a timer of Node ends at once. */
+const MOST_MILLISECONDS = 2 ** 31 - 1;
+
 /** Whether the time of `iso` has come. */
 export function hasPassed(iso: string, clock: Clock): boolean {
   return Date.parse(iso) <= clock.now().getTime();

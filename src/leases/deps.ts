@@ -1,4 +1,4 @@
-import type { CallOptions, Clock } from '../core/call.ts';
+import { type CallOptions, type Clock, timeLimit } from '../core/call.ts';
 import type { Files } from '../core/files.ts';
 import type { Hosts } from '../core/host.ts';
 import type { ProviderName } from '../core/ids.ts';
@@ -57,6 +57,7 @@ export interface PodsDeps {
  * failure nobody waits for any more is left to the next look.
  */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => undefined);
   signal.throwIfAborted();
   let stop: (() => void) | undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
@@ -65,7 +66,6 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Pr
     };
     signal.addEventListener('abort', stop, { once: true });
   });
-  work.catch(() => undefined);
   try {
     return await Promise.race([work, aborted]);
   } finally {
@@ -75,7 +75,7 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Pr
 
 /** A signal for work that outlives the call which started it, but not its own limit. */
 export function limitOf(seconds: number): AbortSignal {
-  return AbortSignal.timeout(seconds * 1000);
+  return timeLimit(seconds);
 }
 
 /** Does `work`, which is told to stop, and no longer waited for, when `seconds` of `clock` are over. */

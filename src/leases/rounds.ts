@@ -36,6 +36,7 @@ export function createRounds<T>(clock: Clock): Rounds<T> {
 
   return {
     async run(works, { signal, patienceSeconds }) {
+      signal.throwIfAborted();
       for (const [key, work] of works) {
         if (under.has(key)) continue;
         const nth = begun++;

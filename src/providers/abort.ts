@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { CallOptions } from '../core/call.ts';
+import { type CallOptions, timeLimit } from '../core/call.ts';
 
 /** Rejects as soon as the signal says so, even when `work` does not listen. */
 export async function untilAborted<T>(work: Promise<T>, { signal }: CallOptions): Promise<T> {
@@ -38,7 +38,7 @@ export async function withinSeconds<T>(
   signal.throwIfAborted();
   allowMany(signal);
   const controller = new AbortController();
-  const over = AbortSignal.timeout(seconds * 1000);
+  const over = timeLimit(seconds);
   const cancel = (): void => {
     controller.abort(signal.reason);
   };

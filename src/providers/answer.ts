@@ -1,3 +1,4 @@
+import { timeLimit } from '../core/call.ts';
 import { ProviderError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 
@@ -102,14 +103,13 @@ export async function readUntilQuiet(
   body: AsyncIterable<Uint8Array>,
   { maxBytes, quietSeconds, timeoutSeconds }: StreamLimits,
 ): Promise<string> {
-  const whole = AbortSignal.timeout(timeoutSeconds * 1000);
+  const whole = timeLimit(timeoutSeconds);
   const pieces = body[Symbol.asyncIterator]();
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   try {
     for (;;) {
-      const limit =
-        bytes === 0 ? whole : AbortSignal.any([whole, AbortSignal.timeout(quietSeconds * 1000)]);
+      const limit = bytes === 0 ? whole : AbortSignal.any([whole, timeLimit(quietSeconds)]);
       const piece = await Promise.race([pieces.next(), over(limit)]);
       if (piece === 'over' || piece.done === true) break;
       chunks.push(piece.value);

@@ -1,4 +1,4 @@
-import type { CallOptions } from '../core/call.ts';
+import { type CallOptions, timeLimit } from '../core/call.ts';
 import { RemoteError } from '../core/errors.ts';
 import { MAX_LANES } from '../core/remote.ts';
 import { SilenceError } from './connect-failure.ts';
@@ -131,9 +131,7 @@ export function createHost({
     async open(command, options) {
       const { signal, withinSeconds = QUEUE_SECONDS, holder = 'commands', onLate } = options;
       const lane = laneOf(options.lane);
-      const late = AbortSignal.timeout(
-        Math.round(Math.max(LEAST_QUEUE_SECONDS, withinSeconds) * 1000),
-      );
+      const late = timeLimit(Math.max(LEAST_QUEUE_SECONDS, withinSeconds));
       const either = AbortSignal.any([signal, late]);
       let broken = 0;
       for (let first = false; ; first = true) {

@@ -1,3 +1,4 @@
+import { timeLimit } from '../core/call.ts';
 /** A channel that is kept open for the next call is given back after this: a machine allows only so many. */
 export const IDLE_SECONDS = 120;
 
@@ -7,7 +8,7 @@ export const IDLE_SECONDS = 120;
  */
 export function whenIdle(seconds: number, uses: () => number | undefined, end: () => void): void {
   const before = uses();
-  AbortSignal.timeout(seconds * 1000).addEventListener(
+  timeLimit(seconds).addEventListener(
     'abort',
     () => {
       const now = uses();

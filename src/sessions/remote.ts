@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { finished, pipeline } from 'node:stream/promises';
-import type { CallOptions } from '../core/call.ts';
+import { type CallOptions, timeLimit } from '../core/call.ts';
 import { POD_TOKEN_VARIABLE } from '../core/embedded-pod.ts';
 import { CancelledError, isAppError, RemoteError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
@@ -42,7 +42,7 @@ export function createRemote({
     work: Promise<T>,
     { signal, timeoutSeconds }: CallOptions & { readonly timeoutSeconds: number },
   ): Promise<T> {
-    const timer = AbortSignal.timeout(Math.max(1, Math.round(timeoutSeconds * 1000)));
+    const timer = timeLimit(timeoutSeconds);
     let stop: ((why: Why) => void) | undefined;
     const why = new Promise<Why>((resolve) => {
       stop = resolve;

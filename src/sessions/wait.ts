@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type CallOptions, systemClock } from '../core/call.ts';
+import { type CallOptions, systemClock, timeLimit } from '../core/call.ts';
 import { CancelledError } from '../core/errors.ts';
 
 /** Stops waiting when the caller does; the work goes on for whoever else waits for it. */
@@ -52,7 +52,7 @@ export async function within<T>(
  * is only forgotten keeps all that its listener sees until it rings. Holds no process open.
  */
 export async function soon<T>(work: Promise<T>, seconds: number): Promise<T | undefined> {
-  const late = AbortSignal.timeout(Math.max(1, Math.round(seconds * 1000)));
+  const late = timeLimit(seconds);
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       resolve(undefined);
@@ -66,5 +66,5 @@ export async function soon<T>(work: Promise<T>, seconds: number): Promise<T | un
 
 /** A moment that no test clock turns: it gives a machine time, it measures none. Holds no process open. */
 export async function moment(seconds: number): Promise<void> {
-  await once(AbortSignal.timeout(Math.max(1, Math.round(seconds * 1000))), 'abort');
+  await once(timeLimit(seconds), 'abort');
 }

@@ -1,4 +1,4 @@
-import type { CallOptions, Clock } from '../../core/call.ts';
+import { type CallOptions, type Clock, timeLimit } from '../../core/call.ts';
 import { isAppError, RemoteError } from '../../core/errors.ts';
 import { podIdOfProfile } from '../../core/ids.ts';
 import type { SshEndpoint } from '../../core/machine.ts';
@@ -31,7 +31,7 @@ export async function tryProfile(
   notes: readonly string[],
   options: CallOptions,
 ): Promise<Omit<Outcome, 'refreshed'>> {
-  const limit = AbortSignal.timeout(Math.round(testLimitSeconds * 1000));
+  const limit = timeLimit(testLimitSeconds);
   const bounded = { ...options, signal: AbortSignal.any([options.signal, limit]) };
   try {
     if (profile.keyPath !== undefined) await checkKeyFile(profile.keyPath);

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { untilAborted } from '../../../src/leases/deps.ts';
 import { createRounds } from '../../../src/leases/rounds.ts';
 import { ManualClock } from '../../support/clock.ts';
 
@@ -63,4 +64,29 @@ it('ends with its signal, whatever hangs', async () => {
   const running = rounds.run(new Map([['hang', hang]]), { signal: stop.signal });
   stop.abort(new Error('over'));
   await expect(running).rejects.toThrow('over');
+});
+
+it('begins nothing for a caller who has ended, and leaves no rejection to nobody', async () => {
+  const rounds = createRounds<unknown>(new ManualClock());
+  let isBegun = false;
+  const work = async (): Promise<void> => {
+    isBegun = true;
+    return Promise.resolve();
+  };
+  const ended = AbortSignal.abort(new Error('over'));
+  const options = { signal: ended, patienceSeconds: 5 };
+  await expect(rounds.run(new Map([['one', work]]), options)).rejects.toThrow('over');
+  expect(isBegun).toBe(false);
+
+  const unhandled: unknown[] = [];
+  const note = (failure: unknown): unknown => unhandled.push(failure);
+  process.on('unhandledRejection', note);
+  try {
+    const failing = Promise.reject(new Error('boom'));
+    await expect(untilAborted(failing, ended)).rejects.toThrow('over');
+    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    process.off('unhandledRejection', note);
+  }
+  expect(unhandled).toEqual([]);
 });
