@@ -84,15 +84,20 @@ export function createWatching(
   };
 }
 
-/** The clouds this process has keys of. A print tells a new key from the old one, and nothing of either. */
-function reachOf({ vast, runpod, lambda }: Config): string[] {
+/**
+ * The clouds this process has keys of, and the limits it was given: who starts with others replaces the watcher that would keep
+ * the old ones. A print tells a new key from the old one, and nothing of either. Nothing without a cloud.
+ */
+function reachOf({ vast, runpod, lambda, limits }: Config): string[] {
   const print = (name: string, words: readonly string[]): string =>
     `${name}#${createHash('sha256').update(words.join('\n')).digest('hex').slice(0, 12)}`;
-  return [
+  const clouds = [
     ...(vast === undefined ? [] : [print('vast', [vast.baseUrl, vast.apiKey])]),
     ...(runpod === undefined ? [] : [print('runpod', [runpod.graphqlUrl, runpod.apiKey])]),
     ...(lambda === undefined ? [] : [print('lambda', [lambda.baseUrl, lambda.apiKey])]),
   ];
+  if (clouds.length === 0) return [];
+  return [...clouds, print('limits', Object.entries(limits).map(String).toSorted())];
 }
 
 /** The rounds of a server: mends, enforces what no watcher does, keeps a watcher alive. Ends by the signal alone. */

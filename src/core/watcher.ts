@@ -15,7 +15,7 @@ export const watchRecordSchema = z.object({
   pid: z.int(),
   way: z.enum(['background', 'foreground', 'once']),
   version: z.string(),
-  /** The clouds it can reach, each with a print of its address and key: "vast#1f0a…". */
+  /** The clouds it can reach, each with a print of its address and key ("vast#1f0a…"), and one of the limits it keeps. */
   reach: z.array(z.string()),
   takenAt: z.string(),
   /** When it last said that it lives. */

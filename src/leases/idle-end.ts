@@ -54,6 +54,7 @@ export async function endIdle(
     waitSeconds: TEARDOWN_WAIT_SECONDS,
     waiver: gates.length === 0 ? undefined : { ...waiver, gates: [...gates] },
     checkedAt,
+    ending: { why },
   });
   const isGone = seen.kind === 'absent' && !seen.young;
   return [`${id}: ${isGone ? 'destroyed' : 'ordered to end, not yet seen gone'}, ${why}.`];

@@ -64,6 +64,8 @@ it('with the server dead the watcher ends the pod that does nothing, its result 
     path.join(rescued, 'result.json'),
   ]);
   expect(receipt.waiver).toBeUndefined();
+  expect(receipt.ending?.by).toBe('watcher');
+  expect(receipt.ending?.why).toContain('GPU_LEASE_IDLE_MINUTES');
 
   // The command in the session goes on, and is still what keeps its pod.
   await using next = await BuiltServer.start({ home: box.home, workspace: box.workspace, env });

@@ -107,6 +107,17 @@ export async function runSharedLoad(seconds: number): Promise<SharedLoad> {
       refused += answer.data['code'] === 'budget_exceeded' ? 1 : 0;
       return undefined;
     }
+    if (answer.data['status'] === 'failed') {
+      // The other one took the machine first; any other failure is none that load may bring.
+      const [{ reason = '', cleanup = '' } = {}] = listAt(answer.data, 'attempts').map((tried) => ({
+        reason: textAt(tried, 'reason'),
+        cleanup: textAt(tried, 'cleanup'),
+      }));
+      if (!reason.startsWith('offer_gone') || cleanup !== 'nothing_created')
+        failures.push(`create_pod: ${reason} (${cleanup})`);
+      calls['create_pod offer_gone'] = (calls['create_pod offer_gone'] ?? 0) + 1;
+      return undefined;
+    }
     const podId = textAt(answer.data, 'pod.podId');
     acknowledged.rented.add(podId);
     return podId;
