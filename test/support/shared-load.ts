@@ -91,13 +91,16 @@ export async function runSharedLoad(seconds: number): Promise<SharedLoad> {
       failures.push(`${tool}: ${code}: ${String(answer.data['message'])}`);
     return answer;
   };
-  const found = await one.call('find_offer', {
-    providers: ['vast'],
-    vastQuery: 'verified=any direct_port_count>=1',
-    minReliability: 0,
-    limit: 20,
-  });
-  const offers = listAt(found, 'offers').map((offer) => textAt(offer, 'offerId'));
+  const search = async (): Promise<readonly string[]> => {
+    const found = await one.call('find_offer', {
+      providers: ['vast'],
+      vastQuery: 'verified=any direct_port_count>=1',
+      minReliability: 0,
+      limit: 20,
+    });
+    return listAt(found, 'offers').map((offer) => textAt(offer, 'offerId'));
+  };
+  let offers = await search();
   const random = randomFrom(SEED);
   const rent = async (server: BuiltServer, name: string): Promise<string | undefined> => {
     const offerId = offers[Math.floor(random() * offers.length)];
@@ -109,12 +112,12 @@ export async function runSharedLoad(seconds: number): Promise<SharedLoad> {
     }
     if (answer.data['status'] === 'failed') {
       // The other one took the machine first; any other failure is none that load may bring.
-      const [{ reason = '', cleanup = '' } = {}] = listAt(answer.data, 'attempts').map((tried) => ({
-        reason: textAt(tried, 'reason'),
-        cleanup: textAt(tried, 'cleanup'),
-      }));
-      if (!reason.startsWith('offer_gone') || cleanup !== 'nothing_created')
-        failures.push(`create_pod: ${reason} (${cleanup})`);
+      for (const tried of listAt(answer.data, 'attempts')) {
+        const [reason, cleanup] = [textAt(tried, 'reason'), textAt(tried, 'cleanup')];
+        if (!reason.startsWith('offer_gone') || cleanup !== 'nothing_created')
+          failures.push(`create_pod: ${reason} (${cleanup})`);
+      }
+      offers = await search();
       calls['create_pod offer_gone'] = (calls['create_pod offer_gone'] ?? 0) + 1;
       return undefined;
     }
