@@ -108,6 +108,7 @@ export async function runSharedLoad(seconds: number): Promise<SharedLoad> {
     const answer = await ask(server, 'create_pod', terms);
     if (answer.isError) {
       refused += answer.data['code'] === 'budget_exceeded' ? 1 : 0;
+      if (answer.data['code'] === 'offer_gone') offers = await search();
       return undefined;
     }
     if (answer.data['status'] === 'failed') {
@@ -118,7 +119,6 @@ export async function runSharedLoad(seconds: number): Promise<SharedLoad> {
           failures.push(`create_pod: ${reason} (${cleanup})`);
       }
       offers = await search();
-      calls['create_pod offer_gone'] = (calls['create_pod offer_gone'] ?? 0) + 1;
       return undefined;
     }
     const podId = textAt(answer.data, 'pod.podId');
