@@ -9,16 +9,16 @@ import { createStates, type Remembered } from './sync-state.ts';
 /** More folders than this may be targets: then only some are looked up, and more is said to be left than is. */
 const MOST_TARGETS = 2000;
 
-/** Which files below a folder are what we ourselves sent there, untouched since. */
+/** Which files below a folder are what we ourselves sent there, untouched since. `isReal`: no link leads to it. */
 export type SentBefore = (
   pod: Pod,
   root: string,
   entries: readonly RemoteEntry[],
+  isReal?: boolean,
 ) => Promise<ReadonlySet<string>>;
 
 /** Tells from what was noted when they were sent. Not knowing is `no`. */
-export function createSentBefore(home: string): SentBefore {
-  const states = createStates(home);
+export function createSentBefore(home: string, states = createStates(home)): SentBefore {
   const reals = new Map<string, string>();
 
   async function realOf(pod: Pod, root: string): Promise<string> {
@@ -51,10 +51,10 @@ export function createSentBefore(home: string): SentBefore {
     return sent;
   }
 
-  return async (pod, root, entries) => {
+  return async (pod, root, entries, isReal = false) => {
     const noted = await readdir(path.join(home, 'sync-state')).catch(() => []);
     if (noted.length === 0 || entries.length === 0) return new Set();
-    return namesBelow(pod.podId, await realOf(pod, root), entries);
+    return namesBelow(pod.podId, isReal ? root : await realOf(pod, root), entries);
   };
 }
 

@@ -53,15 +53,16 @@ export function createSync(
   deps: FilesDeps,
 ): (request: SyncRequest, options: CallOptions) => Promise<SyncResult> {
   const lock = new KeyedLock();
+  const states = createStates(deps.home);
   const desk: Desk = {
     deps,
-    states: createStates(deps.home),
+    states,
     stagings: createStagings(deps.home),
     looking: createLooking(),
     pace: createPace(),
     folders: new Map(),
     previews: new Map(),
-    sentBefore: createSentBefore(deps.home),
+    sentBefore: createSentBefore(deps.home, states),
     trees: createTrees(),
   };
   return async (request, options) =>
@@ -212,7 +213,7 @@ async function findExtras(
   const names = new Set(local.files.map((file) => file.path));
   const gone = planDelete(there, names, local.rules, local.walked.skipped);
   // What the pod made may be the only copy of it: only what came from here and nobody touched goes.
-  const sent = await desk.sentBefore(pod, look.real, there);
+  const sent = await desk.sentBefore(pod, look.real, there, true);
   const extras = gone.filter((path) => sent.has(path));
   const key = `${request.podId}\0${look.real}`;
   if (request.dryRun) desk.previews.set(key, listOf(extras));
