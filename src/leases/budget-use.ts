@@ -2,11 +2,8 @@ import type { Lease } from '../core/lease.ts';
 import type { LimitUse } from '../core/pods.ts';
 import { bookedUsd, dayBooks, wholeUsd } from './books.ts';
 import { handleOf } from './ledger.ts';
-import { type Limits, predecessorsOf } from './limits.ts';
+import { type Limits, predecessorsOf, WARNING_SHARE } from './limits.ts';
 import { rateOf, roundUsd, spentUsd, usd } from './money.ts';
-
-/** From this share on, every result about the pod says so. */
-const WARNING_SHARE = 0.8;
 
 /** A sum of money that may not grow beyond a limit. */
 interface Spending {

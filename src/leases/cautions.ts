@@ -4,11 +4,8 @@ import type { Lease } from '../core/lease.ts';
 import type { Providers } from '../core/provider.ts';
 import type { Store } from '../core/store.ts';
 import { bookedUsd, dayBooks, wholeUsd } from './books.ts';
-import { type Limits, predecessorsOf } from './limits.ts';
+import { type Limits, predecessorsOf, WARNING_SHARE } from './limits.ts';
 import { spentUsd, usd } from './money.ts';
-
-/** From this share on, a limit that is used up by more money is told. */
-const WARNING_SHARE = 0.8;
 
 /** Which limits of the person are used by 80 % or more, reserved money counted, by this lease beside the others. Pure. */
 export function crossingWords(

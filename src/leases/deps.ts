@@ -100,6 +100,14 @@ export async function withinSeconds<T>(
   }
 }
 
+/** Throws what failed, if anything did. */
+export function throwTogether(failures: readonly unknown[]): void {
+  const [first] = failures;
+  if (failures.length === 1) throw first;
+  if (failures.length > 1)
+    throw new AggregateError(failures, 'Several leases could not be looked after.');
+}
+
 /** Every work is done or has failed; the failures are thrown together. The caller may stop waiting. */
 export async function allOf<T>(
   works: readonly Promise<T>[],
@@ -109,9 +117,6 @@ export async function allOf<T>(
   const failures = ends.flatMap((end): unknown[] =>
     end.status === 'rejected' ? [end.reason] : [],
   );
-  const [first] = failures;
-  if (failures.length === 1) throw first;
-  if (failures.length > 1)
-    throw new AggregateError(failures, 'Several leases could not be looked after.');
+  throwTogether(failures);
   return ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
 }

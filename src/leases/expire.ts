@@ -4,6 +4,7 @@ import type { PodId } from '../core/ids.ts';
 import type { Lease } from '../core/lease.ts';
 import type { PodPower } from '../core/provider.ts';
 import { limitOf, withinSeconds } from './deps.ts';
+import type { EndRequest } from './end-pod.ts';
 import { handleOf } from './ledger.ts';
 import { accrued, spentUsd, usd } from './money.ts';
 import type { CareDeps } from './reconcile.ts';
@@ -41,15 +42,14 @@ export async function expire(
   deps: CareDeps,
   when: 'near' | 'due' = 'due',
 ): Promise<readonly string[]> {
-  const { ledger, accounts, teardown, providers, clock, actor } = deps;
-  const by = actor === undefined ? '' : ` by ${actor()}`;
+  const { ledger, accounts, teardown, providers, clock } = deps;
   const id = handleOf(lease);
   const strange = await accounts.strangeness(lease).catch(() => undefined);
   if (strange !== undefined) return [`${id}: ${why}, and nothing can be done here. ${strange}.`];
   if (lease.mayReplace === true) await ledger.settleForGood(lease);
   const power = providers.get(lease.provider)?.power;
   if (lease.terms.onExpiry === 'stop' && power !== undefined && lease.podId !== undefined)
-    return stop(lease, lease.podId, why, power, deps, by);
+    return stop(lease, lease.podId, why, power, deps);
   const heard = isHeard(lease, deps);
   await save(lease, when === 'near' ? NEAR : LONG, heard, deps);
   if (await wasGivenTime(lease, deps)) return [];
@@ -57,21 +57,43 @@ export async function expire(
   const gates = await withinSeconds(patience.gatesSeconds, clock, async (signal) =>
     teardown.gates(lease, { signal }),
   ).catch(() => [NOT_CHECKED]);
+  const { farewellSeconds } = patience;
+  const ending = { why: `${why}${boundByBudget(lease)}` };
+  return endUnasked(lease, { why, gates, ending, farewellSeconds }, deps);
+}
+
+/** Destroys a pod that nobody asked to destroy: what stood open is waived, and said. Answers with what was done. */
+export async function endUnasked(
+  lease: Lease,
+  { why, gates, ...request }: UnaskedEnd,
+  { ledger, teardown, clock, actor }: CareDeps,
+): Promise<readonly string[]> {
   const waiver = {
     reason: `Ended without asking: ${why}.`,
     by: 'expiry' as const,
     at: clock.now().toISOString(),
     gates: [...gates],
   };
-  await ledger.note('expired', lease, `Destroyed${by}: ${why}. ${gates.length} gates stood open.`);
+  const text = `Destroyed${byOf(actor)}: ${why}. ${gates.length} gates stood open.`;
+  await ledger.note('expired', lease, text);
   const seen = await teardown.end(lease, {
+    ...request,
     waitSeconds: TEARDOWN_WAIT_SECONDS,
-    ending: { why: `${why}${boundByBudget(lease)}` },
     waiver: gates.length === 0 ? undefined : waiver,
-    farewellSeconds: patience.farewellSeconds,
   });
   const isGone = seen.kind === 'absent' && !seen.young;
-  return [`${id}: ${isGone ? 'destroyed' : 'ordered to end, not yet seen gone'}, ${why}.`];
+  const done = isGone ? 'destroyed' : 'ordered to end, not yet seen gone';
+  return [`${handleOf(lease)}: ${done}, ${why}.`];
+}
+
+interface UnaskedEnd extends Pick<EndRequest, 'checkedAt' | 'ending' | 'farewellSeconds'> {
+  readonly why: string;
+  readonly gates: readonly Gate[];
+}
+
+/** Who acts, for the log. */
+export function byOf(actor: CareDeps['actor']): string {
+  return actor === undefined ? '' : ` by ${actor()}`;
 }
 
 async function stop(
@@ -79,8 +101,7 @@ async function stop(
   podId: PodId,
   why: string,
   power: PodPower,
-  { ledger, observer, clock }: CareDeps,
-  by: string,
+  { ledger, observer, clock, actor }: CareDeps,
 ): Promise<readonly string[]> {
   const id = handleOf(lease);
   if (lease.stoppedAt !== undefined) return [];
@@ -93,7 +114,7 @@ async function stop(
     throw failure;
   }
   await ledger.update(lease.leaseId, (before) => stopped(before, clock));
-  await ledger.note('expired', lease, `Stopped${by}: ${why}.`);
+  await ledger.note('expired', lease, `Stopped${byOf(actor)}: ${why}.`);
   return [`${id}: stopped, ${why}.`];
 }
 
@@ -115,7 +136,6 @@ async function save(
   if (saveHome === undefined) return;
   const over = new AbortController();
   const silence = async (): Promise<void> => {
-    if (await heard) return saved;
     if (await heard) return saved;
     const { signal } = over;
     await clock.sleep(UNHEARD.saveSeconds - HEARD_SECONDS, { signal }).catch(() => undefined);

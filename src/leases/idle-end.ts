@@ -1,8 +1,7 @@
 import { type Gate, NO_FILE_MATCHES } from '../core/files.ts';
 import type { Lease } from '../core/lease.ts';
 import { limitOf } from './deps.ts';
-import { stopped, TEARDOWN_WAIT_SECONDS } from './expire.ts';
-import type { IdleWatch } from './idle.ts';
+import { byOf, endUnasked, stopped } from './expire.ts';
 import { handleOf, without } from './ledger.ts';
 import type { CareDeps } from './reconcile.ts';
 
@@ -15,10 +14,7 @@ const STOP_SECONDS = 60;
  * The end of a pod that did nothing, by its own policy: stopped, or destroyed. Unlike a deadline it is never worth the only copy: a
  * pod whose declared files cannot be brought home, or cannot be seen, is kept. Answers with what was done.
  */
-export async function endIdle(
-  lease: Lease,
-  deps: CareDeps & { readonly idle: IdleWatch | undefined },
-): Promise<readonly string[]> {
+export async function endIdle(lease: Lease, deps: CareDeps): Promise<readonly string[]> {
   const { ledger, accounts, teardown, providers, clock, actor, limits } = deps;
   const id = handleOf(lease);
   const why = `nothing ran on it for ${limits.idleMinutes ?? 0} minutes (GPU_LEASE_IDLE_MINUTES)`;
@@ -39,25 +35,14 @@ export async function endIdle(
     return [`${id}: ${text}`];
   }
   if (lease.mayReplace === true) await ledger.settleForGood(lease);
-  const by = actor === undefined ? '' : ` by ${actor()}`;
   const power = providers.get(lease.provider)?.power;
   if (lease.terms.onExpiry === 'stop' && power !== undefined && lease.podId !== undefined) {
     await power.stopPod(lease.podId, { signal: limitOf(STOP_SECONDS) });
     await ledger.update(lease.leaseId, (before) => stopped(without(before, 'idle'), clock));
-    await ledger.note('expired', lease, `Stopped${by}: ${why}.`);
+    await ledger.note('expired', lease, `Stopped${byOf(actor)}: ${why}.`);
     return [`${id}: stopped, ${why}.`];
   }
-  await ledger.note('expired', lease, `Destroyed${by}: ${why}. ${gates.length} gates stood open.`);
-  const reason = `Ended without asking: ${why}.`;
-  const waiver = { reason, by: 'expiry' as const, at: clock.now().toISOString() };
-  const seen = await teardown.end(lease, {
-    waitSeconds: TEARDOWN_WAIT_SECONDS,
-    waiver: gates.length === 0 ? undefined : { ...waiver, gates: [...gates] },
-    checkedAt,
-    ending: { why },
-  });
-  const isGone = seen.kind === 'absent' && !seen.young;
-  return [`${id}: ${isGone ? 'destroyed' : 'ordered to end, not yet seen gone'}, ${why}.`];
+  return endUnasked(lease, { why, gates, checkedAt, ending: { why } }, deps);
 }
 
 /** What was never written, and what is home as broken as it is there, is not lost with the pod. */

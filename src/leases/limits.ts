@@ -4,6 +4,9 @@ import { bookedUsd, dayBooks, wholeUsd } from './books.ts';
 import { isLeaseOf } from './ledger.ts';
 import { spentUsd, usd } from './money.ts';
 
+/** From this share of a limit on, its use is told. */
+export const WARNING_SHARE = 0.8;
+
 /** Set by the person who runs the server; no agent can lift them. */
 export interface Limits {
   /** Of all pods together. */

@@ -12,7 +12,7 @@ import type { IdleWatch } from './idle.ts';
 import { endIdle } from './idle-end.ts';
 import { createLateLook } from './late.ts';
 import { handleOf, type Ledger } from './ledger.ts';
-import type { Limits } from './limits.ts';
+import { type Limits, WARNING_SHARE } from './limits.ts';
 import type { Looks } from './looks.ts';
 import { spentUsd, usd } from './money.ts';
 import type { Observer } from './observer.ts';
@@ -20,7 +20,6 @@ import { createRounds } from './rounds.ts';
 import { isTimeToSave, type SaveHome } from './save-home.ts';
 import type { Teardown } from './teardown.ts';
 
-const BUDGET_WARNING = 0.8;
 /**
  * A pod ends itself at its deadline, with every log and transcript on it. The end by us comes this long before, or a
  * sixth of a short life: twice the pause between two rounds, so that one of them falls into it.
@@ -139,11 +138,11 @@ export function createEnforce(deps: CareDeps): Pods['enforce'] {
     const { why, said } = await checkBudgets(lease, all, deps);
     if (why !== undefined) return expire(lease, why, deps);
     const idle = await deps.idle?.check(lease);
-    if (idle?.isOver === true) return endIdle(lease, { ...deps, idle: deps.idle });
+    if (idle?.isOver === true) return endIdle(lease, deps);
     if (
       budgetUsd === undefined ||
       lease.warnedAt !== undefined ||
-      spent < budgetUsd * BUDGET_WARNING
+      spent < budgetUsd * WARNING_SHARE
     )
       return [...said, ...(idle?.said ?? [])];
     await ledger.update(lease.leaseId, (before) => ({ ...before, warnedAt: now.toISOString() }));

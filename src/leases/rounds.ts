@@ -1,5 +1,5 @@
 import type { CallOptions, Clock } from '../core/call.ts';
-import { untilAborted } from './deps.ts';
+import { throwTogether, untilAborted } from './deps.ts';
 
 export interface RoundOptions extends CallOptions {
   /** What takes longer goes on, and is told by a later round. Absent: all of it is waited for. */
@@ -53,11 +53,7 @@ export function createRounds<T>(clock: Clock): Rounds<T> {
         under.set(key, going);
       }
       await patience(patienceSeconds, signal);
-      const failed = failures.splice(0);
-      const [first] = failed;
-      if (failed.length === 1) throw first;
-      if (failed.length > 1)
-        throw new AggregateError(failed, 'Several leases could not be looked after.');
+      throwTogether(failures.splice(0));
       return done
         .splice(0)
         .sort((a, b) => a.nth - b.nth)

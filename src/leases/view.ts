@@ -7,6 +7,7 @@ import type { ProviderFacts, ProviderPod } from '../core/provider.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { patienceWords } from './fate.ts';
 import { handleOf } from './ledger.ts';
+import { WARNING_SHARE } from './limits.ts';
 import { rateNow, roundUsd, spentUsd, usd } from './money.ts';
 import type { Reading } from './observer.ts';
 import { isTimerBehind } from './pod-timer.ts';
@@ -16,7 +17,6 @@ import { chosenWay } from './way-in.ts';
 
 /** A teardown that has not been proven after this long is called failed, and listed first. */
 const CLEANUP_LIMIT_SECONDS = 180;
-const BUDGET_WARNING = 0.8;
 const SLOW_SECONDS = 90;
 /** Why the next candidate of a quote was not rented, as it stands in the failure of the one before. */
 const NOT_FOLLOWED = /The failed pod is not proven gone, so no other is rented\./;
@@ -151,7 +151,7 @@ function problemOf(
     return 'The answer to its creation was lost. It is looked for by its label; until then it may cost money.';
   const { budgetUsd } = lease;
   const spent = spentUsd(lease, now);
-  if (lease.state !== 'closed' && budgetUsd !== undefined && spent >= budgetUsd * BUDGET_WARNING)
+  if (lease.state !== 'closed' && budgetUsd !== undefined && spent >= budgetUsd * WARNING_SHARE)
     return `${usd(spent)} of its budget of ${usd(budgetUsd)} are spent.`;
   if (Number.isNaN(Date.parse(lease.deadlineAt)))
     return 'Its deadline cannot be read. Set one with update_pod ttlMinutes.';
