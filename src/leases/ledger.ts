@@ -49,6 +49,8 @@ export interface Ending {
   readonly unseen?: boolean;
   /** It was given up: nobody saw it gone. */
   readonly unproven?: boolean;
+  /** Nothing came of the order, and whoever gave it goes on to the next candidate. */
+  readonly isFollowed?: boolean;
 }
 
 type Clearable =
@@ -151,15 +153,15 @@ export function createLedger(deps: LedgerDeps): Ledger {
         return after ?? before;
       });
     },
-    async close(leaseId, { podId, how, failure, unseen = false, unproven = false }) {
+    async close(leaseId, { podId, how, failure, unseen = false, unproven = false, isFollowed }) {
       return thenPublished(async (tx) => {
         const before = await present(tx, leaseId);
         if (before.state === 'closed' || before.podId !== podId) return before;
         const now = clock.now();
         const ended = unseen ? new Date(Math.min(now.getTime(), lastBilled(before))) : now;
         // A pod that went without our order was not ours to replace: somebody may have ended it by hand (RE-19).
-        const wasEndedByUs = before.state === 'closing' || before.podId === undefined;
-        const settled = wasEndedByUs ? before : without(before, 'mayReplace');
+        const mayFollow = podId === undefined ? isFollowed === true : before.state === 'closing';
+        const settled = mayFollow ? before : without(before, 'mayReplace');
         const closed: Lease = {
           ...without(accrued(settled, ended), 'creator'),
           ...(before.podId === undefined ? { accruedUsd: 0, accruedByDay: {} } : {}),

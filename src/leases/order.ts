@@ -109,7 +109,9 @@ async function afterFailure(lease: Lease, failure: unknown, deps: OrderDeps): Pr
   if (REFUSALS.has(code)) {
     const seen = await observer.look(lease);
     if (seen.kind === 'absent') {
-      await ledger.close(lease.leaseId, { podId: undefined, how: seen.how, failure: reason });
+      const { how } = seen;
+      const ending = { podId: undefined, how, failure: reason, isFollowed: true };
+      await ledger.close(lease.leaseId, ending);
       const isRemoved = isAppError(failure) && failure.isRemoved;
       return { kind: 'refused', reason, cleanup: isRemoved ? 'gone' : 'nothing_created' };
     }

@@ -51,18 +51,35 @@ export interface Start {
  * in all, each failed one gone before the next. Throws, with nothing rented, what forbids the very first order.
  */
 export async function rentNext(start: Start, deps: RentNextDeps): Promise<Rented> {
+  const last: Last = { before: start.before };
+  try {
+    return await rentAfter(last, start, deps);
+  } catch (failure) {
+    // Of a pod that failed another server may make up for it; nobody does for an order that was refused.
+    if (last.before !== undefined && last.before.podId === undefined)
+      await deps.ledger.settleForGood(last.before);
+    throw failure;
+  }
+}
+
+/** The closed lease whose place is taken next. */
+interface Last {
+  before: Lease | undefined;
+}
+
+async function rentAfter(last: Last, start: Start, deps: RentNextDeps): Promise<Rented> {
   const { quote, approvedBy } = start;
   const { ledger, store, providers, clock } = deps;
   const attempts = [...start.attempts];
-  let { before } = start;
   const skip = (offer: Offer, reason: string): void => {
     attempts.push({ offerId: offer.offerId, reason, cleanup: 'nothing_created' });
   };
   const over = async (why: string): Promise<Rented> => {
-    if (before !== undefined) await ledger.settleForGood(before);
+    if (last.before !== undefined) await ledger.settleForGood(last.before);
     return { kind: 'over', attempts, why };
   };
   for (const candidate of quote.offers) {
+    const { before } = last;
     if (attempts.some(({ offerId }) => offerId === candidate.offerId)) continue;
     if (ordersIn(attempts) >= quote.terms.maxAttempts) return over('maxAttempts is reached.');
     if (isOnFailedMachine(candidate, attempts, quote)) {
@@ -108,13 +125,14 @@ export async function rentNext(start: Start, deps: RentNextDeps): Promise<Rented
     }
     if (ordered.kind === 'created') return { kind: 'created', lease: ordered.lease, attempts };
     if (ordered.kind === 'unknown') return { kind: 'unknown', ordered };
-    before = (await store.leases.get(lease.leaseId)) ?? lease;
+    const refused = (await store.leases.get(lease.leaseId)) ?? lease;
+    last.before = refused;
     attempts.push({
       offerId: offer.offerId,
       reason: ordered.reason,
       cleanup: ordered.cleanup,
-      stage: before.stage,
-      ...(before.podId === undefined ? {} : { podId: before.podId }),
+      stage: refused.stage,
+      ...(refused.podId === undefined ? {} : { podId: refused.podId }),
     });
   }
   return over('No other candidate was agreed to.');

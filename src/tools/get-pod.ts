@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { podSchema } from '../core/pods.ts';
 import { podIdParam, waitParam } from './params.ts';
-import { podNext } from './pod-next.ts';
+import { isNeverMade, podNext } from './pod-next.ts';
 import { renderPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { renderResult, usd } from './words.ts';
@@ -28,7 +28,7 @@ export const getPod = defineTool({
       pod.replacedBy !== undefined
         ? ` Pod ${pod.replacedBy} was rented in its place.`
         : pod.isBeingReplaced === true
-          ? ' It is being ended, and another rented in its place.'
+          ? `${isNeverMade(pod) ? ' No machine came of it;' : ' It is being ended, and'} another is rented in its place.`
           : '';
     const stage = pod.status === 'provisioning' && pod.stage !== undefined ? ` (${pod.stage})` : '';
     const { waitFor } = request;

@@ -160,7 +160,7 @@ function afterFailure(pod: Pod, work: Work | undefined): Next {
 }
 
 /** An order that is over and of which no machine came carries our label for an id: there is nothing to end. */
-const isNeverMade = ({ podId, mode, usdPerHour, spentUsd }: Pod): boolean =>
+export const isNeverMade = ({ podId, mode, usdPerHour, spentUsd }: Pod): boolean =>
   mode === 'managed' && /^[a-z]+:gl-/.test(podId) && usdPerHour !== 0 && spentUsd === 0;
 
 function unseen({ podId }: Pod): Next {

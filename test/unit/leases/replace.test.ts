@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RemoteError } from '../../../src/core/errors.ts';
 import { type PodId, sessionIdSchema } from '../../../src/core/ids.ts';
 import type { Lease, Terms } from '../../../src/core/lease.ts';
+import type { Pod } from '../../../src/core/pods.ts';
 import type { SessionRecord } from '../../../src/core/session.ts';
 import { createBootLogs } from '../../../src/leases/boot-log.ts';
 import { anOffer } from '../../support/fake-provider.ts';
@@ -45,6 +46,7 @@ async function diedBetweenEndAndOrder(bench: LeaseBench): Promise<LeaseBench> {
     processId: 'next',
   });
 }
+const request = { discardUnfetched: false, waitSeconds: 25 };
 const leases = async (bench: LeaseBench): Promise<readonly Lease[]> => bench.store.leases.list();
 const benchOf = (options: Parameters<typeof createLeaseBench>[0] = {}): LeaseBench =>
   createLeaseBench({ ...options, cloud: { offers: three, bootSeconds: 0, ...options.cloud } });
@@ -288,8 +290,6 @@ describe('what is never taken away', () => {
 });
 
 describe('destroy', () => {
-  const request = { discardUnfetched: false, waitSeconds: 25 };
-
   it('of a pod on its way wants no other in its place', async () => {
     const bench = benchOf();
     const podId = await stuck(bench);
@@ -417,6 +417,89 @@ it('a replacement that takes so long that the lists say nothing follows is not m
   const [lease] = await leases(bench);
   expect(lease).toMatchObject({ podId, state: 'closed' });
   expect(lease?.mayReplace).toBeUndefined();
+});
+
+describe('between an order that was refused and the next one', () => {
+  /** The first pod failed, the order of the second candidate was refused, and the third is being priced. */
+  async function pricingTheThird(): Promise<{
+    readonly bench: LeaseBench;
+    readonly goOn: (failure?: Error) => Promise<void>;
+  }> {
+    let open = (): void => undefined;
+    let fail: (failure: Error) => void = open;
+    const gate = new Promise<undefined>((resolve, reject) => {
+      open = () => {
+        resolve(undefined);
+      };
+      fail = reject;
+    });
+    let arrive = (): void => undefined;
+    const arrived = new Promise<undefined>((resolve) => {
+      arrive = () => {
+        resolve(undefined);
+      };
+    });
+    let isArmed = false;
+    const bench = benchOf({
+      cloud: {
+        before: async (call) => {
+          if (!isArmed || (call !== 'listOffers' && call !== 'getOffer')) return;
+          if (bench.cloud.calls.filter((one) => one === 'createPod').length < 2) return;
+          arrive();
+          await gate;
+        },
+      },
+    });
+    await stuck(bench);
+    isArmed = true;
+    bench.cloud.faults.noCapacity = 1;
+    const round = giveUp(bench);
+    await arrived;
+    return {
+      bench,
+      async goOn(failure) {
+        if (failure === undefined) open();
+        else fail(failure);
+        await round;
+      },
+    };
+  }
+  const list = async ({ pods, options }: LeaseBench): Promise<readonly Pod[]> =>
+    (await pods.list({ includeEnded: false }, options)).pods;
+
+  it('no list says that nothing is left [CR-05]', async () => {
+    const { bench, goOn } = await pricingTheThird();
+    expect(bench.cloud.alive()).toEqual([]);
+    expect(await list(bench)).toMatchObject([{ status: 'failed', isBeingReplaced: true }]);
+    await goOn();
+    expect(bench.cloud.alive()).toHaveLength(1);
+    expect(await list(bench)).toMatchObject([{ podId: bench.cloud.alive()[0]?.podId }]);
+  });
+
+  it('destroy calls the next one off', async () => {
+    const { bench, goOn } = await pricingTheThird();
+    const [pod] = await list(bench);
+    if (pod === undefined) throw new Error('Nothing is listed.');
+    const outcome = await bench.pods.destroy(pod.podId, request, bench.options);
+    expect(outcome.outcome).toBe('gone');
+    expect(await list(bench)).toEqual([]);
+    await goOn();
+    expect([bench.cloud.alive(), await list(bench)]).toEqual([[], []]);
+  });
+
+  it('whoever took too long orders nothing, and says so', async () => {
+    const { bench, goOn } = await pricingTheThird();
+    bench.clock.advance(181);
+    expect(await list(bench)).toEqual([]);
+    await goOn();
+    expect([bench.cloud.alive(), await list(bench)]).toEqual([[], []]);
+  });
+
+  it('a failure of ours leaves nothing to wait for', async () => {
+    const { bench, goOn } = await pricingTheThird();
+    await goOn(new Error('The disk is full.'));
+    expect([bench.cloud.alive(), await list(bench)]).toEqual([[], []]);
+  });
 });
 
 describe('what is remembered of a failed boot', () => {
