@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { poll } from '../../src/core/poll.ts';
 import type { FaultRule } from '../../src/core/sandbox.ts';
 import { type CloudBench, type CloudName, openCloudBench } from '../support/cloud-agent.ts';
@@ -133,9 +133,17 @@ const HIDDEN = ['terminate-ignored', 'null-once', 'reads-nothing'];
 
 async function rentOne(bench: CloudBench, provider: CloudName): Promise<string> {
   const search = { providers: [provider], minReliability: 0, minVramGb: 8, diskGb: 16 };
-  const found = await bench.call('find_offer', search);
-  const [offer] = found.data['offers'] as readonly { offerId: string }[];
-  const quoted = await bench.call('create_pod', { offerId: offer?.offerId, ttlMinutes: 120 });
+  // Its time runs fast: a busy machine may not answer in it, and is asked again, as the tool says.
+  const offer = await vi.waitFor(
+    async () => {
+      const { data } = await bench.call('find_offer', search);
+      const [first] = data['offers'] as readonly { offerId: string }[];
+      if (first === undefined) throw new Error(briefly(bench.trail));
+      return first;
+    },
+    { timeout: 20_000, interval: 200 },
+  );
+  const quoted = await bench.call('create_pod', { offerId: offer.offerId, ttlMinutes: 120 });
   const { quoteId } = quoted.data['quote'] as { quoteId: string };
   const made = await bench.call('create_pod', { quoteId, waitSeconds: 0 });
   // Seen by its id, so that its absence later means something.
