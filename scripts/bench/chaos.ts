@@ -1,8 +1,4 @@
 /* Life cycles on three fake clouds whose servers, watchers, machines and links die at seeded moments: what leaks, what is lost. */
-import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { z } from 'zod';
 import {
   type ChaosBreak,
   type ChaosResult,
@@ -12,16 +8,15 @@ import {
 } from '../../test/support/chaos.ts';
 import { type ChaosPlan, chaosPlans } from '../../test/support/chaos-plan.ts';
 import { CLOUDS } from '../../test/support/cloud-kill.ts';
-import { replaceBetween } from '../docs/markdown.ts';
 import { quantile } from './figures.ts';
-import { PAGE_FILE, RESULTS_FILE } from './transport/report.ts';
+import { commitOf, keepFigures, keepText, takenWords } from './kept.ts';
 
 const SEED = 20_261_123;
 const FULL_COUNT = 200;
 /** Life cycles that share a state folder. */
 const GROUP = 8;
 const AT_ONCE = 24;
-const ROOT = path.resolve(import.meta.dirname, '../..');
+const COMMAND = 'npm run bench -- chaos';
 
 interface Figures {
   readonly cycles: number;
@@ -74,23 +69,11 @@ export async function benchChaos(args: readonly string[]): Promise<void> {
   if (isEmpty) process.stdout.write(`NOTHING DONE: ${plans.length} life cycles, ${kills} kills\n`);
   if (isEmpty || broken.length > 0) process.exitCode = 1;
   if (isEmpty || isRepeat || args.includes('--dry') || count < FULL_COUNT) return;
-  const page = path.join(ROOT, PAGE_FILE);
-  writeFileSync(page, replaceBetween(readFileSync(page, 'utf8'), 'chaos', body));
-  const front = path.join(ROOT, 'README.md');
-  const short = shortReport(all, meterStop(results), commit);
-  writeFileSync(front, replaceBetween(readFileSync(front, 'utf8'), 'chaos', short));
-  const file = path.join(ROOT, RESULTS_FILE);
-  const kept = z.looseObject({}).parse(JSON.parse(readFileSync(file, 'utf8')));
-  const chaos = {
-    command: 'npm run bench -- chaos',
-    takenAt: new Date().toISOString(),
-    commit,
-    seed,
-    graceSeconds: GRACE_SECONDS,
-    all,
-    meterStop: meterStop(results),
-  };
-  writeFileSync(file, `${JSON.stringify({ ...kept, chaos }, null, 1)}\n`);
+  const stop = meterStop(results);
+  keepText('chaos', body);
+  keepText('chaos', shortReport(all, stop, commit), 'README.md');
+  const about = { command: COMMAND, commit, seed, graceSeconds: GRACE_SECONDS };
+  keepFigures('chaos', { ...about, all, meterStop: stop });
 }
 
 function tell(result: ChaosResult, tellsAll: boolean, seed: number): void {
@@ -168,7 +151,7 @@ function shortReport(all: Figures, stop: Readonly<Record<string, number>>, commi
   ];
   return [
     '',
-    `Taken on ${new Date().toISOString().slice(0, 10)}, commit ${commit}, with \`npm run bench -- chaos\`; pods were rented for 1 to 1.75 minutes.`,
+    `${takenWords(COMMAND, commit)}; pods were rented for 1 to 1.75 minutes.`,
     '',
     '| what | figure |',
     '| --- | --- |',
@@ -229,19 +212,11 @@ function chaosReport(
   ];
   return [
     '',
-    `Taken on ${new Date().toISOString().slice(0, 10)}, commit ${commit}, with \`npm run bench -- chaos\` (seed ${seed}).`,
+    `${takenWords(COMMAND, commit)} (seed ${seed}).`,
     '',
     '| what | count | target |',
     '| --- | --- | --- |',
     ...rows.map((row) => `| ${row.map((cell) => cell.trim()).join(' | ')} |`),
     '',
   ].join('\n');
-}
-
-function commitOf(): string {
-  const { stdout } = spawnSync('git', ['rev-parse', '--short', 'HEAD'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  });
-  return stdout.trim();
 }

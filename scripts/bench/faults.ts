@@ -1,7 +1,4 @@
 /* Links that are cut at seeded bytes under every kind of work: what is lost, doubled, hung. All of it must be none. */
-import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import type { Fault } from '../../test/support/fault-proxy.ts';
 import { Hung, openTransport, type TransportBench } from '../../test/support/transport-bench.ts';
 import {
@@ -15,8 +12,7 @@ import {
   syncWork,
   type Work,
 } from '../../test/support/transport-works.ts';
-import { replaceBetween } from '../docs/markdown.ts';
-import { PAGE_FILE } from './transport/report.ts';
+import { commitOf, keepText, takenWords } from './kept.ts';
 
 const SEED = 20_261_122;
 const FAULTS: readonly Fault[] = [
@@ -41,7 +37,7 @@ const FULL_COUNT = 200;
 /** Silent links are found after 3 to 4 s: soon enough for hundreds of them, and no busy machine is taken for one. */
 const KEEPALIVE_SECONDS = 1;
 const SHOWN_BROKEN = 40;
-const ROOT = path.resolve(import.meta.dirname, '../..');
+const COMMAND = 'npm run bench -- faults';
 
 interface Row {
   readonly work: string;
@@ -80,12 +76,11 @@ export async function benchFaults(args: readonly string[]): Promise<void> {
   );
   const broken = rows.flatMap((row) => row.broken);
   for (const line of broken.slice(0, SHOWN_BROKEN)) process.stdout.write(`  ${line}\n`);
-  process.stdout.write(`${faultsReport(rows, count, commit)}\n`);
+  const body = faultsReport(rows, count, commit);
+  process.stdout.write(`${body}\n`);
   if (broken.length > 0) process.exitCode = 1;
   if (args.includes('--dry') || count < FULL_COUNT || wanted.length > 0) return;
-  const page = path.join(ROOT, PAGE_FILE);
-  const body = faultsReport(rows, count, commit);
-  writeFileSync(page, replaceBetween(readFileSync(page, 'utf8'), 'faults', body));
+  keepText('faults', body);
 }
 
 async function strikeWork(
@@ -168,19 +163,11 @@ function faultsReport(rows: readonly Row[], count: number, commit: string): stri
   const sum = (of: (row: Row) => number): number => rows.reduce((all, row) => all + of(row), 0);
   return [
     '',
-    `Taken on ${new Date().toISOString().slice(0, 10)}, commit ${commit}, with \`npm run bench -- faults\`: ${count} seeded bytes for each kind of work (seed ${SEED}), ${sum(({ struck }) => struck)} of them met. Lost ${sum(({ lost }) => lost)}, doubled ${sum(({ doubled }) => doubled)}, hung ${sum(({ hung }) => hung)}.`,
+    `${takenWords(COMMAND, commit)}: ${count} seeded bytes for each kind of work (seed ${SEED}), ${sum(({ struck }) => struck)} of them met. Lost ${sum(({ lost }) => lost)}, doubled ${sum(({ doubled }) => doubled)}, hung ${sum(({ hung }) => hung)}.`,
     '',
     '| work | faults met | mended without a word | errors told to the caller | worst seconds | lost | doubled | hung | broken promises |',
     '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows.map((row) => `| ${cellsOf(row).join(' | ')} |`),
     '',
   ].join('\n');
-}
-
-function commitOf(): string {
-  const { stdout } = spawnSync('git', ['rev-parse', '--short', 'HEAD'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  });
-  return stdout.trim();
 }

@@ -1,14 +1,9 @@
-import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { z } from 'zod';
 import { hadWork, runSharedLoad, type SharedLoad } from '../../test/support/shared-load.ts';
-import { replaceBetween } from '../docs/markdown.ts';
-import { PAGE_FILE, RESULTS_FILE } from './transport/report.ts';
+import { commitOf, keepFigures, keepText, takenWords } from './kept.ts';
 
 const FULL_SECONDS = 120;
 const SHOWN = 20;
-const ROOT = path.resolve(import.meta.dirname, '../..');
+const COMMAND = 'npm run bench -- shared-load';
 
 /** `npm run bench -- shared-load [SECONDS] [--dry]`: two servers and the watcher under load on one store, two minutes unless said. */
 export async function benchSharedLoad(args: readonly string[]): Promise<void> {
@@ -24,25 +19,12 @@ export async function benchSharedLoad(args: readonly string[]): Promise<void> {
   if (isEmpty) process.stdout.write('NOTHING DONE: the limit was never met, or nobody watched\n');
   if (broken.length > 0 || isOverrun || isSlow || isEmpty) process.exitCode = 1;
   if (isEmpty || args.includes('--dry') || seconds < FULL_SECONDS) return;
-  const page = path.join(ROOT, PAGE_FILE);
-  writeFileSync(page, replaceBetween(readFileSync(page, 'utf8'), 'shared-load', body));
-  const file = path.join(ROOT, RESULTS_FILE);
-  const kept = z.looseObject({}).parse(JSON.parse(readFileSync(file, 'utf8')));
-  const sharedLoad = {
-    command: 'npm run bench -- shared-load',
-    takenAt: new Date().toISOString(),
-    seconds,
-    ...seen,
-  };
-  writeFileSync(file, `${JSON.stringify({ ...kept, sharedLoad }, null, 1)}\n`);
+  keepText('shared-load', body);
+  keepFigures('sharedLoad', { command: COMMAND, seconds, ...seen });
 }
 
 function sharedLoadReport(seen: SharedLoad, seconds: number): string {
   const calls = Object.values(seen.calls).reduce((sum, count) => sum + count, 0);
-  const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  }).stdout.trim();
   const rows: readonly (readonly [string, string, string])[] = [
     ['calls answered', `${calls}`, ''],
     ['pods rented', `${seen.rented}`, ''],
@@ -62,7 +44,7 @@ function sharedLoadReport(seen: SharedLoad, seconds: number): string {
   ];
   return [
     '',
-    `Taken on ${new Date().toISOString().slice(0, 10)}, commit ${commit}, with \`npm run bench -- shared-load\`: ${seconds} s.`,
+    `${takenWords(COMMAND, commitOf())}: ${seconds} s.`,
     '',
     '| what | figure | target |',
     '| --- | --- | --- |',

@@ -1,7 +1,7 @@
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { commitOf, outputOf, ROOT } from './kept.ts';
 import { delta, fetch, send } from './transport/bulk.ts';
 import { type Lab, openLab } from './transport/lab.ts';
 import { commands, firstCommand, sessionWrite } from './transport/latency.ts';
@@ -52,7 +52,6 @@ const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const PROFILE = '--profile=';
 const FAR = '--far-mebibytes=';
 const FAILURE_CHARS = 600;
-const ROOT = path.resolve(import.meta.dirname, '../..');
 const RESULTS = path.join(ROOT, RESULTS_FILE);
 const PAGE = path.join(ROOT, PAGE_FILE);
 
@@ -72,7 +71,7 @@ export async function benchTransport(args: readonly string[]): Promise<void> {
   if (works.length === 0) throw new Error(`There are: ${Object.keys(WORKS).join(', ')}`);
   const profile = args.find((each) => each.startsWith(PROFILE))?.slice(PROFILE.length);
   const taken: Row[] = [];
-  const commit = commitWords();
+  const commit = commitOf();
   for (const [name, work] of works) {
     // A lab for each: what one leaves behind (caches, memory, connections) helps or hinders no other.
     await using lab = await openLab(scale.neededMebibytes, profile);
@@ -118,15 +117,6 @@ function keep(part: string, rows: readonly Row[], about: About): void {
   const results = merge(before, latest, Object.keys(WORKS));
   writeFileSync(RESULTS, `${JSON.stringify(results, null, 1)}\n`);
   writeFileSync(PAGE, benchmarksPage(ROOT));
-}
-
-const outputOf = (program: string, args: readonly string[]): string => {
-  const { stdout, stderr } = spawnSync(program, args, { cwd: ROOT, encoding: 'utf8' });
-  return `${stdout}${stderr}`.trim();
-};
-
-function commitWords(): string {
-  return outputOf('git', ['rev-parse', '--short', 'HEAD']);
 }
 
 function machine(): Results['machine'] {

@@ -6,9 +6,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
 import { processesMentioning } from '../../src/cli/demo/leftovers.ts';
-import { openWithSdk } from '../../src/cli/demo/sdk-server.ts';
-
-const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
+import { openBuilt } from '../support/built-client.ts';
+import { MAIN } from '../support/built-server.ts';
 
 interface Ended {
   readonly code: number;
@@ -114,17 +113,7 @@ describe('the built program', () => {
     const { signal } = new AbortController();
     const workspace = path.join(root, 'workspace');
     await mkdir(workspace);
-    const server = await openWithSdk(
-      {
-        nodePath: process.execPath,
-        mainPath: MAIN,
-        home: path.join(root, 'state'),
-        workspace,
-        version: '0.0.0',
-        onLog: () => undefined,
-      },
-      { signal },
-    );
+    const server = await openBuilt({ home: path.join(root, 'state'), workspace }, signal);
     try {
       const rent = { offerId: 'local:cpu', name: 'agent', diskGb: 1, ttlMinutes: 5 };
       const created = await server.call('create_pod', { ...rent, waitSeconds: 30 }, { signal });

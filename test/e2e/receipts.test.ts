@@ -12,10 +12,10 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openWithSdk } from '../../src/cli/demo/sdk-server.ts';
 import { sealedReceiptSchema, type Verification } from '../../src/core/receipt.ts';
+import { openBuilt } from '../support/built-client.ts';
+import { MAIN } from '../support/built-server.ts';
 
-const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
 const { signal } = new AbortController();
 
 let root = '';
@@ -57,17 +57,7 @@ it('a pod is rented, works, is destroyed, and what it left is verified by the pr
   git('init', '-q', '-b', 'main');
   git('add', '.');
   git('commit', '-q', '-m', 'one');
-  const server = await openWithSdk(
-    {
-      nodePath: process.execPath,
-      mainPath: MAIN,
-      home: state,
-      workspace,
-      version: '0.0.0',
-      onLog: () => undefined,
-    },
-    { signal },
-  );
+  const server = await openBuilt({ home: state, workspace }, signal);
   try {
     const call = async (tool: string, words: Record<string, unknown>) =>
       (await server.call(tool, words, { signal })).data as Record<string, unknown>;

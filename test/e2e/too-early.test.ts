@@ -3,10 +3,10 @@ import { mkdir, mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openWithSdk } from '../../src/cli/demo/sdk-server.ts';
 import { sealedReceiptSchema } from '../../src/core/receipt.ts';
+import { openBuilt } from '../support/built-client.ts';
+import { MAIN } from '../support/built-server.ts';
 
-const MAIN = path.resolve(import.meta.dirname, '../../dist/main.js');
 const { signal } = new AbortController();
 type Data = Record<string, unknown>;
 interface Blocked extends Data {
@@ -28,17 +28,7 @@ afterEach(async () => {
 it('an agent that destroys too early is told each time what is missing and the call that mends it; what cannot be mended is waived on record [TD-01] [TD-04]', async () => {
   const state = path.join(root, 'state');
   const workspace = path.join(root, 'workspace');
-  const server = await openWithSdk(
-    {
-      nodePath: process.execPath,
-      mainPath: MAIN,
-      home: state,
-      workspace,
-      version: '0.0.0',
-      onLog: () => undefined,
-    },
-    { signal },
-  );
+  const server = await openBuilt({ home: state, workspace }, signal);
   const call = async (tool: string, words: Data): Promise<Data> =>
     (await server.call(tool, words, { signal })).data as Data;
   try {

@@ -3,8 +3,9 @@ import path from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { BuiltServer, type Json, numberAt, sandbox, textAt } from '../support/built-server.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
+import { randomFrom } from '../support/random.ts';
 import { startSshd, type TestSshd } from '../support/sshd.ts';
-import { bytesFrom, hashesOf, randomFrom } from '../support/transport-works.ts';
+import { bytesFrom, hashesOf } from '../support/transport-works.ts';
 
 const SEED = 20_261_122;
 const closers: (() => Promise<void>)[] = [];

@@ -1,4 +1,4 @@
-import type { FetchRequest, SyncRequest } from '../../src/core/files.ts';
+import type { FetchRequest, FetchResult, SyncRequest } from '../../src/core/files.ts';
 import type { PodId } from '../../src/core/ids.ts';
 
 /** The folder `project` as it is, and nothing beyond it. */
@@ -27,5 +27,17 @@ export function fetchOf(podId: PodId, request: Partial<FetchRequest> = {}): Fetc
     strict: false,
     dryRun: false,
     ...request,
+  };
+}
+
+/** One file of eight bytes came home. */
+export function fetchedOne(podId: PodId): FetchResult {
+  return {
+    podId,
+    manifest: { root: '/w', files: [], totalFiles: 1, totalBytes: 8 },
+    missing: [],
+    leftOnPod: [],
+    left: 0,
+    dryRun: false,
   };
 }

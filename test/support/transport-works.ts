@@ -6,6 +6,7 @@ import type { SessionId } from '../../src/core/ids.ts';
 import { isTerminal } from '../../src/core/job.ts';
 import type { Direction, Fault, Strike } from './fault-proxy.ts';
 import { fetchOf, syncOf } from './file-requests.ts';
+import { randomFrom } from './random.ts';
 import { Hung, type TransportBench, within } from './transport-bench.ts';
 
 /** Each work counts in a file of its own, so that one that is tried again begins at nothing. */
@@ -28,17 +29,6 @@ export interface Work {
   run(turn: number): Promise<Outcome>;
   /** Checks what all turns together left. */
   finish(): Promise<Outcome>;
-}
-
-/** Reproducible numbers in [0, 1). */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 export function bytesFrom(seed: number, length: number): Buffer {

@@ -4,23 +4,13 @@ import { once } from 'node:events';
 import { cpSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
+import { randomFrom } from '../../../test/support/random.ts';
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 const DELTA_BLOCK = 128 * KIB;
 const SPOT = 4 * KIB;
 const SHOWN_DIFFERENCES = 400;
-
-/** mulberry32: the same numbers for the same seed on every machine. */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Bytes that do not compress. */
 export function noise(bytes: number, random: () => number): Buffer {
@@ -50,7 +40,7 @@ const wordsOf = (random: () => number): string[] =>
 
 /** `count` files of source text of 2 to 8 KiB. */
 export function smallTree(folder: string, count: number): readonly string[] {
-  const random = randomOf(1);
+  const random = randomFrom(1);
   const words = wordsOf(random);
   return Array.from({ length: count }, (_, index) => {
     const name = path.join(`pkg${index % 40}`, `mod${Math.floor(index / 40) % 10}`, `f${index}.py`);
@@ -61,7 +51,7 @@ export function smallTree(folder: string, count: number): readonly string[] {
 
 /** `count` files of 4 to 200 KiB, about 100 KiB in the middle; four in ten do not compress. */
 export function mixedTree(folder: string, count: number): void {
-  const random = randomOf(2);
+  const random = randomFrom(2);
   const words = wordsOf(random);
   for (let index = 0; index < count; index += 1) {
     const bytes = Math.floor((4 + random() * 196) * KIB);
@@ -74,14 +64,14 @@ export function mixedTree(folder: string, count: number): void {
 /** A file of noise. */
 export async function noiseFile(file: string, mebibytes: number, seed: number): Promise<void> {
   mkdirSync(path.dirname(file), { recursive: true });
-  const random = randomOf(seed);
+  const random = randomFrom(seed);
   await using handle = await open(file, 'w');
   for (let at = 0; at < mebibytes; at += 1) await handle.write(noise(MIB, random));
 }
 
 /** Writes 4 KiB anew in one of every hundred blocks of 128 KiB. */
 export async function changeSpots(file: string, mebibytes: number, seed: number): Promise<void> {
-  const random = randomOf(seed);
+  const random = randomFrom(seed);
   const blocks = (mebibytes * MIB) / DELTA_BLOCK;
   await using handle = await open(file, 'r+');
   for (let spot = 0; spot < Math.max(1, Math.round(blocks / 100)); spot += 1)
@@ -100,7 +90,7 @@ export function changeFiles(
   every: number,
   seed: number,
 ): number {
-  const random = randomOf(seed);
+  const random = randomFrom(seed);
   const words = wordsOf(random);
   const chosen = names.filter((_, index) => (index + seed) % every === 0);
   for (const name of chosen)

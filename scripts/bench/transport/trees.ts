@@ -4,7 +4,8 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../../src/core/call.ts';
 import { numberAt } from '../../../test/support/built-server.ts';
-import { changeFiles, freshCopy, mixedTree, mustBeEqual, randomOf, smallTree } from './data.ts';
+import { randomFrom } from '../../../test/support/random.ts';
+import { changeFiles, freshCopy, mixedTree, mustBeEqual, smallTree } from './data.ts';
 import { type Lab, type Link, type LinkName, linkWords, rsyncOver, run } from './lab.ts';
 import { type Row, takeTurns, versus, type Ways } from './rows.ts';
 import type { Scale } from './scale.ts';
@@ -187,7 +188,7 @@ export async function again(lab: Lab, name: LinkName, scale: Scale): Promise<Row
 /** Edits of the same size right after a sync: how many never arrive. */
 export async function sameSecond(lab: Lab, { editRounds }: Scale): Promise<Row[]> {
   const link = await lab.link('direct');
-  const random = randomOf(7);
+  const random = randomFrom(7);
   const missed = { ours: 0, rsync: 0 };
   for (const way of ['ours', 'rsync'] as const) {
     const source = path.join(lab.here, `edits-${way}`);

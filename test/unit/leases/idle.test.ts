@@ -4,6 +4,7 @@ import { idleAfter } from '../../../src/leases/idle.ts';
 import { gpuReading } from '../../../src/leases/idle-look.ts';
 import { anOffer } from '../../support/fake-provider.ts';
 import { aJob } from '../../support/fake-services.ts';
+import { fetchedOne } from '../../support/file-requests.ts';
 import { type BenchOptions, createLeaseBench } from '../../support/lease-bench.ts';
 import { fc } from '../../support/property.ts';
 
@@ -261,15 +262,7 @@ function rescue(made: readonly ReturnType<typeof createLeaseBench>[], fetched: F
       fetch: async (request: FetchRequest): Promise<FetchResult> => {
         fetched.push(request);
         for (const bench of made) bench.world.gates = [];
-        const manifest = { root: '/w', files: [], totalFiles: 1, totalBytes: 8 };
-        return Promise.resolve({
-          podId: request.podId,
-          manifest,
-          missing: [],
-          leftOnPod: [],
-          left: 0,
-          dryRun: false,
-        });
+        return Promise.resolve(fetchedOne(request.podId));
       },
     },
   };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { FetchRequest, FetchResult, Gate } from '../../../src/core/files.ts';
 import { aJob } from '../../support/fake-services.ts';
+import { fetchedOne } from '../../support/file-requests.ts';
 import { createLeaseBench } from '../../support/lease-bench.ts';
 
 type Bench = ReturnType<typeof createLeaseBench>;
@@ -41,15 +42,7 @@ function rescue(bench: () => Bench, fetched: FetchRequest[], failure?: Error) {
         fetched.push(request);
         if (failure !== undefined) throw failure;
         bench().world.gates = [];
-        const manifest = { root: '/w', files: [], totalFiles: 1, totalBytes: 8 };
-        return Promise.resolve({
-          podId: request.podId,
-          manifest,
-          missing: [],
-          leftOnPod: [],
-          left: 0,
-          dryRun: false,
-        });
+        return Promise.resolve(fetchedOne(request.podId));
       },
     },
   };

@@ -3,6 +3,7 @@ import type { FetchRequest, FetchResult, Gate } from '../../../src/core/files.ts
 import type { PodId } from '../../../src/core/ids.ts';
 import { SharedClock } from '../../support/clock.ts';
 import { aJob } from '../../support/fake-services.ts';
+import { fetchedOne } from '../../support/file-requests.ts';
 import { createLeaseBench } from '../../support/lease-bench.ts';
 
 const PATIENCE = { patienceSeconds: 5 };
@@ -28,9 +29,7 @@ async function twoPods(pullSeconds = 0) {
           fetch: async ({ podId }: FetchRequest): Promise<FetchResult> => {
             await bench.clock.sleep(pullSeconds, { signal: bench.signal });
             fetched.push(podId);
-            const manifest = { root: '/w', files: [], totalFiles: 1, totalBytes: 8 };
-            const rest = { missing: [], leftOnPod: [], left: 0, dryRun: false };
-            return Promise.resolve({ podId, manifest, ...rest });
+            return fetchedOne(podId);
           },
         },
       },
