@@ -1,4 +1,6 @@
 import type { Clock } from '../core/call.ts';
+import { count } from '../core/count.ts';
+import { endedWords } from '../core/left-behind.ts';
 import type { Pod, Pods } from '../core/pods.ts';
 import { type Command, type CommandContext, EXIT_FAILED, EXIT_OK, flag, text } from './command.ts';
 import { providerFrom } from './doctor.ts';
@@ -27,7 +29,7 @@ export const podsCommand: Command = {
 };
 
 function render(listing: Listing, clock: Clock): readonly string[] {
-  const { limits = [] } = listing;
+  const { limits = [], ended = [] } = listing;
   const silent = listing.providers.filter(({ ok }) => !ok);
   const balances = listing.providers.flatMap(({ provider, balanceUsd }) =>
     balanceUsd === undefined ? [] : [`${provider} ${usd(balanceUsd)}`],
@@ -44,9 +46,12 @@ function render(listing: Listing, clock: Clock): readonly string[] {
     `Burning ${usd(listing.usdPerHour)} per hour; ${usd(listing.spentUsd)} spent so far.`,
     ...limits.map(({ name, limit, used, scope }) =>
       scope === 'pods'
-        ? `${name}: ${used} of ${limit} pods.`
-        : `${name}: ${usd(used)} of ${usd(limit)} ${scope}.`,
+        ? `${name}: ${used} of ${count(limit, 'pod')}.`
+        : scope === 'minutes'
+          ? `${name}: ${count(limit, 'minute')}; the idlest pod has ${used}.`
+          : `${name}: ${usd(used)} of ${usd(limit)} ${scope}.`,
     ),
+    ...ended.map((one) => shown(endedWords(one), 2000)),
     ...(balances.length === 0 ? [] : [`Balances: ${balances.join(', ')}.`]),
     ...silent.map(
       ({ provider, error }) =>

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { count } from '../core/count.ts';
 import type { Verification, VerifiedReceipt } from '../core/receipt.ts';
 import {
   type Command,
@@ -61,7 +62,7 @@ function render(
   const newest = receipts.at(-1);
   const shownFindings = findings.slice(0, MOST_SHOWN);
   const hidden = findings.length + moreExtra - shownFindings.length;
-  const ofReceipts = counted(receipts.length, 'receipt');
+  const ofReceipts = count(receipts.length, 'receipt');
   return [
     ...receipts.map(receiptLine),
     ...(findings.length === 0 ? [] : ['', out.paint('red', 'Wrong, or not proven:')]),
@@ -80,20 +81,16 @@ function render(
           'green',
           chainOnly
             ? `The chain holds: ${ofReceipts}. Their artifacts were not looked at.`
-            : `All proven: ${ofReceipts}, ${proven} of ${counted(artifacts.length, 'artifact')}.`,
+            : `All proven: ${ofReceipts}, ${proven} of ${count(artifacts.length, 'artifact')}.`,
         )
       : out.paint(
           'red',
-          `Not proven: ${counted(findings.length + moreExtra, 'finding')} in ${ofReceipts}.`,
+          `Not proven: ${count(findings.length + moreExtra, 'finding')} in ${ofReceipts}.`,
         ),
     ...(newest === undefined
       ? []
       : [`Newest: receipt ${newest.sequence}, sha256 ${newest.sha256}`]),
   ];
-}
-
-function counted(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 
 function receiptLine({ sequence, kind, podId, superseded, artifacts }: VerifiedReceipt): string {

@@ -1,10 +1,14 @@
+import { count } from '../core/count.ts';
 import { toAppError } from '../core/errors.ts';
+import { endedWords } from '../core/left-behind.ts';
 import type { WatchRecord, WatchRound } from '../core/watcher.ts';
 import { type Command, type CommandContext, EXIT_FAILED, EXIT_OK, flag } from './command.ts';
 import { shown, usd } from './output.ts';
 import { installWatch, uninstallWatch, WATCH_INSTALL_OPTIONS } from './watch-install.ts';
 
 const EVERY_SECONDS = 10;
+/** With the names of what was lost. */
+const ACTION_CHARS = 2000;
 const WATCHING = `Watching every ${EVERY_SECONDS} s. Ctrl-C ends the watcher; pods go on.`;
 
 export const watchCommand: Command = {
@@ -70,10 +74,22 @@ async function tell(context: CommandContext, round: WatchRound): Promise<void> {
   if (failure !== undefined) complain(context, at, failure);
   try {
     const { pods } = await services();
-    const { usdPerHour, pods: all } = await pods.list({ includeEnded: false }, { signal });
-    if (failure === undefined) out.value({ at, actions, pods: all.length, usdPerHour });
-    for (const action of actions) out.line(`${at}  ${out.paint('yellow', shown(action))}`);
-    out.line(out.paint('dim', `${at}  ${all.length} pods, ${usd(usdPerHour)} per hour`));
+    const {
+      usdPerHour,
+      pods: all,
+      ended = [],
+    } = await pods.list({ includeEnded: false }, { signal });
+    // Seen gone by this round, and not by what it did.
+    const found = ended
+      .filter(
+        ({ podId, seenAt }) => seenAt >= at && !actions.some((a) => a.startsWith(`${podId}: `)),
+      )
+      .map(endedWords);
+    if (failure === undefined)
+      out.value({ at, actions: [...actions, ...found], pods: all.length, usdPerHour });
+    for (const action of [...actions, ...found])
+      out.line(`${at}  ${out.paint('yellow', shown(action, ACTION_CHARS))}`);
+    out.line(out.paint('dim', `${at}  ${count(all.length, 'pod')}, ${usd(usdPerHour)} per hour`));
   } catch (thrown) {
     if (!signal.aborted && failure === undefined) complain(context, at, thrown);
   }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { gateSchema } from './files.ts';
 import { offerIdSchema, podIdSchema, providerNameSchema, quoteIdSchema } from './ids.ts';
 import { offerSchema } from './offer.ts';
+import { lostOutputSchema } from './unfetched.ts';
 
 /** What was agreed: everything that decides the money. Bound by a quote, kept in the lease. */
 export const termsSchema = z.object({
@@ -229,6 +230,8 @@ export const receiptSchema = z.object({
   ),
   proof: z.object({ how: z.string(), readAt: z.string() }),
   waiver: waiverSchema.exactOptional(),
+  /** Declared outputs that nobody looked at before it went and that are not known to be home. */
+  notHome: z.array(lostOutputSchema).exactOptional(),
   volumes: receiptVolumesSchema.exactOptional(),
 });
 export type Receipt = Readonly<z.output<typeof receiptSchema>>;

@@ -9,7 +9,8 @@ import {
   type QuoteId,
 } from './ids.ts';
 import { type Attempt, type Quote, type Receipt, stageTimeSchema, type Terms } from './lease.ts';
-import { type Offer, type OfferQuery, offerSchema } from './offer.ts';
+import type { EndedPod } from './left-behind.ts';
+import type { Offer, OfferQuery } from './offer.ts';
 import type { Volume } from './provider.ts';
 
 export const podStatusSchema = z.enum([
@@ -146,7 +147,7 @@ export interface LimitUse {
   readonly name: string;
   readonly limit: number;
   readonly used: number;
-  /** What `used` counts, in words. */
+  /** What `used` counts: "pods", "minutes" without use, or of what the dollars are. */
   readonly scope: string;
 }
 
@@ -183,10 +184,12 @@ export interface Pods {
     readonly providers: readonly (ProviderReading & { readonly balanceUsd?: number | undefined })[];
     readonly usdPerHour: number;
     readonly spentUsd: number;
-    /** Disks of their own, charged until they are removed. Absent: no cloud here has any. */
+    /** Disks of their own, charged until removed. Absent: no cloud here has any. */
     readonly volumes?: readonly Volume[] | undefined;
     /** Over all clouds and server processes. Absent: nobody set one. */
     readonly limits?: readonly LimitUse[] | undefined;
+    /** Pods that went unasked in the last day (`includeEnded`: ever) and left or lost declared files, newest first. */
+    readonly ended?: readonly EndedPod[] | undefined;
   }>;
   update(
     podId: PodId,
@@ -223,9 +226,7 @@ export interface Pods {
     options: CallOptions & { readonly ask: Ask },
   ): Promise<DestroyOutcome>;
   receipt(podId: PodId): Promise<Receipt | undefined>;
-  /**
-   * Finds and mends what a crash left half done: intents by label, teardowns. What takes longer than `patienceSeconds` goes on.
-   */
+  /** Finds and mends what a crash left half done: intents by label, teardowns. Longer than `patienceSeconds` it goes on. */
   reconcile(options: CallOptions & { readonly patienceSeconds?: number }): Promise<void>;
   /**
    * One round over the pods that are on their way up: each is looked at, and one that failed is ended, proven gone and replaced
@@ -246,5 +247,3 @@ export interface Pods {
    */
   enforce(options: CallOptions & { readonly patienceSeconds?: number }): Promise<readonly string[]>;
 }
-
-export const offersSchema = z.array(offerSchema);

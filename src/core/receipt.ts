@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { proofSchema } from './files.ts';
 import { podIdSchema, providerNameSchema } from './ids.ts';
 import { endingSchema, receiptVolumesSchema, waiverSchema } from './lease.ts';
+import { lostOutputSchema } from './unfetched.ts';
 
 export const RECEIPT_FORMAT = 'gpu-lease receipt 1';
 
@@ -98,6 +99,8 @@ export const sealedReceiptSchema = z.object({
     .extend({ by: z.enum([...endingSchema.shape.by.options, 'pod', 'outside']) })
     .exactOptional(),
   waiver: waiverSchema.exactOptional(),
+  /** Declared outputs that nobody looked at before it went and that are not known to be home. */
+  notHome: z.array(lostOutputSchema).exactOptional(),
   volumes: receiptVolumesSchema.exactOptional(),
   /** The reading that proved the end. */
   proof: z.object({

@@ -4,8 +4,14 @@ import { type JobId, jobIdSchema, type PodId, podIdSchema } from './ids.ts';
 import { jobStatusSchema } from './job.ts';
 import { podStatusSchema } from './pods.ts';
 
-/** Ends the name of a missing file of which the copy at home is as broken as that on the pod. */
-export const IS_BROKEN = ' (what is home is broken)';
+const BROKEN = ', but failed its check: ';
+/** A file that is home as the job wrote it, and cannot be opened: where it lies and which check failed, in our own words. */
+export function brokenName(path: string, localPath: string | undefined, why: string): string {
+  const place = localPath === undefined ? 'home' : `home at ${localPath}`;
+  return `${path} (${place}${BROKEN}${why.replace(/\.$/, '')})`;
+}
+/** Whether a name of a missing file says so. */
+export const isBrokenName = (name: string): boolean => name.includes(BROKEN) && name.endsWith(')');
 
 const successSchema = z.enum(['yes', 'no', 'partly', 'unknown', 'not_applicable']);
 /** RP-01, RP-02, RP-03: the three successes are apart, and unknown is a value. */

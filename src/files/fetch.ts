@@ -1,6 +1,7 @@
 import { lstat, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
+import { count } from '../core/count.ts';
 import { ConfigError, InputError } from '../core/errors.ts';
 import type { FetchRequest, FetchResult } from '../core/files.ts';
 import { providerOf, randomToken } from '../core/ids.ts';
@@ -94,7 +95,7 @@ async function fetchOnce(
   const cache = await openHomeCache({ home: deps.home, clock: deps.clock, ...place });
   const home = await bringHome(deps, pod, wanted, seen, cache, place, request.strict);
 
-  options.progress?.(`Opening ${home.files.length} files.`);
+  options.progress?.(`Opening ${count(home.files.length, 'file')}.`);
   const limit = request.verify === 'load' ? 'loaded' : request.verify;
   const proven = await proveFiles(destination, home.files, limit, options.signal, (name) =>
     home.untouched.has(name) ? cache.verdict(name, limit) : undefined,

@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../core/call.ts';
+import { count } from '../core/count.ts';
 import { isAppError, RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { hashLocalFile, quarantine, removeFolder } from './land.ts';
@@ -192,13 +193,13 @@ async function mismatch(
   if (altered.length === 0)
     return new RemoteError(
       'checksum_mismatch',
-      `${short.length} files did not arrive whole although the pod's own files did not change. Nothing was written.`,
+      `${count(short.length, 'file')} did not arrive whole although the pod's own files did not change. Nothing was written.`,
       { foreignText: quoteForeign(short.slice(0, 10).join('\n')) },
     );
   const folder = await quarantine(destination, altered);
   return new RemoteError(
     'checksum_mismatch',
-    `${altered.length} files arrived altered although the pod's own files did not change. Nothing was written; what came is in ${JSON.stringify(folder)}.`,
+    `${count(altered.length, 'file')} arrived altered although the pod's own files did not change. Nothing was written; what came is in ${JSON.stringify(folder)}.`,
     {
       foreignText: quoteForeign(
         altered

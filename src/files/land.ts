@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { copyFile, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { count } from '../core/count.ts';
 import { InputError, RemoteError } from '../core/errors.ts';
 import { randomToken } from '../core/ids.ts';
 import { quoteForeign } from '../core/untrusted.ts';
@@ -158,7 +159,7 @@ export async function checkLanded(
   const collide = new Set(folded).size < folded.length;
   throw new RemoteError(
     'checksum_mismatch',
-    `${wrong.length} files below localPath are not what was fetched.`,
+    `${count(wrong.length, 'file')} below localPath ${wrong.length === 1 ? 'is' : 'are'} not what was fetched.`,
     {
       foreignText: quoteForeign(
         wrong

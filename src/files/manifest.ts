@@ -1,3 +1,4 @@
+import { count } from '../core/count.ts';
 import { RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { missingAmong, type Selection, select, startsOf } from './patterns.ts';
@@ -111,7 +112,7 @@ export async function hashOnPod(
 export function neverSettled(paths: readonly string[]): RemoteError {
   return new RemoteError(
     'checksum_mismatch',
-    `${paths.length} files on the pod change or cannot be read while they are hashed.`,
+    `${count(paths.length, 'file')} on the pod cannot be read, or not without a change, while being hashed.`,
     {
       hint: 'Wait until the job has ended, or exclude the named files.',
       foreignText: quoteForeign(paths.slice(0, 10).join('\n')),

@@ -1,3 +1,4 @@
+import { count } from '../core/count.ts';
 import { InputError, RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { PLACE_EXIT, WRONG } from './place-script.ts';
@@ -49,7 +50,7 @@ export function readPlaced(
     const wrong = files.filter(({ sha256 }) => !seen.has(sha256));
     throw new RemoteError(
       'checksum_mismatch',
-      `${wrong.length} of ${files.length} files arrived altered, first ${JSON.stringify(wrong[0]?.path)}. Nothing was replaced.`,
+      `${wrong.length} of ${count(files.length, 'file')} arrived altered, first ${JSON.stringify(wrong[0]?.path)}. Nothing was replaced.`,
       { foreignText: quoteForeign(stderr.toString('utf8'), 600) },
     );
   }

@@ -1,3 +1,4 @@
+import { count } from '../core/count.ts';
 import { InputError } from '../core/errors.ts';
 import type { LocalHash } from './local-hash.ts';
 import type { RemoteEntry } from './pod-listing.ts';
@@ -94,7 +95,7 @@ export function refuseTooLarge(files: readonly LocalFile[]): void {
     .map((file) => `${JSON.stringify(file.path)} ${Math.ceil(file.bytes / 1e6)} MB`);
   throw new InputError(
     'too_large',
-    `${files.length} files, ${Math.ceil(bytes / 1e6)} MB: more than one call sends (${MAX_FILES} files, ${MAX_BYTES / 1e6} MB). Biggest: ${biggest.join(', ')}.`,
+    `${count(files.length, 'file')}, ${Math.ceil(bytes / 1e6)} MB: more than one call sends (${MAX_FILES} files, ${MAX_BYTES / 1e6} MB). Biggest: ${biggest.join(', ')}.`,
     {
       hint: 'Narrow it with include or exclude, look with dryRun, and let the pod download big data itself.',
     },
@@ -134,7 +135,7 @@ export function amountOf(files: readonly { readonly bytes: number }[]): string {
   const size = bytes / 1000 ** power;
   const unit = ['B', 'kB', 'MB', 'GB', 'TB'][power] ?? 'B';
   const digits = power === 0 || size >= 10 ? 0 : 1;
-  return `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${size.toFixed(digits)} ${unit}`;
+  return `${count(files.length, 'file')}, ${size.toFixed(digits)} ${unit}`;
 }
 
 function prefixes(path: string): readonly string[] {

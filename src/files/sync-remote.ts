@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { count } from '../core/count.ts';
 import { InputError, isAppError, RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import type { FilesDeps } from './deps.ts';
@@ -101,7 +102,7 @@ export function refuseFull(look: Look, files: readonly PlannedFile[]): void {
       'disk_full',
       fullBytes
         ? `${Math.ceil(bytes / 1e6)} MB are needed on the pod and ${Math.floor((look.freeBytes ?? 0) / 1e6)} MB are free. Nothing was sent.`
-        : `The pod has too few inodes left for ${files.length} files. Nothing was sent.`,
+        : `The pod has too few inodes left for ${count(files.length, 'file')}. Nothing was sent.`,
     );
 }
 

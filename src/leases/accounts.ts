@@ -1,4 +1,5 @@
 import type { CallOptions } from '../core/call.ts';
+import { count } from '../core/count.ts';
 import { type AppError, ConfigError, isAppError, ProviderError } from '../core/errors.ts';
 import type { ProviderName } from '../core/ids.ts';
 import type { Terms } from '../core/lease.ts';
@@ -79,7 +80,7 @@ async function accountOf(
   if (minutes < LEAST_MINUTES)
     return new ConfigError(
       'insufficient_credit',
-      `The balance on ${name} is ${usd(balanceUsd)}: at ${usd(usdPerHour + running)} an hour${running > 0 ? ' with the pods that run' : ''} it ends after ${Math.floor(minutes)} minutes.`,
+      `The balance on ${name} is ${usd(balanceUsd)}: at ${usd(usdPerHour + running)} an hour${running > 0 ? ' with the pods that run' : ''} it ends after ${count(Math.floor(minutes), 'minute')}.`,
     );
   const needed = Math.max(
     bindingMinutes(terms, usdPerHour),
@@ -91,5 +92,5 @@ async function accountOf(
 }
 
 function hoursOf(minutes: number): string {
-  return minutes < 90 ? `${Math.floor(minutes)} minutes` : `${(minutes / 60).toFixed(1)} hours`;
+  return minutes < 90 ? count(Math.floor(minutes), 'minute') : `${(minutes / 60).toFixed(1)} hours`;
 }

@@ -25,6 +25,7 @@ export function limitUses(
   const perHour = alive.reduce((sum, { usdPerHour }) => sum + usdPerHour, 0);
   const dearest = Math.max(0, ...alive.map((lease) => wholeUsd(lease, now)));
   const [today, tomorrow] = dayBooks(leases, now);
+  const days = tomorrow.usd > 0 ? [today, tomorrow] : [today];
   const uses: readonly (Omit<LimitUse, 'limit'> & { readonly limit: number | undefined })[] = [
     { name: 'GPU_LEASE_MAX_PODS', limit: limits.maxPods, used: alive.length, scope: 'pods' },
     {
@@ -39,7 +40,7 @@ export function limitUses(
       used: roundUsd(dearest),
       scope: 'by the dearest pod',
     },
-    ...[today, tomorrow].map(({ day, usd: used }) => ({
+    ...days.map(({ day, usd: used }) => ({
       name: 'GPU_LEASE_BUDGET_DAY_USD',
       limit: limits.budgetDayUsd,
       used: roundUsd(used),
@@ -51,8 +52,20 @@ export function limitUses(
       used: roundUsd(bookedUsd(leases, now)),
       scope: 'spent or reserved in all',
     },
+    {
+      name: 'GPU_LEASE_IDLE_MINUTES',
+      limit: limits.idleMinutes,
+      used: Math.floor(Math.max(0, ...alive.map((lease) => idleMinutesOf(lease, now)))),
+      scope: 'minutes',
+    },
   ];
   return uses.flatMap(({ limit, ...use }) => (limit === undefined ? [] : [{ ...use, limit }]));
+}
+
+/** As far as it was seen. A pod that nobody looked at yet counts as used. */
+function idleMinutesOf({ idle }: Lease, now: Date): number {
+  const minutes = (now.getTime() - Date.parse(idle?.since ?? '')) / 60_000;
+  return Number.isNaN(minutes) ? 0 : minutes;
 }
 
 /** What of the money that this lease may use is spent by 80 % or more, in our own words. */

@@ -1,3 +1,4 @@
+import { count } from '../core/count.ts';
 import type { Terms } from '../core/lease.ts';
 import type { Offer } from '../core/offer.ts';
 import { bindingMinutes, usd } from './money.ts';
@@ -55,9 +56,9 @@ function notesOf(terms: Terms, offer: Offer, isMixed: boolean): readonly string[
   ];
 }
 
-export function hours(count: number): string {
-  if (count < 1) return `${Math.round(count * 60)} minutes`;
-  return count < 48 ? `${Number(count.toFixed(1))} h` : `${Math.floor(count / 24)} days`;
+export function hours(number: number): string {
+  if (number < 1) return count(Math.round(number * 60), 'minute');
+  return number < 48 ? `${Number(number.toFixed(1))} h` : count(Math.floor(number / 24), 'day');
 }
 
 function capital(text: string): string {

@@ -1,4 +1,5 @@
 import type { Clock } from '../core/call.ts';
+import { count } from '../core/count.ts';
 import type { Gate } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
 import type { Lease } from '../core/lease.ts';
@@ -46,6 +47,8 @@ export async function expire(
   const id = handleOf(lease);
   const strange = await accounts.strangeness(lease).catch(() => undefined);
   if (strange !== undefined) return [`${id}: ${why}, and nothing can be done here. ${strange}.`];
+  if (await isGoneAlready(lease, deps))
+    return [`${id}: gone already, ${why}.${await words(lease, deps)}`];
   if (lease.mayReplace === true) await ledger.settleForGood(lease);
   const power = providers.get(lease.provider)?.power;
   if (lease.terms.onExpiry === 'stop' && power !== undefined && lease.podId !== undefined)
@@ -66,15 +69,16 @@ export async function expire(
 export async function endUnasked(
   lease: Lease,
   { why, gates, ...request }: UnaskedEnd,
-  { ledger, teardown, clock, actor }: CareDeps,
+  deps: CareDeps,
 ): Promise<readonly string[]> {
+  const { ledger, teardown, clock, actor } = deps;
   const waiver = {
     reason: `Ended without asking: ${why}.`,
     by: 'expiry' as const,
     at: clock.now().toISOString(),
     gates: [...gates],
   };
-  const text = `Destroyed${byOf(actor)}: ${why}. ${gates.length} gates stood open.`;
+  const text = `Destroyed${byOf(actor)}: ${why}. ${count(gates.length, 'gate')} stood open.`;
   await ledger.note('expired', lease, text);
   const seen = await teardown.end(lease, {
     ...request,
@@ -83,7 +87,21 @@ export async function endUnasked(
   });
   const isGone = seen.kind === 'absent' && !seen.young;
   const done = isGone ? 'destroyed' : 'ordered to end, not yet seen gone';
-  return [`${handleOf(lease)}: ${done}, ${why}.`];
+  return [`${handleOf(lease)}: ${done}, ${why}.${await words(lease, deps)}`];
+}
+
+/** What it left and lost, once it is seen gone. */
+const words = async ({ podId }: Lease, { left }: CareDeps): Promise<string> =>
+  (await left?.words(podId)) ?? '';
+
+/** A pod that ended itself while nobody of ours lived is not asked for anything any more. */
+async function isGoneAlready(lease: Lease, { observer, clock }: CareDeps): Promise<boolean> {
+  if (!(Date.parse(lease.deadlineAt) <= clock.now().getTime())) return false;
+  const seen = await withinSeconds(HEARD_SECONDS, clock, async () => observer.look(lease)).catch(
+    () => undefined,
+  );
+  if (seen?.kind !== 'absent') return false;
+  return (await observer.settle(lease, seen)).state === 'closed';
 }
 
 interface UnaskedEnd extends Pick<EndRequest, 'checkedAt' | 'ending' | 'farewellSeconds'> {

@@ -1,3 +1,4 @@
+import { count } from '../core/count.ts';
 import { type Gate, NO_FILE_MATCHES } from '../core/files.ts';
 import type { Lease } from '../core/lease.ts';
 import { limitOf } from './deps.ts';
@@ -17,7 +18,7 @@ const STOP_SECONDS = 60;
 export async function endIdle(lease: Lease, deps: CareDeps): Promise<readonly string[]> {
   const { ledger, accounts, teardown, providers, clock, actor, limits } = deps;
   const id = handleOf(lease);
-  const why = `nothing ran on it for ${limits.idleMinutes ?? 0} minutes (GPU_LEASE_IDLE_MINUTES)`;
+  const why = `nothing ran on it for ${count(limits.idleMinutes ?? 0, 'minute')} (GPU_LEASE_IDLE_MINUTES)`;
   if ((await accounts.strangeness(lease).catch(() => undefined)) !== undefined) return [];
   await deps.saveHome?.finish(lease, SAVE_SECONDS);
   const checkedAt = clock.now().toISOString();

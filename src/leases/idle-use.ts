@@ -1,4 +1,5 @@
 import type { Clock } from '../core/call.ts';
+import { count } from '../core/count.ts';
 import { isTerminal, type Job } from '../core/job.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Pods } from '../core/pods.ts';
@@ -117,7 +118,7 @@ export function idleWords(
   const seconds = (now.getTime() - since) / 1000;
   const rate = rateNow(lease);
   const policy =
-    idleMinutes === undefined ? '' : ` After ${idleMinutes} idle minutes it is ${end}.`;
+    idleMinutes === undefined ? '' : ` After ${count(idleMinutes, 'idle minute')} it is ${end}.`;
   return [
     `Idle? No job runs on ${id} and nothing was asked of it for ${hours(seconds / 3600)}, at ${usd(rate)} an hour (${usd((rate * seconds) / 3600)}): give it work, or destroy it.${policy}`,
   ];

@@ -170,7 +170,9 @@ export function createLedger(deps: LedgerDeps): Ledger {
           endedAt: ended.toISOString(),
         };
         await tx.leases.put(leaseId, closed);
-        await writeReceipt(tx, closed, { how, readAt: now, endedAt: ended, unproven }, deps);
+        const wasLookedAt = before.state === 'closing';
+        const end = { how, readAt: now, endedAt: ended, unproven, wasLookedAt };
+        await writeReceipt(tx, closed, end, deps);
         await noteIn(tx, 'closed', closed, how);
         return closed;
       });

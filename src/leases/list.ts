@@ -11,6 +11,7 @@ import { limitUses } from './budget-use.ts';
 import { limitOf, untilAborted } from './deps.ts';
 import { reopenSeen } from './late.ts';
 import { handleOf, isPodOf, type Ledger } from './ledger.ts';
+import type { Left } from './left.ts';
 import type { Limits } from './limits.ts';
 import type { Looks } from './looks.ts';
 import { rateNow, roundUsd, spentUsd } from './money.ts';
@@ -38,6 +39,7 @@ export interface ListDeps {
   readonly looks: Looks;
   readonly accounts: AccountBook;
   readonly see: Pick<See, 'climb' | 'successorOf'>;
+  readonly left: Pick<Left, 'ended'>;
 }
 interface Listing {
   readonly reading: ProviderReading & { readonly balanceUsd?: number | undefined };
@@ -49,7 +51,8 @@ interface Listing {
 
 /** Everything that is or may be billed, what needs care first. One cloud down hides nothing of the others. */
 export function createList(deps: ListDeps): Pods['list'] {
-  const { store, providers, clock, limits, ledger, observer, looks, accounts, see: eyes } = deps;
+  const { store, providers, clock, limits, ledger, observer, looks, accounts, left } = deps;
+  const { see: eyes } = deps;
 
   /** What is not told in time is not told; whoever asks next has it. */
   async function soon<T>(work: Promise<T>): Promise<T> {
@@ -146,6 +149,9 @@ export function createList(deps: ListDeps): Pods['list'] {
     const everywhere = await ledger.all();
     const after = everywhere.filter(({ provider }) => isWanted(provider));
     const uses = limitUses(everywhere, limits, now);
+    const ended = (await left.ended(includeEnded)).filter(({ podId }) =>
+      isWanted(providerOf(podId)),
+    );
     const pods = [...managed, ...strangers, ...(isWanted('ssh') ? await userManaged() : [])];
     return {
       pods: pods
@@ -171,6 +177,7 @@ export function createList(deps: ListDeps): Pods['list'] {
           }
         : {}),
       ...(uses.length === 0 ? {} : { limits: uses }),
+      ...(ended.length === 0 ? {} : { ended }),
     };
   };
 }

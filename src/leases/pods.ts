@@ -14,6 +14,7 @@ import { createIdleWatch } from './idle.ts';
 import { createUsed } from './idle-use.ts';
 import { createLadder } from './ladder.ts';
 import { createLedger } from './ledger.ts';
+import { createLeft } from './left.ts';
 import { createList } from './list.ts';
 import { createLooks } from './looks.ts';
 import { rateOf, usd } from './money.ts';
@@ -86,7 +87,9 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     rescue === undefined ? undefined : createSaveHome({ ...deps, ...rescue, ledger });
   const { isLeftToOthers, actor } = deps;
   const idle = createIdleWatch({ ...deps, ledger });
+  const left = createLeft({ store, clock, rescueFolder: rescue?.folder });
   const care = {
+    left,
     idle,
     saveHome,
     isHeard: async (podId: PodId, { signal }: CallOptions) =>
@@ -117,6 +120,7 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     looks,
     accounts,
     see,
+    left,
   });
   const create = createCreation({ ...renting, replacer, see });
   const update = createUpdate({

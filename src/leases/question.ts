@@ -1,3 +1,4 @@
+import { count } from '../core/count.ts';
 import type { Quote } from '../core/lease.ts';
 import { cleanTerminalText } from '../core/untrusted.ts';
 import { atMostUsd } from '../core/usd.ts';
@@ -28,7 +29,7 @@ export function questionOf(quote: Quote): string {
   const question = [
     `Rent a pod${gpusOf(offers)} from ${first?.provider ?? 'the provider'} (offer ${terms.offerIds.join(', then ')})`,
     `for at most ${usd(atMostUsd(usdPerHour))} an hour${partsOf(quote)}, ${terms.diskGb} GB disk,`,
-    `ends by itself after ${minutes} minutes (${terms.onExpiry}): at most ${usd(atMostUsd(maxUsd))} in all${later}${expected}?`,
+    `ends by itself after ${count(minutes, 'minute')} (${terms.onExpiry}): at most ${usd(atMostUsd(maxUsd))} in all${later}${expected}?`,
   ].join(' ');
   const shown = notes.slice(0, SHOWN_NOTES).map((note) => `- ${oneLine(note)}`);
   const more =

@@ -14,6 +14,7 @@ export function receiptMarkdown(receipt: SealedReceipt): string {
     code,
     waiver,
     ending,
+    notHome = [],
     volumes = [],
   } = receipt;
   const rows: readonly (readonly [string, string | undefined])[] = [
@@ -76,6 +77,19 @@ export function receiptMarkdown(receipt: SealedReceipt): string {
     ...(artifacts.length > MOST_FILES
       ? [`- ${artifacts.length - MOST_FILES} more: see the JSON.`]
       : []),
+    ...(notHome.length === 0
+      ? []
+      : [
+          '',
+          '## NOT HOME',
+          '',
+          'Declared, and not known to be home when the pod was gone:',
+          '',
+          ...notHome.map(
+            ({ jobId, path, why }) =>
+              `- ${quoted(path)}${jobId === undefined ? '' : ` of ${quoted(jobId)}`}: ${quoted(why)}`,
+          ),
+        ]),
     ...(waiver === undefined
       ? []
       : [
@@ -84,8 +98,8 @@ export function receiptMarkdown(receipt: SealedReceipt): string {
           '',
           `By ${waiver.by} at ${quoted(waiver.at)}: ${quoted(waiver.reason)}`,
           ...waiver.gates.map(
-            ({ gate, path, why }) =>
-              `- ${gate}${path === undefined ? '' : ` ${quoted(path)}`}: ${quoted(why)}`,
+            ({ gate, jobId, path, why }) =>
+              `- ${gate}${path === undefined ? '' : ` ${quoted(path)}`}${jobId === undefined ? '' : ` of ${quoted(jobId)}`}: ${quoted(why)}`,
           ),
         ]),
     ...(volumes.length === 0

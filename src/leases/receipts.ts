@@ -11,10 +11,10 @@ import {
 } from '../core/receipt.ts';
 import type { Collections } from '../core/store.ts';
 import { roundUsd, spentUsd } from './money.ts';
-import { endingOf, gpuUuidsOf } from './receipt-facts.ts';
+import { endingOf, gpuUuidsOf, unseenLosses } from './receipt-facts.ts';
 import { receiptMarkdown } from './receipt-text.ts';
 
-type Tx = Pick<Collections, 'receipts' | 'chain' | 'code' | 'artifacts'>;
+type Tx = Pick<Collections, 'receipts' | 'chain' | 'code' | 'artifacts' | 'jobs'>;
 type Facts = Omit<
   SealedReceipt,
   'format' | 'chain' | 'sequence' | 'previous' | 'markdownSha256' | 'sha256'
@@ -33,6 +33,8 @@ export interface End {
   readonly endedAt: Date;
   /** Nobody saw the pod gone: `how` says why the lease counts no more. */
   readonly unproven?: boolean;
+  /** We ordered it after a look at what was on the pod. */
+  readonly wasLookedAt: boolean;
 }
 
 /**
@@ -47,8 +49,10 @@ export async function writeReceipt(
 ): Promise<void> {
   const { podId } = lease;
   if (podId === undefined || (await tx.receipts.get(podId)) !== undefined) return;
-  const { how, readAt, endedAt, unproven = false } = end;
+  const { how, readAt, endedAt, unproven = false, wasLookedAt } = end;
   const artifacts = (await tx.artifacts.list()).filter((artifact) => artifact.podId === podId);
+  const jobs = (await tx.jobs.list()).filter((job) => job.podId === podId);
+  const notHome = unseenLosses(lease, jobs, artifacts, wasLookedAt);
   const receipt: Receipt = {
     podId,
     name: lease.name,
@@ -66,6 +70,7 @@ export async function writeReceipt(
     })),
     proof: { how, readAt: readAt.toISOString() },
     ...(lease.waiver === undefined ? {} : { waiver: lease.waiver }),
+    ...(notHome.length === 0 ? {} : { notHome: [...notHome] }),
     ...(lease.volumes === undefined ? {} : { volumes: lease.volumes }),
   };
   await tx.receipts.put(podId, receipt);
@@ -125,6 +130,7 @@ export async function writeReceipt(
       })),
       ending: endingOf(lease, endedAt),
       ...(receipt.waiver === undefined ? {} : { waiver: receipt.waiver }),
+      ...(receipt.notHome === undefined ? {} : { notHome: receipt.notHome }),
       ...(receipt.volumes === undefined ? {} : { volumes: receipt.volumes }),
       proof: {
         provider: lease.provider,

@@ -12,6 +12,7 @@ import type { IdleWatch } from './idle.ts';
 import { endIdle } from './idle-end.ts';
 import { createLateLook } from './late.ts';
 import { handleOf, type Ledger } from './ledger.ts';
+import type { Left } from './left.ts';
 import { type Limits, WARNING_SHARE } from './limits.ts';
 import type { Looks } from './looks.ts';
 import { spentUsd, usd } from './money.ts';
@@ -42,6 +43,8 @@ export interface CareDeps {
   readonly saveHome?: SaveHome | undefined;
   /** Whether the pod answers now. Never throws. Default: it does. */
   readonly isHeard?: ((podId: PodId, options: CallOptions) => Promise<boolean>) | undefined;
+  /** What was left and lost is told with the end. Default: it is not. */
+  readonly left?: Left | undefined;
   /** Absent: no pod is ended for doing nothing. */
   readonly idle?: IdleWatch | undefined;
   /** Whether another process of ours watches this lease now. Default: none does. */

@@ -1,5 +1,8 @@
+import { count } from '../core/count.ts';
+import type { Gate } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
 import type { Receipt } from '../core/lease.ts';
+import { namesOf } from '../core/left-behind.ts';
 import type { Report } from '../core/report.ts';
 import type { Store } from '../core/store.ts';
 
@@ -18,5 +21,18 @@ export function waiverOf(receipt: Receipt | undefined): Pick<Report, 'waiver'> {
   const waiver = receipt?.waiver;
   return waiver === undefined
     ? {}
-    : { waiver: `${waiver.gates.length} open gates waived by ${waiver.by}: ${waiver.reason}` };
+    : {
+        waiver: `${count(waiver.gates.length, 'open gate')} waived by ${waiver.by}: ${waiver.reason}. Waived: ${waivedNames(waiver.gates)}`,
+      };
+}
+
+const MOST_GATES = 50;
+function waivedNames(gates: readonly Gate[]): string {
+  const names = gates.slice(0, MOST_GATES).map(({ gate, ...about }) => {
+    const { path, jobId } = about;
+    if (path === undefined) return jobId === undefined ? gate : `${gate} of ${jobId}`;
+    return `${gate} ${namesOf([{ path, ...(jobId === undefined ? {} : { jobId }) }])}`;
+  });
+  const more = gates.length - names.length;
+  return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

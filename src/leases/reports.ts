@@ -12,7 +12,7 @@ import { quoteForeign } from '../core/untrusted.ts';
 import { createLedger } from './ledger.ts';
 import { roundUsd } from './money.ts';
 import { endingOf, proofOf, waiverOf } from './report-end.ts';
-import { areBroken, isGivenUp, missingFiles, unsoundPaths } from './report-files.ts';
+import { afterEnd, areBroken, missingFiles, unsoundPaths } from './report-files.ts';
 
 const MOST_WAYS = 10;
 
@@ -229,12 +229,7 @@ function nextStepOf({ pod, jobs, missing, gates, receipt }: Parts): string {
   const isOver =
     pod.status === 'gone' ||
     (pod.mode === 'managed' && pod.status === 'failed' && pod.spentUsd === 0);
-  if (isOver)
-    return missing.length === 0
-      ? 'Nothing is left to do: the pod is gone.'
-      : isGivenUp(missing, receipt)
-        ? 'Nothing is left to do: the pod is gone, and the named files were given up.'
-        : 'The pod is gone and the named files did not come home: run the job again on another pod.';
+  if (isOver) return afterEnd(missing, receipt);
   const running = jobs.find(({ status }) => !isTerminal(status));
   if (running !== undefined) return `Wait for job ${running.jobId} with job_wait.`;
   if (areBroken(missing))

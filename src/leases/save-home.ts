@@ -1,10 +1,12 @@
 import path from 'node:path';
 import type { CallOptions, Clock } from '../core/call.ts';
+import { count } from '../core/count.ts';
 import { isAppError } from '../core/errors.ts';
 import type { Files } from '../core/files.ts';
 import type { JobId, PodId } from '../core/ids.ts';
 import type { Job, Jobs } from '../core/job.ts';
 import type { Lease } from '../core/lease.ts';
+import { rescuePlace } from '../core/left-behind.ts';
 import { limitOf, withinSeconds } from './deps.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -51,7 +53,7 @@ export function createSaveHome({ ledger, jobs, files, folder, clock }: SaveDeps)
     jobId: JobId,
     options: CallOptions,
   ): Promise<void> {
-    const below = path.join(podId.replaceAll(/[^A-Za-z0-9._-]/g, '-'), jobId);
+    const below = rescuePlace(podId, jobId);
     const request = { podId, jobId, paths: [], exclude: [], strict: false, dryRun: false };
     const fetched = await files.fetch({ ...request, localPath: below, verify: 'load' }, options);
     const { totalFiles } = fetched.manifest;
@@ -59,7 +61,7 @@ export function createSaveHome({ ledger, jobs, files, folder, clock }: SaveDeps)
       await ledger.note(
         'saved',
         lease,
-        `Before the end ${totalFiles} declared files of ${jobId} were brought to ${path.join(folder, below)}; ${fetched.missing.length} were missing.`,
+        `Before the end ${count(totalFiles, 'declared file')} of ${jobId} came home to ${path.join(folder, below)}; ${fetched.missing.length} missing.`,
       );
   }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { count } from '../core/count.ts';
 import { InputError } from '../core/errors.ts';
 import { offerIdSchema, quoteIdSchema } from '../core/ids.ts';
 import { type Attempt, attemptSchema, quoteSchema, type Terms } from '../core/lease.ts';
@@ -9,7 +10,7 @@ import { briefPod, renderPod } from './pod-text.ts';
 import { attemptsText, quotePrice, quoteText } from './quote-text.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { type Kept, keptWords } from './volume-text.ts';
-import { count, inSentence, type Next, renderResult, told, usd } from './words.ts';
+import { inSentence, type Next, renderResult, told, usd } from './words.ts';
 
 const positive = z.number().positive();
 const DEFAULTS: Pick<Terms, 'diskGb' | 'ttlMinutes' | 'onExpiry' | 'maxAttempts'> = {

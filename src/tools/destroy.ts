@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import { count } from '../core/count.ts';
 import { InputError } from '../core/errors.ts';
 import { type Gate, gateSchema, NO_FILE_MATCHES } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
-import { receiptSchema } from '../core/lease.ts';
+import { type Receipt, receiptSchema } from '../core/lease.ts';
+import { leftWords, lostWith } from '../core/left-behind.ts';
 import { type DestroyOutcome, podSchema } from '../core/pods.ts';
 import { podIdParam, text, waitParam } from './params.ts';
 import { briefPod } from './pod-text.ts';
@@ -10,7 +12,6 @@ import { defineTool, resultShape } from './tool.ts';
 import { isVolumeId, keptLine, keptWords } from './volume-text.ts';
 import {
   brokenCall,
-  count,
   duration,
   fetchCall,
   GIVE_UP,
@@ -22,6 +23,8 @@ import {
   renderResult,
   usd,
 } from './words.ts';
+
+const MOST_GATES = 100;
 
 export const destroy = defineTool({
   name: 'destroy',
@@ -37,7 +40,7 @@ export const destroy = defineTool({
   }),
   output: z.object({
     outcome: z.enum(['gone', 'present', 'unknown', 'blocked']),
-    receipt: receiptSchema.exactOptional(),
+    receipt: receiptSchema.omit({ notHome: true }).exactOptional(),
     missing: z.array(gateSchema),
     declined: z.boolean().exactOptional(),
     pod: podSchema.describe('As in get_pod.').exactOptional(),
@@ -64,7 +67,10 @@ export const destroy = defineTool({
             receipt.volumes.length > 0 &&
             `Kept and still charged:\n${list(receipt.volumes.map(keptLine))}`,
           receipt.waiver !== undefined &&
-            `Waived by ${receipt.waiver.by}: ${oneLine(receipt.waiver.reason)} (${count(receipt.waiver.gates.length, 'open gate')}).`,
+            lines(
+              `Waived by ${receipt.waiver.by}: ${oneLine(receipt.waiver.reason)} (${count(receipt.waiver.gates.length, 'open gate')}).`,
+              list(receipt.waiver.gates.map(renderGate), MOST_GATES),
+            ),
         ),
     );
   },
@@ -102,7 +108,7 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
           ? ''
           : ` It ran ${duration(receipt.runtimeSeconds)} for about ${usd(receipt.estimatedUsd)}; seen gone at ${receipt.proof.readAt}.`;
       return {
-        summary: `${thing} is gone.${cost}${keptWords(receipt?.volumes)}`,
+        summary: `${thing} is gone.${cost}${lossWords(receipt)}${keptWords(receipt?.volumes)}`,
         next: [
           isVolumeId(podId)
             ? { tool: 'list_pods', why: 'See what is left.', arguments: {} }
@@ -141,6 +147,20 @@ function wordsOf(podId: PodId, outcome: DestroyOutcome): { summary: string; next
     }
   }
 }
+
+/** What went with the pod: given up by name in the receipt, or gone with nobody asked. */
+function lossWords(receipt: Receipt | undefined): string {
+  if (receipt === undefined) return '';
+  const { waiver } = receipt;
+  const lost = leftWords({ rescued: [], lost: lostWith(receipt) });
+  return waiver === undefined
+    ? lost
+    : ` ${count(waiver.gates.length, 'open gate')} waived by ${waiver.by} (${kindsOf(waiver.gates)}): receipt.waiver.gates names each.${lost}`;
+}
+const kindsOf = (gates: readonly Gate[]): string =>
+  [...new Set(gates.map(({ gate }) => gate))]
+    .map((kind) => `${gates.filter(({ gate }) => gate === kind).length} ${kind}`)
+    .join(', ');
 
 /** There is no way to prove that a volume holds nothing that is needed: only a person knows. */
 function blockedVolume(podId: PodId, isDeclined: boolean): { summary: string; next: Next } {

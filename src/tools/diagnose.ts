@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { count } from '../core/count.ts';
 import type { JobId } from '../core/ids.ts';
 import { findingSchema } from '../core/job.ts';
 import { exactlyOne, jobIdParam, podIdParam, text } from './params.ts';
 import { factsOf } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { count, fence, fetchCall, lines, type Next, renderResult } from './words.ts';
+import { fence, fetchCall, lines, type Next, renderResult } from './words.ts';
 
 const VERDICTS = {
   ok: 'Nothing wrong was found.',

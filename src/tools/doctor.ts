@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { count } from '../core/count.ts';
 import { InputError } from '../core/errors.ts';
 import type { Doctor } from '../core/health.ts';
 import { providerNameSchema } from '../core/ids.ts';
 import { daysOrHours } from './offer-text.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { count, list, type Next, oneLine, renderResult, usd } from './words.ts';
+import { list, type Next, oneLine, renderResult, usd } from './words.ts';
 
 const doctorProviderSchema = z.object({
   provider: providerNameSchema,

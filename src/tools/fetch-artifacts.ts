@@ -1,11 +1,13 @@
 import { z } from 'zod';
+import { count } from '../core/count.ts';
 import { InputError } from '../core/errors.ts';
-import { type FetchResult, fetchResultSchema, PROOF_LEVELS } from '../core/files.ts';
-import type { PodId } from '../core/ids.ts';
+import { type FetchResult, fetchResultSchema, PROOF_LEVELS, type Proof } from '../core/files.ts';
+import type { JobId, PodId } from '../core/ids.ts';
 import { isTerminal, type Job } from '../core/job.ts';
+import { unfetchedOf } from '../core/unfetched.ts';
 import { exactlyOne, jobIdParam, names, pathParam, podIdParam } from './params.ts';
-import { defineTool, resultShape } from './tool.ts';
-import { bytes, count, GIVE_UP, list, type Next, renderResult } from './words.ts';
+import { defineTool, resultShape, type ToolContext } from './tool.ts';
+import { bytes, fetchCall, GIVE_UP, list, type Next, renderResult } from './words.ts';
 
 export const fetchArtifacts = defineTool({
   name: 'fetch_artifacts',
@@ -27,7 +29,8 @@ export const fetchArtifacts = defineTool({
     dryRun: z.boolean().default(false),
   }),
   output: z.object({ ...fetchResultSchema.shape, ...resultShape }),
-  async handle({ podId, jobId, ...request }, { files, jobs, signal, progress }) {
+  async handle({ podId, jobId, ...request }, context) {
+    const { files, jobs, signal, progress } = context;
     exactlyOne({ podId, jobId });
     if (jobId === undefined && request.paths.length === 0)
       throw new InputError('invalid_input', 'podId needs paths: what to bring home.');
@@ -38,7 +41,16 @@ export const fetchArtifacts = defineTool({
       { podId: machine, ...(jobId === undefined ? {} : { jobId }), ...request },
       { signal, progress },
     );
-    return { ...result, summary: summaryOf(result), next: nextOf(machine, result, job) };
+    const opens =
+      PROOF_LEVELS.indexOf(request.verify === 'load' ? 'loaded' : request.verify) >= OPENED;
+    const unopened = opens ? 0 : result.manifest.files.filter(isUnopened).length;
+    const again = { ...(jobId === undefined ? { podId: machine } : { jobId }), ...given(request) };
+    const steps = stepsOf(machine, result, job);
+    const next =
+      steps ??
+      (unopened > 0 ? [openCall(again)] : await othersOf(machine, context)) ??
+      endOf(machine);
+    return { ...result, summary: summaryOf(result, steps === undefined ? unopened : 0), next };
   },
   render(result) {
     const { manifest, missing, leftOnPod, left } = result;
@@ -58,7 +70,10 @@ export const fetchArtifacts = defineTool({
   },
 });
 
-function summaryOf({ podId, manifest, missing, left, dryRun }: FetchResult): string {
+function summaryOf(
+  { podId, manifest, missing, left, dryRun }: FetchResult,
+  unopened: number,
+): string {
   const isOwn = podId.startsWith('ssh:');
   const broken = manifest.files.filter(({ problem }) => problem !== undefined).length;
   const lowest = PROOF_LEVELS.find((level) => manifest.files.some(({ proof }) => proof === level));
@@ -66,6 +81,7 @@ function summaryOf({ podId, manifest, missing, left, dryRun }: FetchResult): str
   return [
     `${count(manifest.totalFiles, 'file')} (${bytes(manifest.totalBytes)}) ${dryRun ? 'would come' : 'came'} home${proven}.`,
     broken > 0 && `${count(broken, 'file')} with a problem.`,
+    unopened > 0 && `${count(unopened, 'file')} not opened: destroy asks whether each opens.`,
     missing.length > 0 &&
       `${count(missing.length, 'declared path')} missing. ${isOwn ? '' : GIVE_UP}`.trimEnd(),
     left > 0 && `${count(left, 'file')} left on the pod.`,
@@ -74,20 +90,15 @@ function summaryOf({ podId, manifest, missing, left, dryRun }: FetchResult): str
     .join(' ');
 }
 
-function nextOf(
+/** What comes before any thought of the end; `undefined`: nothing does. */
+function stepsOf(
   podId: PodId,
   { manifest, missing, dryRun }: FetchResult,
   job: Job | undefined,
-): Next {
+): Next | undefined {
   if (dryRun) return [];
   if (job !== undefined && !isTerminal(job.status))
-    return [
-      {
-        tool: 'job_wait',
-        why: 'It may still write: wait for its end, then bring the rest home.',
-        arguments: { jobId: job.jobId },
-      },
-    ];
+    return [waitCall(job.jobId, 'It may still write: wait for its end, then bring the rest home.')];
   const clean =
     missing.length === 0 && manifest.files.every(({ problem }) => problem === undefined);
   if (!clean)
@@ -98,6 +109,58 @@ function nextOf(
         arguments: { podId },
       },
     ];
-  if (podId.startsWith('ssh:')) return [];
+  return podId.startsWith('ssh:') ? [] : undefined;
+}
+
+const waitCall = (jobId: JobId, why: string): Next[number] => ({
+  tool: 'job_wait',
+  why,
+  arguments: { jobId },
+});
+
+/** What `destroy` would ask for by name, of any job of the pod. From records alone. */
+async function othersOf(
+  podId: PodId,
+  { jobs, artifacts }: Pick<ToolContext, 'jobs' | 'artifacts'>,
+): Promise<Next | undefined> {
+  const all = await jobs.list(podId);
+  const running = all.find(({ status }) => !isTerminal(status));
+  if (running !== undefined)
+    return [waitCall(running.jobId, 'Another job runs there: destroy waits for its end.')];
+  const [open] = unfetchedOf(all, await artifacts.list());
+  return open && [fetchCall(open.jobId, 'More that was declared on this pod is not home.')];
+}
+
+/** The same fetch once more, now with a look into each file: nothing that is home is copied again. */
+function openCall(request: NonNullable<Next[number]['arguments']>): Next[number] {
+  return {
+    tool: 'fetch_artifacts',
+    why: 'Open what came home, as destroy will: nothing is copied again.',
+    arguments: { ...request, verify: 'load' },
+  };
+}
+
+function endOf(podId: PodId): Next {
   return [{ tool: 'destroy', why: 'If nothing else is needed from it.', arguments: { podId } }];
+}
+
+const OPENED = PROOF_LEVELS.indexOf('structure');
+const isUnopened = ({ proof }: { readonly proof: Proof }): boolean =>
+  PROOF_LEVELS.indexOf(proof) < OPENED;
+
+/** What a call said beside the defaults. */
+function given({
+  localPath,
+  paths,
+  exclude,
+}: {
+  readonly localPath: string;
+  readonly paths: readonly string[];
+  readonly exclude: readonly string[];
+}): NonNullable<Next[number]['arguments']> {
+  return {
+    localPath,
+    ...(paths.length === 0 ? {} : { paths: [...paths] }),
+    ...(exclude.length === 0 ? {} : { exclude: [...exclude] }),
+  };
 }

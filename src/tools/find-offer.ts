@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { count } from '../core/count.ts';
 import { providerNameSchema } from '../core/ids.ts';
 import { type Offer, offerSchema } from '../core/offer.ts';
 import { offerLine } from './offer-text.ts';
 import { names, text } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { count, list, type Next, oneLine, renderResult, usd } from './words.ts';
+import { list, type Next, oneLine, renderResult, usd } from './words.ts';
 
 const positive = z.number().positive();
 /** An offer is one line, and none of it may be cut off. */

@@ -6,7 +6,7 @@ import { pageSchema } from '../core/page.ts';
 import { fitPage } from './fit-page.ts';
 import { jobIdParam, maxBytesParam, offsetParam, text } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { renderPage, renderResult } from './words.ts';
+import { renderPage, renderResult, reportCall } from './words.ts';
 
 export const jobLogs = defineTool({
   name: 'job_logs',
@@ -29,13 +29,16 @@ export const jobLogs = defineTool({
     ...pageSchema.shape,
     ...resultShape,
   }),
-  async handle({ jobId, ...request }, { jobs, signal, progress }) {
+  async handle({ jobId, ...request }, { jobs, pods, signal, progress }) {
     if (request.offset !== undefined && request.tailLines !== undefined)
       throw new InputError('invalid_input', 'Give at most one of offset, tailLines.');
     const page = await fitPage(request, async (wanted) =>
       jobs.logs(jobId, wanted, { signal, progress }),
     );
     const { stream, grep, maxBytes } = request;
+    const isOver = isTerminal(page.status);
+    const { podId } = await jobs.get(jobId);
+    const isGone = isOver && (await pods.receipt(podId)) !== undefined;
     return {
       jobId,
       stream,
@@ -55,8 +58,10 @@ export const jobLogs = defineTool({
               },
             },
           ]
-        : isTerminal(page.status)
-          ? []
+        : isOver
+          ? isGone
+            ? [reportCall(jobId)]
+            : []
           : [{ tool: 'job_wait', why: 'Wait for more.', arguments: { jobId } }],
     };
   },

@@ -1,9 +1,18 @@
 import { z } from 'zod';
+import type { JobId } from '../core/ids.ts';
 import { isTerminal, type JobReport, jobReportSchema } from '../core/job.ts';
 import { fitPage } from './fit-page.ts';
 import { jobIdParam, maxBytesParam, offsetParam, waitParam } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { duration, fetchCall, list, type Next, renderPage, renderResult } from './words.ts';
+import {
+  duration,
+  fetchCall,
+  list,
+  type Next,
+  renderPage,
+  renderResult,
+  reportCall,
+} from './words.ts';
 
 export const jobWait = defineTool({
   name: 'job_wait',
@@ -18,11 +27,17 @@ export const jobWait = defineTool({
     maxBytes: maxBytesParam,
   }),
   output: z.object({ ...jobReportSchema.shape, ...resultShape }),
-  async handle({ jobId, ...request }, { jobs, signal, progress }) {
+  async handle({ jobId, ...request }, { jobs, pods, signal, progress }) {
     const report = await fitPage(request, async (wanted) =>
       jobs.wait(jobId, wanted, { signal, progress }),
     );
-    return { ...report, summary: summaryOf(report), next: nextOf(report) };
+    const isGone = isTerminal(report.status) && (await pods.receipt(report.podId)) !== undefined;
+    const gone = isGone ? ' Its pod is gone: nothing can be fetched from it any more.' : '';
+    return {
+      ...report,
+      summary: `${summaryOf(report)}${gone}`,
+      next: isGone ? afterEnd(report) : nextOf(report),
+    };
   },
   render(result) {
     const { work, progress, diagnosis } = result;
@@ -64,6 +79,18 @@ function summaryOf({
     .concat('.');
 }
 
+/** The logs of a job stay at home; its files are there or nowhere. */
+function afterEnd({ jobId, status }: JobReport): Next {
+  const isFailed = status === 'failed' || status === 'timed_out';
+  return [reportCall(jobId), ...(isFailed ? [lastLines(jobId)] : [])];
+}
+
+const lastLines = (jobId: JobId): Next[number] => ({
+  tool: 'job_logs',
+  why: 'Read its last lines.',
+  arguments: { jobId, stream: 'stderr', tailLines: 50 },
+});
+
 function nextOf({ jobId, podId, status, work, nextOffset }: JobReport): Next {
   const again = {
     tool: 'job_wait',
@@ -77,15 +104,7 @@ function nextOf({ jobId, podId, status, work, nextOffset }: JobReport): Next {
       return [fetch];
     case 'failed':
     case 'timed_out':
-      return [
-        diagnose,
-        {
-          tool: 'job_logs',
-          why: 'Read its last lines.',
-          arguments: { jobId, stream: 'stderr', tailLines: 50 },
-        },
-        fetch,
-      ];
+      return [diagnose, lastLines(jobId), fetch];
     case 'cancelled':
       return [fetch];
     case 'lost':

@@ -1,17 +1,19 @@
 import { z } from 'zod';
 import type { Clock } from '../core/call.ts';
+import { count } from '../core/count.ts';
 import type { ArtifactRecord } from '../core/files.ts';
 import { jobIdSchema, podIdOfProfile, providerNameSchema, sessionIdSchema } from '../core/ids.ts';
 import { isTerminal, type Job, jobStatusSchema } from '../core/job.ts';
-import { type LimitUse, type Pod, podSchema } from '../core/pods.ts';
+import type { EndedPod } from '../core/left-behind.ts';
+import { type Pod, podSchema } from '../core/pods.ts';
 import { type SessionRecord, sessionStateSchema } from '../core/session.ts';
 import { unfetchedOf } from '../core/unfetched.ts';
-import type { WatcherStatus } from '../core/watcher.ts';
+import { endedSummary, limitWords, watcherWords } from './list-words.ts';
 import { firstThings } from './pod-next.ts';
 import { briefPod, renderPod } from './pod-text.ts';
 import { defineTool, resultShape, type ToolContext } from './tool.ts';
 import { shownVolume, volumeLine, volumeSchema, volumeWords } from './volume-text.ts';
-import { count, lines, list, oneLine, renderResult, usd } from './words.ts';
+import { lines, list, oneLine, renderResult, usd } from './words.ts';
 
 /** A look at jobs must not hold up the list. */
 const REFRESH_LIMIT_MS = 8_000;
@@ -68,6 +70,7 @@ export const listPods = defineTool({
       artifacts.list(),
       watcher?.status(),
     ]);
+    const { ended = [] } = listed;
     const known = new Set(listed.pods.map(({ podId }) => podId));
     const own =
       request.provider === undefined || request.provider === 'ssh'
@@ -78,7 +81,9 @@ export const listPods = defineTool({
     const all = await Promise.all(
       [...listed.pods, ...own].map(async (pod) => {
         const jobs = await jobsOf(pod, context);
-        return withWork(seenThrough(pod, jobs, context.clock), jobs, allSessions, records);
+        const seen = seenThrough(pod, jobs, context.clock);
+        const lost = ended.find(({ podId }) => podId === pod.podId)?.lost ?? [];
+        return withWork(seen, jobs, allSessions, records, lost);
       }),
     );
     const volumes = listed.volumes ?? [];
@@ -93,6 +98,7 @@ export const listPods = defineTool({
         `Beside them ${count(unseen, 'saved profile')} of the user's own machines, not seen running.`,
       followed > 0 && `${count(followed, 'failed pod')} being replaced, as agreed.`,
       volumes.length > 0 && volumeWords(volumes),
+      endedSummary(ended),
       strange > 0 && `${count(strange, 'machine')} not rented by us (unmanaged).`,
       failed.length > 0 &&
         `No answer from ${failed.map(({ provider }) => provider).join(', ')}: their pods may be missing here.`,
@@ -115,6 +121,7 @@ export const listPods = defineTool({
         all,
         volumes,
         failed.map(({ provider }) => provider),
+        ended,
       ),
     };
   },
@@ -144,25 +151,6 @@ export const listPods = defineTool({
     );
   },
 });
-
-const DEEDS_SHOWN = 3;
-/** Who keeps the deadlines, and what was done while nobody looked. */
-function watcherWords(status: WatcherStatus | undefined): string | false {
-  if (status === undefined) return false;
-  const deeds = status.deeds.slice(-DEEDS_SHOWN);
-  const done = deeds.length === 0 ? [] : [`Done by the watcher: ${deeds.join(' ')}`];
-  return [...(status.words === undefined ? [] : [status.words]), ...done].join(' ') || false;
-}
-
-/** No room in the listing for a field of its own; the summary is what every host shows. */
-function limitWords(limits: readonly LimitUse[]): string {
-  const words = limits.map(({ name, limit, used, scope }) =>
-    scope === 'pods'
-      ? `${name} ${used} of ${limit}`
-      : `${name} ${usd(used)} of ${usd(limit)} ${scope}`,
-  );
-  return `Limits that the user set and no tool lifts: ${words.join(', ')}.`;
-}
 
 /** A machine of the user that nobody has reached for this list: a profile, not a pod that is known to run. */
 const isUnseen = ({ mode, status }: Pod): boolean => mode === 'user_managed' && status !== 'ready';
@@ -212,8 +200,12 @@ function withWork(
   jobs: readonly Job[],
   sessions: readonly SessionRecord[],
   records: readonly ArtifactRecord[],
+  lost: EndedPod['lost'],
 ): PodWithWork {
-  const ended = pod.status === 'gone';
+  const unfetched =
+    pod.status === 'gone'
+      ? lost.flatMap(({ jobId, path }) => (jobId === undefined ? [] : [{ jobId, path }]))
+      : unfetchedOf(jobs, records);
   return {
     ...briefPod(pod),
     sessions: sessions
@@ -227,6 +219,6 @@ function withWork(
       ...(exitCode === undefined ? {} : { exitCode }),
       ...(observedAt === undefined ? {} : { observedAt }),
     })),
-    unfetched: ended ? [] : unfetchedOf(jobs, records).slice(0, MOST_PER_POD * 2),
+    unfetched: unfetched.slice(0, MOST_PER_POD * 2),
   };
 }

@@ -1,5 +1,6 @@
 import type { PodId } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
+import type { EndedPod } from '../core/left-behind.ts';
 import type { Pod, PodStatus } from '../core/pods.ts';
 import type { Volume } from '../core/provider.ts';
 import type { PodWithWork } from './list-pods.ts';
@@ -50,7 +51,9 @@ export function firstThings(
   pods: readonly PodWithWork[],
   volumes: readonly Volume[] = [],
   silent: readonly string[] = [],
+  ended: readonly EndedPod[] = [],
 ): Next {
+  const lost = ended.filter((one) => one.lost.length > 0).map(lostReport);
   const left = volumes.filter(({ problem }) => problem !== undefined).map(leftVolume);
   if (pods.length === 0 && silent.length > 0)
     return [
@@ -65,15 +68,16 @@ export function firstThings(
   if (pods.length === 0)
     return [
       ...left.slice(0, 2),
+      ...lost.slice(0, 1),
       { tool: 'find_offer', why: 'No pod is rented: look for a machine.' },
-    ];
+    ].slice(0, 3);
   const leaking = pods.filter(
     ({ status, mode }) => status === 'cleanup_failed' && mode === 'managed',
   );
   const calls = [
     ...leaking.flatMap((pod) => podNext(pod, pod).slice(0, 1)),
     ...left,
-    ...pods.flatMap(({ jobs, unfetched }) => {
+    ...pods.filter(isThere).flatMap(({ jobs, unfetched }) => {
       const isOver = (jobId: string): boolean =>
         jobs.some((job) => job.jobId === jobId && isTerminal(job.status));
       const ended = unfetched.find(({ jobId }) => isOver(jobId));
@@ -81,7 +85,8 @@ export function firstThings(
         ? []
         : [fetchCall(ended.jobId, 'The job ended and its results are not home.')];
     }),
-    ...pods.flatMap(({ jobs }) => {
+    ...lost.slice(0, 1),
+    ...pods.filter(isThere).flatMap(({ jobs }) => {
       const running = jobs.find(({ status }) => !isTerminal(status));
       return running === undefined
         ? []
@@ -97,6 +102,11 @@ export function firstThings(
   ];
   return calls.slice(0, 3);
 }
+
+const isThere = ({ status }: PodWithWork): boolean => status !== 'gone';
+/** Nothing can be fetched any more: what is known of it is told. */
+const lostReport = ({ podId }: EndedPod): Step =>
+  look('report', podId, 'It ended and declared files are not home: tell the user which.');
 
 /** Nobody ever worked on it, and it is charged. */
 const leftVolume = ({ volumeId }: Volume): Step => ({

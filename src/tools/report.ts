@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { JobId } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
-import { IS_BROKEN, type Report, reportSchema } from '../core/report.ts';
+import { isBrokenName, type Report, reportSchema } from '../core/report.ts';
 import { exactlyOne, jobIdParam, podIdParam } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
 import {
@@ -51,7 +51,8 @@ export const report = defineTool({
       ),
       result.filesHome.length > 0 &&
         `Files home:\n${list(result.filesHome.map(({ localPath, proof }) => `${localPath} (${proof})`))}`,
-      result.filesMissing.length > 0 && `Files missing:\n${list(result.filesMissing)}`,
+      result.filesMissing.length > 0 &&
+        `Files missing or broken:\n${list(result.filesMissing, 50, 600)}`,
       result.sessions.length > 0 &&
         list(result.sessions.map(({ sessionId, state }) => `session ${sessionId}: ${state}`)),
       result.connections !== undefined &&
@@ -59,7 +60,7 @@ export const report = defineTool({
         `Ways in:\n${list(result.connections, 10, 1000)}`,
       result.errors.length > 0 && `Errors:\n${list(result.errors)}`,
       result.notTracked.length > 0 && `Not tracked: ${result.notTracked.join(', ')}`,
-      result.waiver !== undefined && `Waiver: ${oneLine(result.waiver)}`,
+      result.waiver !== undefined && `Waiver: ${oneLine(result.waiver, 4000)}`,
       result.destroyed !== undefined &&
         `Destroyed: ${inSentence(result.destroyed.how)}, read at ${result.destroyed.readAt}`,
       `Next step: ${oneLine(result.nextStep)}`,
@@ -84,7 +85,7 @@ function nextOf(
     ];
   const wanting = jobs.filter(({ jobId }) => declaring.includes(jobId)).slice(0, 3);
   if (filesMissing.length > 0)
-    return filesMissing.every((name) => name.endsWith(IS_BROKEN))
+    return filesMissing.every(isBrokenName)
       ? wanting.map(({ jobId }) => brokenCall(jobId))
       : wanting.map(({ jobId }) => fetchCall(jobId, 'Declared results are not home.'));
   if (mode !== 'managed') return [];

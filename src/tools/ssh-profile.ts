@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { count } from '../core/count.ts';
 import { InputError } from '../core/errors.ts';
 import { type ProfileId, podIdOfProfile, profileIdSchema } from '../core/ids.ts';
 import { type Profile, type ProfileFields, profileSchema } from '../core/profile.ts';
 import { unfetchedOf } from '../core/unfetched.ts';
 import { pathParam, podIdParam, text } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { count, list, type Next, oneLine, renderResult } from './words.ts';
+import { list, type Next, oneLine, renderResult } from './words.ts';
 
 export const sshProfile = defineTool({
   name: 'ssh_profile',

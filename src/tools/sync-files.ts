@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { count } from '../core/count.ts';
 import { syncResultSchema } from '../core/files.ts';
 import { machineOf, names, pathParam, podIdParam, profileIdParam } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
-import { bytes, count, duration, list, oneLine, renderResult } from './words.ts';
+import { bytes, duration, list, oneLine, renderResult } from './words.ts';
 
 export const syncFiles = defineTool({
   name: 'sync_files',

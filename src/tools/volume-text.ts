@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { count } from '../core/count.ts';
 import { type PodId, podIdSchema } from '../core/ids.ts';
 import type { Receipt } from '../core/lease.ts';
 import type { Volume } from '../core/provider.ts';
-import { count, oneLine, usd } from './words.ts';
+import { oneLine, usd } from './words.ts';
 
 /** A disk of its own, as list_pods shows it. */
 export const volumeSchema = z.object({

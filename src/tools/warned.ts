@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { count } from '../core/count.ts';
 import type { Pods } from '../core/pods.ts';
-import { count } from './words.ts';
 
 const MOST_WARNINGS = 3;
 

@@ -26,10 +26,6 @@ export function bytes(count: number): string {
   return `${(count / 1_000_000_000).toFixed(2)} GB`;
 }
 
-export function count(items: number, noun: string): string {
-  return `${items} ${noun}${items === 1 ? '' : 's'}`;
-}
-
 /**
  * Foreign text between two lines that it cannot contain: the boundary is a digest of the text itself, so nobody who
  * writes the text can know it.
@@ -75,6 +71,15 @@ export const inSentence = (sentence: string): string => oneLine(sentence).replac
 /** The call that brings the results of a job home, complete as it stands. */
 export function fetchCall(jobId: JobId, why: string): Next[number] {
   return { tool: 'fetch_artifacts', why, arguments: { jobId, localPath: `results/${jobId}` } };
+}
+
+/** Of a job whose pod is gone: what it made is home, or nowhere. */
+export function reportCall(jobId: JobId): Next[number] {
+  return {
+    tool: 'report',
+    why: 'See what of it is home, where, and what is not.',
+    arguments: { jobId },
+  };
 }
 
 /** Another fetch brings the same bytes: only the job can make a whole file. */

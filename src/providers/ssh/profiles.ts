@@ -1,4 +1,5 @@
 import type { CallOptions, Clock } from '../../core/call.ts';
+import { count } from '../../core/count.ts';
 import { InputError, isAppError } from '../../core/errors.ts';
 import { type PodId, type ProfileId, podIdOfProfile } from '../../core/ids.ts';
 import type { EndpointOptions, SshEndpoint } from '../../core/machine.ts';
@@ -138,7 +139,7 @@ export function createProfiles(deps: ProfilesDeps): Profiles & {
       if (live.length > 0)
         throw new InputError(
           'invalid_input',
-          `Profile "${profileId}" has ${live.length} open session(s).`,
+          `Profile "${profileId}" has ${count(live.length, 'open session')}.`,
           {
             hint: 'Close them with session_close (with force where the machine cannot be reached), then remove the profile.',
           },

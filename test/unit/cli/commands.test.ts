@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { runCli } from '../../../src/cli/run.ts';
 import type { Gate } from '../../../src/core/files.ts';
 import type { Doctor } from '../../../src/core/health.ts';
-import { podIdSchema } from '../../../src/core/ids.ts';
+import { jobIdSchema, podIdSchema } from '../../../src/core/ids.ts';
 import type { DestroyOutcome, Pod, Pods } from '../../../src/core/pods.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { servicesOf, testHost, watcherOver } from './host.ts';
@@ -200,6 +200,36 @@ describe('watch', () => {
     expect(host.written()).toContain('The watcher ended.');
     // A bad round is told and does not end the watch.
     expect(host.complaints()).toContain('internal');
+  });
+  it('says once what a round found gone and lost, also where nothing was done about it [L-34]', async () => {
+    const clock = new ManualClock();
+    const lost = [
+      { jobId: jobIdSchema.parse('job_aaaabbbbcccc'), path: 'model.pt', why: 'Nothing.' },
+    ];
+    const seenAt = clock.now().toISOString();
+    const one = { name: 'a', endedAt: seenAt, seenAt, rescued: [], lost };
+    const ended = [
+      { ...one, podId: podIdSchema.parse('local:found') },
+      { ...one, podId: podIdSchema.parse('local:acted') },
+      { ...one, podId: podIdSchema.parse('local:old'), seenAt: '2020-01-01T00:00:00.000Z' },
+    ];
+    const pods = {
+      reconcile: async () => Promise.resolve(),
+      enforce: async () => Promise.resolve(['local:acted: gone already. NOT HOME: "model.pt".']),
+      list: async () => Promise.resolve({ ...LISTING, ended }),
+    };
+    const host = testHost({ services: servicesOf({ pods, watcher: watcherOver(pods, clock) }) });
+    expect(await runCli(['watch', '--once'], host)).toBe(0);
+    const lines = host
+      .written()
+      .split('\n')
+      .filter((line) => line.includes('NOT HOME'));
+    expect(lines).toEqual([
+      expect.stringContaining('local:acted: gone already'),
+      expect.stringMatching(
+        /local:found ended unasked at .* NOT HOME: "model.pt" of job_aaaabbbbcccc/,
+      ),
+    ]);
   });
   it('exits 1 after one bad round with --once', async () => {
     const pods = {

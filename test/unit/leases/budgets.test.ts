@@ -6,6 +6,7 @@ import type { Limits } from '../../../src/leases/limits.ts';
 import { TOOLS } from '../../../src/tools/index.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { anOffer } from '../../support/fake-provider.ts';
+import { aJob } from '../../support/fake-services.ts';
 import { createLeaseBench, type LeaseBench } from '../../support/lease-bench.ts';
 
 const NO_END = '2999-01-01T00:00:00.000Z';
@@ -253,7 +254,7 @@ describe('at 80 % [CO-03]', () => {
       await bench.pods.used?.([podId]);
       expect(await warnings(podId)).toEqual([]);
       bench.clock.advance(0.11 * 3600);
-      await bench.store.jobs.put('job_a', { podId } as never);
+      await bench.store.jobs.put('job_a', aJob({ podId, artifacts: [] }));
       await bench.store.sessions.put('ses_a', { podId } as never);
       for (const id of [podId, 'job_a', 'ses_a']) {
         const said = await warnings(id, id);
@@ -432,14 +433,15 @@ describe('limits in the list', () => {
         used: 3,
         scope: 'spent or reserved for 2026-01-01 (UTC)',
       },
-      {
-        name: 'GPU_LEASE_BUDGET_DAY_USD',
-        limit: 5,
-        used: 0,
-        scope: 'spent or reserved for 2026-01-02 (UTC)',
-      },
       { name: 'GPU_LEASE_BUDGET_USD', limit: 9, used: 3, scope: 'spent or reserved in all' },
     ]);
+    const night = createLeaseBench({ limits: { budgetDayUsd: 50, autoApproveUsd: 50 } });
+    night.clock.advance(20 * 3600);
+    await night.create({ ttlMinutes: 360 });
+    const late = await night.pods.list({ includeEnded: false }, night.options);
+    expect(late.limits?.map(({ name, scope }) => `${name} ${scope}`)).toContain(
+      'GPU_LEASE_BUDGET_DAY_USD spent or reserved for 2026-01-02 (UTC)',
+    );
     const none = restarted(bench, {});
     expect(await none.pods.list({ includeEnded: false }, none.options)).not.toHaveProperty(
       'limits',

@@ -74,6 +74,15 @@ describe('a pod on which nothing runs [CO-04] [L-33]', () => {
     expect(receipt?.waiver).toBeUndefined();
   });
 
+  it('is told in the singular after one minute, with the limit in the list', async () => {
+    const { bench, podId, pass } = await rented({}, 1);
+    const [limit] = (await bench.pods.list({ includeEnded: false }, bench.options)).limits ?? [];
+    expect(limit).toEqual({ name: 'GPU_LEASE_IDLE_MINUTES', limit: 1, used: 0, scope: 'minutes' });
+    expect((await pass(6)).at(-1)).toBe(
+      `${podId}: destroyed, nothing ran on it for 1 minute (GPU_LEASE_IDLE_MINUTES).`,
+    );
+  });
+
   it('is only stopped where its policy says so', async () => {
     const { bench, podId, pass, lease } = await rented({ cloud: { canStop: true } });
     expect((await pass(14)).at(-1)).toBe(

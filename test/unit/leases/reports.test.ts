@@ -167,7 +167,12 @@ describe('report', () => {
     bench.world.gates = [
       { gate: 'artifact_broken', jobId, path: 'out/model.pt', why: 'It ends too early.' },
     ];
-    const broken = { filesHome: [], filesMissing: ['out/model.pt (what is home is broken)'] };
+    const broken = {
+      filesHome: [],
+      filesMissing: [
+        'out/model.pt (home at /home/me/model.pt, but failed its check: It ends too early)',
+      ],
+    };
     const before = await report();
     expect(before).toMatchObject(broken);
     expect(before.nextStep).toContain('run the job again');
@@ -178,7 +183,9 @@ describe('report', () => {
     expect(await report()).toMatchObject({
       ...broken,
       status: 'gone',
-      nextStep: 'Nothing is left to do: the pod is gone, and the named files were given up.',
+      nextStep:
+        'Nothing is left to do: the pod is gone. The named files are home as the job wrote them, and broken.',
+      waiver: `1 open gate waived by person: known. Waived: artifact_broken "out/model.pt" of ${JOB_ID}`,
     });
   });
 
@@ -216,8 +223,23 @@ describe('report', () => {
       status: 'gone',
       runtimeSeconds: 132,
       destroyed: { how: 'Not found by its id and not in the list of vast.' },
-      waiver: '1 open gates waived by person: a dead run',
+      waiver: `1 open gate waived by person: a dead run. Waived: artifact_not_fetched "out/model.pt"`,
       filesMissing: ['out/model.pt'],
+      nextStep: 'Nothing is left to do: the pod is gone, and the named files were given up.',
+    });
+  });
+
+  it('what was lost at a deadline nobody gave up', async () => {
+    const { bench, podId, report } = await rented();
+    bench.world.jobs = [aJob(podId)];
+    bench.world.gates = [MISSING];
+    for (const machine of bench.cloud.machines) machine.deadlineAt = '2999-01-01T00:00:00.000Z';
+    bench.clock.advance(6 * 3600);
+    await bench.pods.enforce(bench.options);
+    expect(await report()).toMatchObject({
+      status: 'gone',
+      filesMissing: ['out/model.pt'],
+      nextStep: expect.stringContaining('did not come home: run the job again') as string,
     });
   });
 

@@ -59,7 +59,7 @@ describe('deadlines', () => {
     for (const machine of bench.cloud.machines) machine.deadlineAt = '2999-01-01T00:00:00.000Z';
     bench.clock.advance(3600);
     expect(await bench.pods.enforce(bench.options)).toEqual([
-      `${podId}: destroyed, its deadline has come.`,
+      `${podId}: destroyed, its deadline has come. NOT HOME: "model.pt".`,
     ]);
     expect(bench.cloud.alive()).toEqual([]);
     expect(await bench.pods.receipt(podId)).toMatchObject({

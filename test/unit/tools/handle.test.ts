@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
-import { NO_FILE_MATCHES } from '../../../src/core/files.ts';
+import { type ArtifactRecord, NO_FILE_MATCHES } from '../../../src/core/files.ts';
 import { jobIdSchema, podIdSchema } from '../../../src/core/ids.ts';
+import type { Job } from '../../../src/core/job.ts';
+import type { Receipt } from '../../../src/core/lease.ts';
 import { TOOLS } from '../../../src/tools/index.ts';
 import type { Tool, ToolContext } from '../../../src/tools/tool.ts';
 import type { Answer } from '../../support/answer.ts';
@@ -22,6 +24,19 @@ import {
   QUOTE,
   SESSION,
 } from '../../support/fake-services.ts';
+
+const RECEIPT: Receipt = {
+  podId: POD,
+  name: 'train',
+  provider: 'vast',
+  usdPerHour: 0.35,
+  createdAt: AT,
+  endedAt: AT,
+  runtimeSeconds: 60,
+  estimatedUsd: 0.1,
+  artifacts: [],
+  proof: { how: 'Not in the list.', readAt: AT },
+};
 
 const toolOf = (name: string): Tool => {
   const tool = TOOLS.find((each) => each.name === name);
@@ -382,6 +397,46 @@ describe('list_pods', () => {
     );
   });
 
+  it('names the idle limit, in minutes', async () => {
+    const limits = [{ name: 'GPU_LEASE_IDLE_MINUTES', limit: 1, used: 0, scope: 'minutes' }];
+    const listed = { pods: [], providers: [], usdPerHour: 0, spentUsd: 0, limits };
+    const list = async () => Promise.resolve(listed);
+    const answer = await run('list_pods', {}, context({ pods: { list } }));
+    expect(answer.summary).toContain('GPU_LEASE_IDLE_MINUTES 1 minute (the idlest pod: 0;');
+  });
+
+  describe('of a pod that ended unasked [L-34]', () => {
+    const lost = [{ jobId: JOB, path: 'out/*.safetensors', why: 'Nothing of it came home.' }];
+    const rescued = [{ jobId: JOB, files: 2, folder: '/state/rescued/local-abc' }];
+    const ended = [{ podId: POD, name: 'train', endedAt: AT, seenAt: AT, rescued, lost }];
+    const told = `${POD} ended unasked at ${AT}. Rescued: 2 files of ${JOB} in /state/rescued/local-abc. NOT HOME: "out/*.safetensors" of ${JOB}.`;
+    const listing = (pods: readonly ReturnType<typeof aPod>[]) =>
+      context({
+        pods: {
+          list: async () =>
+            Promise.resolve({ pods, providers: [], usdPerHour: 0, spentUsd: 0, ended }),
+        },
+      });
+
+    it('says what was rescued, where, and what is nowhere', async () => {
+      const answer = await run('list_pods', {}, listing([]));
+      expect(answer.summary).toContain(told);
+      expect(answer.next).toMatchObject([{ tool: 'report', arguments: { podId: POD } }]);
+    });
+
+    it('names it beside the pod, and suggests no fetch from what is gone', async () => {
+      const answer = await run(
+        'list_pods',
+        { includeEnded: true },
+        listing([aPod({ status: 'gone' })]),
+      );
+      expect(answer.pods[0]).toMatchObject({
+        unfetched: [{ jobId: JOB, path: 'out/*.safetensors' }],
+      });
+      expect(answer.next.map(({ tool }) => tool)).toEqual(['report']);
+    });
+  });
+
   it('says whose pods may be missing from the list', async () => {
     const answer = await run(
       'list_pods',
@@ -454,6 +509,35 @@ describe('job_wait', () => {
     expect(answer.next.map(({ tool }) => tool)).toEqual(tools);
   });
 
+  it.each([
+    ['completed', ['report']],
+    ['failed', ['report', 'job_logs']],
+    ['lost', ['report']],
+    ['running_unreachable', ['job_wait', 'diagnose']],
+  ] as const)('%s, of a pod that is gone: then %j', async (status, tools) => {
+    const answer = await run(
+      'job_wait',
+      { jobId: JOB },
+      context({
+        jobs: { wait: async () => Promise.resolve(aJobReport({ status })) },
+        pods: { receipt: async () => Promise.resolve(RECEIPT) },
+      }),
+    );
+    expect(answer.next.map(({ tool }) => tool)).toEqual(tools);
+    expect(answer.summary.includes('pod is gone')).toBe(status !== 'running_unreachable');
+    const logs = { output: '', offset: 0, nextOffset: 0, hasMore: false, status };
+    const page = await run(
+      'job_logs',
+      { jobId: JOB },
+      context({
+        jobs: { logs: async () => Promise.resolve(logs) },
+        pods: { receipt: async () => Promise.resolve(RECEIPT) },
+      }),
+    );
+    const expected = status === 'running_unreachable' ? 'job_wait' : 'report';
+    expect(page.next.map(({ tool }) => tool)).toEqual([expected]);
+  });
+
   it('says how far it is and how long it takes', async () => {
     const answer = await waiting({
       progress: { done: 50, total: 200, unit: 'step', percent: 25, etaSeconds: 90 },
@@ -495,6 +579,97 @@ it('fetch_artifacts never calls a broken or incomplete fetch done', async () => 
   );
   expect(answer.summary).toContain('1 declared path missing');
   expect(answer.next.map(({ tool }) => tool)).toEqual(['session_open']);
+});
+
+describe('fetch_artifacts names the next call that the gate of destroy agrees with [AR-05]', () => {
+  const done = aJob({ status: 'completed' });
+  const other = jobIdSchema.parse('job_zzzzzzzzzzzz');
+  const fetched = async (
+    proof: 'hash' | 'loaded',
+    args: object = {},
+    jobs: readonly Job[] = [done],
+  ): Promise<Answer> => {
+    const base = context();
+    const record = { podId: POD, jobId: JOB, remotePath: '/workspace/out/a.safetensors' };
+    return run(
+      'fetch_artifacts',
+      { jobId: JOB, localPath: 'out', ...args },
+      context({
+        jobs: {
+          get: async () => Promise.resolve(done),
+          list: async () => Promise.resolve(jobs),
+        },
+        artifacts: { list: async () => Promise.resolve([record as ArtifactRecord]) },
+        files: {
+          fetch: async (request, options) => {
+            const result = await base.files.fetch(request, options);
+            const files = result.manifest.files.map((file) => ({ ...file, proof }));
+            return { ...result, manifest: { ...result.manifest, files } };
+          },
+        },
+      }),
+    );
+  };
+
+  it('what was not opened is opened first, from what is home', async () => {
+    const answer = await fetched('hash', { verify: 'hash', paths: ['out'] });
+    expect(answer.next).toEqual([
+      {
+        tool: 'fetch_artifacts',
+        why: expect.any(String) as string,
+        arguments: { jobId: JOB, localPath: 'out', paths: ['out'], verify: 'load' },
+      },
+    ]);
+    expect(answer.summary).toContain('1 file not opened');
+  });
+
+  it('what was opened, or is of a type that is not, may go', async () => {
+    expect((await fetched('loaded')).next).toMatchObject([{ tool: 'destroy' }]);
+    expect((await fetched('hash')).next).toMatchObject([{ tool: 'destroy' }]);
+    expect((await fetched('loaded', { verify: 'structure' })).next).toMatchObject([
+      { tool: 'destroy' },
+    ]);
+  });
+
+  it('another job of the pod is waited for, then its results come home', async () => {
+    const running = aJob({ jobId: other });
+    expect((await fetched('loaded', {}, [done, running])).next).toMatchObject([
+      { tool: 'job_wait', arguments: { jobId: other } },
+    ]);
+    const open = aJob({ jobId: other, status: 'failed' });
+    expect((await fetched('loaded', {}, [done, open])).next).toMatchObject([
+      { tool: 'fetch_artifacts', arguments: { jobId: other } },
+    ]);
+  });
+});
+
+describe('destroy says what went with the pod', () => {
+  const destroyed = async (receipt: Receipt): Promise<Answer & { readonly text: string }> => {
+    const pods = { destroy: async () => Promise.resolve({ outcome: 'gone' as const, receipt }) };
+    const answer = await run('destroy', { podId: POD }, context({ pods }));
+    return { ...answer, text: toolOf('destroy').render(answer) };
+  };
+
+  it('each gate that was waived, by name', async () => {
+    const gates = [
+      { gate: 'job_running' as const, jobId: JOB, why: 'It runs.' },
+      { gate: 'artifact_not_fetched' as const, jobId: JOB, path: 'a.pt', why: 'Only there.' },
+    ];
+    const waiver = { reason: 'scrap', by: 'caller' as const, at: AT, gates };
+    const answer = await destroyed({ ...RECEIPT, waiver });
+    expect(answer.summary).toContain(
+      '2 open gates waived by caller (1 job_running, 1 artifact_not_fetched): receipt.waiver.gates names each.',
+    );
+    expect(answer.text).toContain(`- job_running ${JOB}: It runs.`);
+    expect(answer.text).toContain(`- artifact_not_fetched ${JOB} a.pt: Only there.`);
+  });
+
+  it('what was lost when it had ended by itself, without a field of its own', async () => {
+    const notHome = [{ jobId: JOB, path: 'a.pt', why: 'Nothing of it came home.' }];
+    const answer = await destroyed({ ...RECEIPT, notHome });
+    expect(answer.summary).toContain(`NOT HOME: "a.pt" of ${JOB}.`);
+    expect(answer['receipt']).not.toHaveProperty('notHome');
+  });
 });
 
 it('report keeps the three successes apart and asks for the end of what is still charged [RP-03]', async () => {
@@ -539,7 +714,9 @@ it('report sends for results only those jobs that declared some, and nobody for 
     return answer.next.map(({ tool, arguments: args }) => [tool, args?.['jobId']]);
   };
   expect(await next(['a'])).toEqual([['fetch_artifacts', JOB]]);
-  expect(await next(['a (what is home is broken)'])).toEqual([['job_logs', JOB]]);
+  expect(await next(['a (home at /b/a, but failed its check: it ends too early)'])).toEqual([
+    ['job_logs', JOB],
+  ]);
 });
 
 describe('what is suggested next never costs work', () => {

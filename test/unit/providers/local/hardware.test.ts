@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { offersSchema } from '../../../../src/core/pods.ts';
+import { offerSchema } from '../../../../src/core/offer.ts';
 import { parseGpus, toOffers } from '../../../../src/providers/local/hardware.ts';
 
 const machine = { vcpu: 16, ramGb: 64, freeDiskGb: 500 };
@@ -8,7 +8,7 @@ it('a 24,564 MiB card counts as 24; one offer a model, rehearsal last', () => {
   const gpus = parseGpus(
     'NVIDIA GeForce RTX 4090, 24564\nNVIDIA GeForce RTX 4090, 24564\nNVIDIA A100-SXM4-80GB, 81920\n',
   );
-  const offers = offersSchema.parse(toOffers({ ...machine, gpus }));
+  const offers = toOffers({ ...machine, gpus }).map((offer) => offerSchema.parse(offer));
   expect(offers.map(({ offerId, gpuCount, vramGb }) => [offerId, gpuCount, vramGb])).toEqual([
     ['local:geforce-rtx-4090-24gb-x2', 2, 24],
     ['local:a100-sxm4-80gb-80gb-x1', 1, 80],
