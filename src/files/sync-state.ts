@@ -136,3 +136,8 @@ function parseState(text: string): SyncState | undefined {
   }
   return { real, digest, entries, others };
 }
+
+/** Whether nothing is different, so that nothing need be written. */
+export function isSameState(state: SyncState, other: SyncState | undefined): boolean {
+  return state.entries === other?.entries && state.digest === other.digest;
+}

@@ -27,7 +27,7 @@ import {
   totalBytes,
 } from './sync-plan.ts';
 import { carryOut, compare, findFilePlace, listRemote, refuseFull } from './sync-remote.ts';
-import { createStates, type StateFile, type SyncState } from './sync-state.ts';
+import { createStates, isSameState, type StateFile, type SyncState } from './sync-state.ts';
 import { createTrees, type TreeMemory } from './sync-trees.ts';
 import type { Walked } from './walk.ts';
 import { resolveExisting } from './workspace.ts';
@@ -122,13 +122,13 @@ async function syncFiles(
   const walked = isFolder
     ? await walkFolder(local, rules, request, options, tree.walk)
     : oneFile(local, name, request);
-  if (walked.files.length === 0 && walked.secretNames.length === 0) throw nothingToSend(walked);
   const unused = rules.unusedIncludes();
   if (isFolder && unused.length > 0)
     throw new InputError(
       'path_missing',
       `include matches no file: ${unused.slice(0, 5).join(', ')}.`,
     );
+  if (walked.files.length === 0 && walked.secretNames.length === 0) throw nothingToSend(walked);
   if (!request.dryRun) refuseTooLarge(walked.files);
 
   options.progress?.(`Comparing ${walked.files.length} files with the pod.`);
@@ -163,7 +163,11 @@ async function syncFiles(
     request.delete && isFolder && look.kind === 'folder'
       ? await findExtras(desk, pod, look, request, { files, walked, rules })
       : NO_EXTRAS;
-  const skipped = [...kept.map((path) => ({ path, why: MADE_THERE })), ...walked.skipped];
+  const skipped = [
+    ...kept.map((path) => ({ path, why: MADE_THERE })),
+    ...walked.skipped,
+    ...(walked.empty ?? []).map((path) => ({ path, why: EMPTY })),
+  ];
   const answer = (sent: readonly PlannedFile[], wireBytes: number): SyncResult => {
     const warnings = [...hashing.warnings(), ...keptWords(kept)];
     return {
@@ -181,7 +185,7 @@ async function syncFiles(
       ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
     };
   };
-  if (state !== remembered && !isSame(state, remembered)) await memory.save(state);
+  if (state !== remembered && !isSameState(state, remembered)) await memory.save(state);
   if (request.dryRun) return answer(plan.send, 0);
 
   refuseFull(look, plan.send);
@@ -231,6 +235,8 @@ interface Extras {
   readonly kept: readonly string[];
 }
 const NO_EXTRAS: Extras = { extras: [], kept: [] };
+/** Told last: what is not there matters less than what was left out. */
+const EMPTY = 'empty folder: only files are sent';
 const MADE_THERE = 'not deleted: made or changed on the pod';
 
 function keptWords(kept: readonly string[]): readonly string[] {
@@ -239,8 +245,4 @@ function keptWords(kept: readonly string[]): readonly string[] {
   return [
     `delete left ${files} on the pod: made or changed there, and not here. They are in skipped; a command removes what is not wanted.`,
   ];
-}
-
-function isSame(state: SyncState, other: SyncState | undefined): boolean {
-  return state.entries === other?.entries && state.digest === other.digest;
 }

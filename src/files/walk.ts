@@ -33,6 +33,8 @@ export interface Skipped {
 export interface Walked {
   readonly files: readonly LocalFile[];
   readonly skipped: readonly Skipped[];
+  /** Folders without anything in them: only files are sent, so they are not made on the pod. */
+  readonly empty?: readonly string[];
   /** Sent neither by default nor silently: the caller asked for them by name or pattern. */
   readonly secretNames: readonly Skipped[];
 }
@@ -60,6 +62,7 @@ export async function walkTree(
   const files: LocalFile[] = [];
   const skipped: Skipped[] = [];
   const secretNames: Skipped[] = [];
+  const empty: string[] = [];
   const seen = new Map<string, FolderSeen>();
   const folders = [''];
   // A .gitignore speaks for what is below it, and is read before that.
@@ -134,6 +137,7 @@ export async function walkTree(
     options.signal.throwIfAborted();
     const one = visit(folder);
     seen.set(folder, one);
+    if (folder !== '' && one.entries?.length === 0) empty.push(folder);
     for (const each of one.folders) folders.push(each);
     for (const { file } of one.files) files.push(file);
     for (const each of one.skipped) skipped.push(each);
@@ -144,6 +148,7 @@ export async function walkTree(
   return {
     files: sorted.sorted,
     skipped: skipped.toSorted(byPath),
+    empty: empty.sort(),
     secretNames: secretNames.toSorted(byPath),
   };
 }

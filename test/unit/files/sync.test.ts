@@ -255,7 +255,11 @@ describe('sync', () => {
     await world.writePod({ 'project/ck/final.pt': 'a week', 'project/tuned.py': 'T' });
     const { deleted, skipped, warnings } = await world.sync({ delete: true });
     expect([...deleted].toSorted()).toEqual(['lib/gone.py', 'old.py']);
-    expect(skipped.map(({ path: name }) => name).toSorted()).toEqual(['ck/final.pt', 'tuned.py']);
+    expect(skipped.map(({ path: name }) => name).toSorted()).toEqual([
+      'ck/final.pt',
+      'lib',
+      'tuned.py',
+    ]);
     expect(warnings).toEqual([expect.stringMatching(/^delete left 2 files on the pod/)]);
     expect(Object.keys(await treeOf(world.pod('project'))).toSorted()).toEqual([
       'a.py',
@@ -269,6 +273,21 @@ describe('sync', () => {
     expect(
       (await world.over(world.remote).sync(syncRequest({ delete: true }), call)).deleted,
     ).toEqual([]);
+  });
+
+  it('tells what it sends nothing of: empty folders, and a pattern that nothing matches', async () => {
+    await using world = await openWorld();
+    await world.write({ 'a.py': 'a' });
+    await mkdir(world.local('project/runs/today'), { recursive: true });
+    const first = await world.sync();
+    const told = [{ path: 'runs/today', why: 'empty folder: only files are sent' }];
+    expect(first.skipped).toEqual(told);
+    // Nor is it forgotten when nothing was looked into again.
+    expect((await world.sync()).skipped).toEqual(told);
+    await rm(world.local('project/a.py'));
+    await expect(world.sync({ include: ['*.npz'] })).rejects.toThrow(
+      'include matches no file: *.npz',
+    );
   });
 
   it('dryRun changes nothing', async () => {
