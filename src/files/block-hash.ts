@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { shellQuote } from '../core/shell-quote.ts';
 import { dotted } from './pod-names.ts';
 
@@ -7,17 +8,19 @@ import { dotted } from './pod-names.ts';
 export const BLOCK_BYTES = 128 << 10;
 /** Without python3 every block costs the start of two programs. */
 export const COARSE_BYTES = 8 << 20;
-const DIGEST_LETTERS = 32;
+/** Of a crc32: it finds what differs fast, and is no proof. The sha256 of the whole file is. */
+const FINE_LETTERS = 8;
+/** Of a sha256, which every pod can make. */
+const COARSE_LETTERS = 32;
 const CHUNK = 1 << 20;
-/** Hashed at the same time, on other threads. */
-const AT_ONCE = 8;
 
-/** Prints the first half of the sha256 of each block of each file, a line for each file, and `-` for what is no file. */
-const PYTHON = `import hashlib, os, stat, sys
+/** Prints the crc32 of each block of each file, a line for each file, and `-` for what is no file. */
+const PYTHON = `import os, stat, sys, zlib
 from concurrent.futures import ThreadPoolExecutor
 size = int(sys.argv[1])
-def one(fd, at):
-    return hashlib.sha256(os.pread(fd, size, at)).hexdigest()[:${DIGEST_LETTERS}]
+def some(fd, at):
+    b = memoryview(os.pread(fd, 8 * size, at))
+    return "".join("%08x" % (zlib.crc32(b[i:i + size]) & 0xffffffff) for i in range(0, len(b), size))
 with ThreadPoolExecutor(2) as pool:
     for name in sys.argv[2:]:
         try:
@@ -25,22 +28,27 @@ with ThreadPoolExecutor(2) as pool:
             s = os.fstat(fd)
             if not stat.S_ISREG(s.st_mode):
                 raise OSError
-            print("".join(pool.map(lambda at: one(fd, at), range(0, s.st_size, size))), flush=True)
+            print("".join(pool.map(lambda at: some(fd, at), range(0, s.st_size, 8 * size))), flush=True)
             os.close(fd)
         except OSError:
             print("-", flush=True)`;
+
+/** python3 did not do it. */
+export const NO_BLOCKS = 44;
 
 /** Shell lines that print, for each of `names` below the current folder, what `parseBlocks` reads. */
 export function blockLines(names: readonly string[], hasPython: boolean): readonly string[] {
   const words = names.map((name) => shellQuote(dotted(name)));
   if (words.length === 0) return [];
   if (hasPython)
-    return [`python3 -c ${shellQuote(PYTHON)} ${BLOCK_BYTES} ${words.join(' ')} || exit 44`];
+    return [
+      `python3 -I -S -c ${shellQuote(PYTHON)} ${BLOCK_BYTES} ${words.join(' ')} || exit ${NO_BLOCKS}`,
+    ];
   return [
     'bb() { if [ -h "$1" ] || ! [ -f "$1" ]; then echo -; return; fi',
     'n=$(wc -c <"$1"); i=0; o=',
     `while [ $((i*${COARSE_BYTES})) -lt $((n)) ]; do`,
-    `s=$(dd if="$1" bs=${COARSE_BYTES} skip=$i count=1 2>/dev/null | H -); o=$o$(printf '%.${DIGEST_LETTERS}s' "$s"); i=$((i+1)); done`,
+    `s=$(dd if="$1" bs=${COARSE_BYTES} skip=$i count=1 2>/dev/null | H -); o=$o$(printf '%.${COARSE_LETTERS}s' "$s"); i=$((i+1)); done`,
     'echo "$o"; }',
     ...words.map((word) => `bb ${word}`),
   ];
@@ -63,15 +71,16 @@ export function parseBlocks(
   const lines = output.toString('latin1').split('\n');
   return Array.from({ length: count }, (_, index) => {
     const line = lines[index] ?? '-';
-    if (!/^[0-9a-f]*$/.test(line) || line.length % DIGEST_LETTERS !== 0) return undefined;
-    return { blockBytes: hasPython ? BLOCK_BYTES : COARSE_BYTES, digests: split(line) };
+    const letters = hasPython ? FINE_LETTERS : COARSE_LETTERS;
+    if (!/^[0-9a-f]*$/.test(line) || line.length % letters !== 0) return undefined;
+    const blockBytes = hasPython ? BLOCK_BYTES : COARSE_BYTES;
+    return { blockBytes, digests: split(line, letters) };
   });
 }
 
-function split(line: string): readonly string[] {
+function split(line: string, letters: number): readonly string[] {
   const digests: string[] = [];
-  for (let at = 0; at < line.length; at += DIGEST_LETTERS)
-    digests.push(line.slice(at, at + DIGEST_LETTERS));
+  for (let at = 0; at < line.length; at += letters) digests.push(line.slice(at, at + letters));
   return digests;
 }
 
@@ -97,58 +106,52 @@ export function blocksOf(sha256: string | undefined, blockBytes: number): Blocks
   return blocks?.blockBytes === blockBytes ? blocks : undefined;
 }
 
-/** Takes the pieces of a content in their order; every piece but the last is some whole blocks. */
-export function createBlockHash(): {
-  add(piece: Buffer): Promise<unknown>;
-  blocks(): Promise<Blocks>;
-} {
-  const digests: Promise<string>[] = [];
-  return {
-    async add(piece) {
-      const own: Promise<string>[] = [];
-      for (let at = 0; at < piece.length; at += BLOCK_BYTES)
-        own.push(digestOf(piece.subarray(at, at + BLOCK_BYTES)));
-      digests.push(...own);
-      return Promise.all(own);
-    },
-    blocks: async () => ({ blockBytes: BLOCK_BYTES, digests: await Promise.all(digests) }),
-  };
+/** The digests of the blocks of a piece that begins with a whole one. */
+export function digestsOf(piece: Buffer): readonly string[] {
+  const digests: string[] = [];
+  for (let at = 0; at < piece.length; at += BLOCK_BYTES)
+    digests.push(
+      crc32(piece.subarray(at, at + BLOCK_BYTES))
+        .toString(16)
+        .padStart(FINE_LETTERS, '0'),
+    );
+  return digests;
 }
 
-/** The same of a local file. */
+/** The digests of the blocks of a local file, as the pod makes them with blocks of that size. */
 export async function localBlocks(
   absolute: string,
   blockBytes: number,
   signal: AbortSignal,
 ): Promise<Blocks> {
   await using handle = await open(absolute, 'r');
-  const { size } = await handle.stat();
-  const count = Math.ceil(size / blockBytes);
-  const digests = new Array<string>(count).fill('');
-  let next = 0;
-  const work = async (): Promise<void> => {
-    const buffer = Buffer.allocUnsafe(Math.min(CHUNK, blockBytes));
-    for (let index = next++; index < count; index = next++) {
-      signal.throwIfAborted();
-      const end = Math.min(size, (index + 1) * blockBytes);
-      const hash = blockBytes > CHUNK ? createHash('sha256') : undefined;
-      for (let at = index * blockBytes; at < end; ) {
-        const length = Math.min(buffer.length, end - at);
-        const { bytesRead } = await handle.read(buffer, 0, length, at);
-        if (bytesRead === 0) break;
-        at += bytesRead;
-        if (hash === undefined) digests[index] = await digestOf(buffer.subarray(0, bytesRead));
-        else hash.update(buffer.subarray(0, bytesRead));
+  const digests: string[] = [];
+  const buffer = Buffer.allocUnsafe(CHUNK);
+  let hash = createHash('sha256');
+  for (let at = 0; ; ) {
+    signal.throwIfAborted();
+    const bytesRead = await readWhole(handle, buffer);
+    const piece = buffer.subarray(0, bytesRead);
+    at += bytesRead;
+    if (blockBytes === BLOCK_BYTES) digests.push(...digestsOf(piece));
+    else {
+      hash.update(piece);
+      if (at % blockBytes === 0 ? bytesRead > 0 : bytesRead < CHUNK) {
+        digests.push(hash.digest('hex').slice(0, COARSE_LETTERS));
+        hash = createHash('sha256');
       }
-      if (hash !== undefined) digests[index] = hash.digest('hex').slice(0, DIGEST_LETTERS);
     }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return { blockBytes, digests };
+    if (bytesRead < CHUNK) return { blockBytes, digests };
+  }
 }
 
-/** On another thread. */
-async function digestOf(bytes: Buffer): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', bytes);
-  return Buffer.from(digest).toString('hex').slice(0, DIGEST_LETTERS);
+/** Fills the buffer, unless the file ends. */
+export async function readWhole(handle: FileHandle, buffer: Buffer): Promise<number> {
+  let at = 0;
+  while (at < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, at, buffer.length - at, null);
+    if (bytesRead === 0) break;
+    at += bytesRead;
+  }
+  return at;
 }

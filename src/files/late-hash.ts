@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import type { HashCache, LocalHash } from './local-hash.ts';
+import type { Begun, HashCache, LocalHash } from './local-hash.ts';
 import { refuseSecrets } from './sync-plan.ts';
 import type { LocalFile } from './walk.ts';
 
@@ -8,6 +8,8 @@ const LATE_BYTES = 1 << 20;
 /** From so many, or so much, reading each file once instead of twice is worth more than to refuse before anything is sent. */
 const LATE_FILES = 500;
 const LATE_TOTAL_BYTES = 16 << 20;
+
+const NOTHING_PLACED = 'Nothing was put in place on the pod.';
 
 /** Reads files on their way out: each is looked through for secrets whole before its first byte leaves. */
 export interface LateHash {
@@ -19,6 +21,17 @@ export interface LateHash {
     file: LocalFile,
     room: Buffer,
   ): { readonly content: Buffer; readonly sha256: string | undefined };
+  /**
+   * For a file too large for that: each piece is looked through before it leaves. `add` throws `secret_refused`; `end`
+   * answers the sha256, undefined when the file is no longer the one that was found.
+   */
+  begin(
+    file: LocalFile,
+    inBlocks: boolean,
+  ): {
+    add(piece: Buffer): Promise<ReturnType<Begun['add']>>;
+    end(): Promise<string | undefined>;
+  };
   /** Of a file that was read. */
   sha256Of(path: string): string | undefined;
 }
@@ -31,7 +44,7 @@ export function mayWait<File extends LocalFile>(files: readonly File[]): readonl
 }
 
 export function createLateHash(options: {
-  readonly cache: Pick<HashCache, 'take'>;
+  readonly cache: Pick<HashCache, 'take' | 'begin'>;
   readonly files: readonly LocalFile[];
   readonly isAllowed: (file: LocalFile) => boolean;
   readonly warn: (file: LocalFile, hash: LocalHash) => void;
@@ -42,11 +55,11 @@ export function createLateHash(options: {
     hash?.secret !== undefined && !isAllowed(file);
   const refuse = (): never => {
     const found = files.flatMap((file) => {
-      if (hashes.has(file.path)) return [];
+      if (hashes.has(file.path) || file.bytes > LATE_BYTES) return [];
       const hash = lookAgain(file);
       return hash !== undefined && isSecret(file, hash) ? [[file, hash] as const] : [];
     });
-    refuseSecrets([], found, 'Nothing was put in place on the pod.');
+    refuseSecrets([], found, NOTHING_PLACED);
     // What was found has gone since: all the more reason to stop.
     throw new Error('A file with a secret changed while it was read.');
   };
@@ -66,6 +79,27 @@ export function createLateHash(options: {
       warn(file, hash);
       hashes.set(file.path, hash.sha256);
       return { content, sha256: hash.sha256 };
+    },
+    begin(file, inBlocks) {
+      const begun = cache.begin(file, inBlocks);
+      return {
+        async add(piece) {
+          const digests = begun.add(piece);
+          if (begun.hasSecret() && !isAllowed(file)) {
+            const hash = await begun.end();
+            refuseSecrets([], hash === undefined ? [] : [[file, hash]], NOTHING_PLACED);
+            throw new Error('A file with a secret changed while it was read.');
+          }
+          return digests;
+        },
+        async end() {
+          const hash = await begun.end();
+          if (hash === undefined) return undefined;
+          warn(file, hash);
+          hashes.set(file.path, hash.sha256);
+          return hash.sha256;
+        },
+      };
     },
     sha256Of: (path) => hashes.get(path),
   };

@@ -1,11 +1,12 @@
 import { createHash, hash as hashOf } from 'node:crypto';
-import { createReadStream, lstatSync, readFileSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { lstatSync, readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../core/call.ts';
-import { createBlockHash, DELTA_BYTES, rememberBlocks } from './block-hash.ts';
+import { DELTA_BYTES, readWhole } from './block-hash.ts';
 import { type Entry, forgetHashes, readHashes, writeHashes } from './hash-store.ts';
-import { countLines, createSecretScanner, type SecretFinding, secretIn } from './secrets.ts';
+import { countLines, type SecretFinding, secretIn } from './secrets.ts';
+import { createStreamHash, isShellName, type StreamHash } from './stream-hash.ts';
 import { keyOf, type LocalFile } from './walk.ts';
 
 /** Writing ten thousand entries costs more than to hash this much again after a restart. */
@@ -33,8 +34,13 @@ export interface HashCache {
   hashAgain(file: LocalFile, signal: AbortSignal): Promise<LocalHash>;
   /** Of what was just read of it; undefined when it is no longer the file that was found. */
   take(file: LocalFile, content: Buffer): LocalHash | undefined;
+  /** Of a content that is read as it is sent. `end` answers undefined when it is no longer the file that was found. */
+  begin(file: LocalFile, inBlocks: boolean): Begun;
   /** What is known of `files`, and of no others. */
   save(files: readonly LocalFile[]): Promise<void>;
+}
+export interface Begun extends Pick<StreamHash, 'add' | 'hasSecret'> {
+  end(): Promise<LocalHash | undefined>;
 }
 
 /**
@@ -91,6 +97,21 @@ export async function openHashCache(options: {
       note(local, startedMs, fresh);
       return fresh.hash;
     },
+    begin(local, inBlocks) {
+      const startedMs = nowMs();
+      const stream = createStreamHash(local.absolute, inBlocks);
+      return {
+        add: stream.add,
+        hasSecret: stream.hasSecret,
+        async end() {
+          const hash = await stream.end();
+          const key = keyOf(lstatSync(local.absolute, { bigint: true }));
+          if (key !== local.key) return undefined;
+          note(local, startedMs, { hash, key });
+          return hash;
+        },
+      };
+    },
     async save(files) {
       const { entries, unsavedBytes, unsavedFiles } = memory;
       if (unsavedBytes < MOST_UNSAVED_BYTES && unsavedFiles < MOST_UNSAVED_FILES) return;
@@ -112,8 +133,6 @@ interface Fresh {
   readonly key: string;
 }
 
-const isShell = (file: string): boolean => /\.(?:sh|bash|zsh)$/.test(file);
-
 async function hashSmall(absolute: string, signal: AbortSignal): Promise<Fresh> {
   // Lets others run between files.
   await new Promise((resolve) => setImmediate(resolve));
@@ -127,7 +146,7 @@ function freshOf(absolute: string, content: Buffer): Fresh {
   return {
     hash: {
       sha256: hashOf('sha256', content, 'hex'),
-      crlf: isShell(absolute) && content.includes('\r\n'),
+      crlf: isShellName(absolute) && content.includes('\r\n'),
       ...(secret === undefined
         ? {}
         : { secret: { kind: secret.kind, line: 1 + countLines(content.subarray(0, secret.at)) } }),
@@ -137,11 +156,7 @@ function freshOf(absolute: string, content: Buffer): Fresh {
 }
 
 async function hashFile(absolute: string, signal: AbortSignal, inBlocks: boolean): Promise<Fresh> {
-  const hash = createHash('sha256');
-  const scanner = createSecretScanner(absolute);
-  const shell = isShell(absolute);
-  let crlf = false;
-  const blocks = inBlocks ? createBlockHash() : undefined;
+  const hash = createStreamHash(absolute, inBlocks);
   await using handle = await open(absolute, 'r');
   // The next piece is read while this one is looked at.
   let [buffer, other] = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)];
@@ -153,44 +168,8 @@ async function hashFile(absolute: string, signal: AbortSignal, inBlocks: boolean
     [buffer, other] = [other, buffer];
     signal.throwIfAborted();
     reading = readWhole(handle, buffer);
-    const inPieces = blocks?.add(chunk);
-    hash.update(chunk);
-    scanner.add(chunk);
-    if (shell && chunk.includes('\r\n')) crlf = true;
     // Its bytes are overwritten by the next read but one.
-    await inPieces;
+    hash.add(chunk);
   }
-  const secret = scanner.finding();
-  const sha256 = hash.digest('hex');
-  if (blocks !== undefined) rememberBlocks(sha256, await blocks.blocks());
-  return {
-    hash: {
-      sha256,
-      crlf,
-      ...(secret === undefined
-        ? {}
-        : { secret: { kind: secret.kind, line: await lineAt(absolute, secret.at) } }),
-    },
-    key: keyOf(await handle.stat({ bigint: true })),
-  };
-}
-
-/** Fills the buffer, unless the file ends. */
-async function readWhole(handle: FileHandle, buffer: Buffer): Promise<number> {
-  let at = 0;
-  while (at < buffer.length) {
-    const { bytesRead } = await handle.read(buffer, at, buffer.length - at, null);
-    if (bytesRead === 0) break;
-    at += bytesRead;
-  }
-  return at;
-}
-
-/** The line in which the byte at `at` is. Only what is refused is read again. */
-async function lineAt(absolute: string, at: number): Promise<number> {
-  let line = 1;
-  if (at > 0)
-    for await (const chunk of createReadStream(absolute, { end: at - 1 }))
-      if (Buffer.isBuffer(chunk)) line += countLines(chunk);
-  return line;
+  return { hash: await hash.end(), key: keyOf(await handle.stat({ bigint: true })) };
 }

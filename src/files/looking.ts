@@ -6,7 +6,7 @@ import { type Look, lookAt } from './sync-look.ts';
 import { unknownOf } from './sync-memory.ts';
 import type { SyncState } from './sync-state.ts';
 import { listsFolders } from './tree-listing.ts';
-import type { Walked } from './walk.ts';
+import type { LocalFile, Walked } from './walk.ts';
 
 /** The names that the pod was asked for. */
 interface Asked {
@@ -23,8 +23,8 @@ interface Place {
 }
 /** A look at the pod that began before the local tree was read. */
 export interface Looking {
-  /** What this needs to know of the pod for these files. */
-  for(walked: Walked): Promise<Look>;
+  /** What this needs to know of the pod for these files. A large one that is `unknownHere` is compared later. */
+  for(walked: Walked, unknownHere: (file: LocalFile) => boolean): Promise<Look>;
   /** Ends when nothing of it runs any more. */
   settled(): Promise<void>;
 }
@@ -61,7 +61,7 @@ export function createLooking(): StartLooking {
     // Awaited later, or not at all.
     early?.catch(() => undefined);
     return {
-      async for({ files }) {
+      async for({ files }, unknownHere) {
         if (early !== undefined && known?.of === files) return early;
         const names = files.map(({ path }) => path);
         const asked = { of: files, files: names, folders: foldersOf(names) };
@@ -70,7 +70,10 @@ export function createLooking(): StartLooking {
           return early;
         }
         keepNewest(before, key, asked, MOST_KEPT);
-        return begin(look(asked, unknownOf(remembered?.entries ?? new Map(), files, new Map())));
+        const comparable = files.filter((file) => !unknownHere(file));
+        return begin(
+          look(asked, unknownOf(remembered?.entries ?? new Map(), comparable, new Map())),
+        );
       },
       async settled() {
         await Promise.all(running);

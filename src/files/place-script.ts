@@ -24,6 +24,8 @@ export interface Placing {
   /** Name of the staging folder, which is the current one; absent when nothing was sent. */
   readonly staging: string | undefined;
   readonly files: readonly PlannedFile[];
+  /** By path: a file in the staging folder with the hash of what was written there, as it was written. */
+  readonly sums?: ReadonlyMap<string, string> | undefined;
   /** The staging folder holds these files and nothing else, so that whole folders of it can be moved. */
   readonly alone: boolean;
   /** Relative names that are removed afterwards. */
@@ -40,13 +42,13 @@ export interface Placing {
  * the list and the end mark, all for `readPlaced`; or `wrong` and the hashes it saw, having changed nothing.
  */
 export function placeScript(placing: Placing): string {
-  const { target, staging, files, alone, extras, listed, sweep } = placing;
+  const { target, staging, files, extras, listed, sweep } = placing;
   const hasFiles = staging !== undefined && files.length > 0;
   return [
     HASH_FUNCTION,
     'TZ=UTC0; export TZ; umask 022',
     `T=${shellQuote(target)}`,
-    ...(hasFiles ? moveLines(files, alone) : []),
+    ...(hasFiles ? moveLines(placing) : []),
     ...(extras.length === 0
       ? []
       : [
@@ -70,7 +72,7 @@ export function placeScript(placing: Placing): string {
 }
 
 /** Hashes everything, then moves it: a folder that the target lacks in one rename where it may, all else file by file. */
-function moveLines(files: readonly PlannedFile[], alone: boolean): readonly string[] {
+function moveLines({ files, alone, sums }: Placing): readonly string[] {
   const words = files.map(({ path }) => dotted(path));
   const folders = foldersOf(files.map(({ path }) => path)).map(dotted);
   const groups = [...byFolder(words)].flatMap(([folder, names]) => [
@@ -78,7 +80,7 @@ function moveLines(files: readonly PlannedFile[], alone: boolean): readonly stri
     ...batches('b', names),
   ]);
   return [
-    ...hashLines(files),
+    ...hashLines(files, sums),
     // Once more, since time has passed: nothing may be written through a link.
     '( cd -- "$T" || exit 3',
     `c() { for d do if [ -h "$d" ] || { [ -e "$d" ] && ! [ -d "$d" ]; }; then exit ${PLACE_EXIT.blocked}; fi; done; }`,
@@ -158,7 +160,7 @@ const GROUP_BYTES = 16 << 20;
 const FILE_COST_BYTES = 16 << 10;
 
 /** Ends the script unless every file is what was sent. */
-function hashLines(files: readonly PlannedFile[]): readonly string[] {
+function hashLines(files: readonly PlannedFile[], sums: Placing['sums']): readonly string[] {
   const plain = files.filter((file) => file.bytes < BIG_BYTES && !isOdd(file.path));
   const others = files.filter((file) => file.bytes >= BIG_BYTES || isOdd(file.path));
   const groups = inGroups(plain);
@@ -184,7 +186,7 @@ function hashLines(files: readonly PlannedFile[]): readonly string[] {
     'b() { G "$@" </dev/null; }',
     `q() { s=$(G <"$1") && printf '%.64s\\n' "$s"; }`,
     // These came piece by piece, without what tar sets.
-    'g() { chmod "$2" "$1"; touch -c -d "@$3" "$1" 2>/dev/null; q "$1"; }',
+    'g() { chmod "$2" "$1"; touch -c -d "@$3" "$1" 2>/dev/null; if [ -n "$4" ]; then cat "$4"; else q "$1"; fi; }',
     // At once, as far as the pod has processors.
     ...aside.flatMap((group, index) => ['{ :', ...hashed(group), `} >${gotAside[index]} &`]),
     '{ :',
@@ -192,7 +194,7 @@ function hashLines(files: readonly PlannedFile[]): readonly string[] {
     ...others.map((file) => {
       const word = shellQuote(dotted(file.path));
       if (file.bytes < BIG_BYTES) return `q ${word}`;
-      return `g ${word} ${file.executable ? '755' : '644'} ${sentSeconds(file)}`;
+      return `g ${word} ${file.executable ? '755' : '644'} ${sentSeconds(file)} ${shellQuote(sums?.get(file.path) ?? '')}`;
     }),
     `} >${GOT}`,
     ...(aside.length === 0 ? [] : [`wait; cat ${gotAside.join(' ')} ${GOT} >${got}`]),

@@ -26,8 +26,8 @@ for n in sys.argv[1:] or [0]:
 /** Makes `G` the fastest there is: openssl and python3 use what the processor has for SHA-256; sha256sum of many images does not and is up to nine times slower. `openssl` prints `sha256 *name`. */
 const FAST = [
   `case "$(openssl dgst -sha256 -r </dev/null 2>/dev/null)" in ${EMPTY}*) G() { openssl dgst -sha256 -r "$@"; };;`,
-  `*) if [ "$(python3 -c 'import hashlib; print(hashlib.sha256().hexdigest())' 2>/dev/null)" = ${EMPTY} ]; then`,
-  `G() { python3 -c ${shellQuote(PYTHON)} "$@"; }; fi;; esac`,
+  `*) if [ "$(python3 -I -S -c 'import hashlib; print(hashlib.sha256().hexdigest())' 2>/dev/null)" = ${EMPTY} ]; then`,
+  `G() { python3 -I -S -c ${shellQuote(PYTHON)} "$@"; }; fi;; esac`,
 ];
 
 /** Shell lines, after `HASH_FUNCTION`, for those who are about to hash so much with `G`. */

@@ -20,9 +20,18 @@ const PRIVATE_KEY_WORDS = Buffer.from('PRIVATE KEY-----');
 const OVERLAP = 256;
 const NEWLINE = 0x0a;
 
-const IN_RUN = new Uint8Array(256);
-for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-')
-  IN_RUN[letter.charCodeAt(0)] = 1;
+const IN_RUN = 1;
+/** What a line that begins a private key is of: it has more bytes than `SHORTEST`, and a space after at most `BEFORE_SPACE`. */
+const IN_KEY = 2;
+const BEFORE_SPACE = '-----BEGIN'.length;
+const KINDS = new Uint8Array(256);
+const RUNS = new Uint8Array(256);
+for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ- ') KINDS[letter.charCodeAt(0)] = IN_KEY;
+for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-') {
+  const byte = letter.charCodeAt(0);
+  KINDS[byte] = (KINDS[byte] ?? 0) | IN_RUN;
+  RUNS[byte] = IN_RUN;
+}
 
 export interface SecretFinding {
   readonly kind: string;
@@ -88,8 +97,8 @@ interface Found {
 }
 
 function firstSecret(bytes: Buffer): Found | undefined {
-  const inRun = firstInRuns(bytes);
-  if (!bytes.includes(PRIVATE_KEY_WORDS)) return inRun;
+  const { inRun, mayHoldKey } = firstInRuns(bytes);
+  if ((inRun === undefined && !mayHoldKey) || !bytes.includes(PRIVATE_KEY_WORDS)) return inRun;
   const index = bytes.toString('latin1').search(PRIVATE_KEY);
   if (index < 0 || (inRun !== undefined && inRun.index < index)) return inRun;
   return { kind: 'private key', index };
@@ -97,23 +106,47 @@ function firstSecret(bytes: Buffer): Found | undefined {
 
 /**
  * From the end of what would be the shortest secret back to the first byte that cannot be in one, then on from there: most
- * bytes are never looked at. Every byte of every file goes through here.
+ * bytes are never looked at. Every byte of every file goes through here. `mayHoldKey`: so far as it looked, which is to the
+ * end when there is none in a run.
  */
-function firstInRuns(bytes: Uint8Array): Found | undefined {
+function firstInRuns(bytes: Uint8Array): {
+  readonly inRun: Found | undefined;
+  readonly mayHoldKey: boolean;
+} {
+  let mayHoldKey = false;
+  // Once there may be a key, nobody needs to know of another.
+  let kinds = KINDS;
   for (let end = SHORTEST - 1; end < bytes.length; ) {
+    // Two at once: what is read ahead need not be thrown away for one byte in four.
+    let kind = (kinds[bytes[end] ?? 0] ?? 0) & (kinds[bytes[end - 1] ?? 0] ?? 0);
+    if (kind === 0) {
+      end += SHORTEST - 1;
+      continue;
+    }
     const start = end - SHORTEST + 1;
-    let at = end;
-    while (at >= start && IN_RUN[bytes[at] ?? 0] === 1) at -= 1;
+    let at = end - 2;
+    let next = kind;
+    while (at >= start && (next &= kinds[bytes[at] ?? 0] ?? 0) !== 0) {
+      kind = next;
+      at -= 1;
+    }
     if (at >= start) {
       end = at + SHORTEST;
       continue;
     }
-    while (end < bytes.length && IN_RUN[bytes[end] ?? 0] === 1) end += 1;
+    if ((kind & IN_KEY) !== 0) {
+      mayHoldKey = true;
+      kinds = RUNS;
+    }
+    if ((kind & IN_RUN) === 0) continue;
+    while (end < bytes.length && RUNS[bytes[end] ?? 0] === IN_RUN) end += 1;
     const found = inRun(Buffer.from(bytes.subarray(start, end)).toString('latin1'));
-    if (found !== undefined) return { kind: found.kind, index: start + found.index };
-    end += SHORTEST;
+    if (found !== undefined)
+      return { inRun: { kind: found.kind, index: start + found.index }, mayHoldKey };
+    // The line of a key may have begun in it.
+    end += mayHoldKey ? SHORTEST : SHORTEST - 1 - BEFORE_SPACE;
   }
-  return undefined;
+  return { inRun: undefined, mayHoldKey };
 }
 
 function inRun(run: string): Found | undefined {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isAppError, RemoteError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
+import { asSent, CHANGED, isUntouched, withHash, without } from './as-sent.ts';
 import {
   type Codec,
   chooseCodec,
@@ -23,10 +24,11 @@ import { BIG_BYTES, sendBig } from './send-big.ts';
 import type { Look } from './sync-look.ts';
 import { type PlannedFile, totalBytes } from './sync-plan.ts';
 import type { Listed } from './tree-listing.ts';
-import { localFile } from './walk.ts';
 
 export interface Sent {
   readonly placed: readonly PlannedFile[];
+  /** The pod turned out to have them; not placed. */
+  readonly same: readonly PlannedFile[];
   /** Were edited while they were being sent; not placed. */
   readonly changed: readonly PlannedFile[];
   readonly wireBytes: number;
@@ -44,6 +46,8 @@ export interface Parcel {
   readonly isThere: (path: string) => boolean;
   /** The hash of what is in place, as far as it is known for sure. */
   readonly hashThere: (path: string) => string | undefined;
+  /** Of a file in place. */
+  readonly executableThere: (path: string) => boolean | undefined;
   readonly place: Pick<Placing, 'extras' | 'listed' | 'sweep'>;
   /** For files without a hash. */
   readonly late: LateHash;
@@ -111,13 +115,26 @@ async function sendThrough(
         });
   const big = missing.filter(({ bytes }) => bytes >= BIG_BYTES);
   const startedMs = nowMs();
-  const bigBytes = big.length === 0 ? 0 : await sendBig(pod, parcel, big, { codec, nowMs });
+  const built = big.length === 0 ? undefined : await sendBig(pod, parcel, big, { codec, nowMs });
   // Of a file that is patched, less than all goes out.
-  if (bigBytes !== undefined && !parcel.resume && !big.some(({ path }) => parcel.isThere(path)))
-    pace.note(codec, totalBytes(big), (nowMs() - startedMs) / 1000);
-  if (bigBytes !== undefined)
-    for (const file of big) sent.set(file.path, isUntouched(file) ? file.sha256 : '');
-  const left = missing.filter(({ path }) => !sent.has(path));
+  if (built !== undefined && !parcel.resume && !big.some(({ path }) => parcel.isThere(path)))
+    pace.note(codec, totalBytes(big), built.lineSeconds ?? (nowMs() - startedMs) / 1000);
+  const same: PlannedFile[] = [];
+  for (const file of big) {
+    if (built === undefined) {
+      // Changed while it was read, and too large to be read whole into memory: it comes up again.
+      if (withHash(file, parcel.late).sha256 === '') sent.set(file.path, CHANGED);
+      continue;
+    }
+    const sha256 = isUntouched(file) ? (built.hashes.get(file.path) ?? file.sha256) : CHANGED;
+    const isSame = built.same.has(file.path) && sha256 !== CHANGED;
+    if (isSame) same.push({ ...file, sha256 });
+    sent.set(file.path, isSame ? CHANGED : sha256);
+  }
+  const left = missing
+    .filter(({ path }) => !sent.has(path))
+    // What was read in vain before need not be read once more to be known.
+    .map((file) => withHash(file, parcel.late));
   let placed: readonly PlannedFile[] = [];
   const parts = async function* (): AsyncGenerator<Buffer, void, undefined> {
     yield* packFiles(left, (path, sha256) => sent.set(path, sha256), {
@@ -130,6 +147,7 @@ async function sendThrough(
       target: look.real,
       staging: parcel.staging,
       files: placed,
+      sums: built?.sums,
       // Nothing else can be in the staging folder.
       alone: !parcel.resume && placed.length === files.length,
     });
@@ -143,11 +161,12 @@ async function sendThrough(
     pace.note(codec, totalBytes(left), (nowMs() - openedMs) / 1000 - wire.sourceSeconds());
   });
   const answer = await streamTo(pod, parcel, wire, UNPACK[codec]);
-  const wireBytes = wire.bytes() + (bigBytes ?? 0);
+  const wireBytes = wire.bytes() + (built?.bytes ?? 0);
   const after = readPlaced(answer, placed, parcel.known);
   return {
     placed,
-    changed: placed.length === files.length ? [] : without(files, placed),
+    same,
+    changed: placed.length === files.length ? [] : without(files, [...placed, ...same]),
     wireBytes,
     after,
   };
@@ -186,34 +205,6 @@ async function streamTo(pod: Pod, parcel: Parcel, wire: Wire, unpack: string): P
       hint: 'Call again when the files no longer change.',
     });
   return { exitCode, stderr, stdout: printed.bytes() };
-}
-
-/** With the hash that it went out with, when that is the one it was to have. */
-function asSent(
-  file: PlannedFile,
-  sha256: string | undefined,
-  late: LateHash,
-): readonly PlannedFile[] {
-  if (sha256 === undefined) return [];
-  if (file.sha256 === '') return late.sha256Of(file.path) === sha256 ? [{ ...file, sha256 }] : [];
-  return file.sha256 === sha256 ? [file] : [];
-}
-
-function without(
-  files: readonly PlannedFile[],
-  placed: readonly PlannedFile[],
-): readonly PlannedFile[] {
-  const names = new Set(placed.map(({ path }) => path));
-  return files.filter(({ path }) => !names.has(path));
-}
-
-/** What was read piece by piece is what was hashed before, as long as nothing changed it since. */
-function isUntouched(file: PlannedFile): boolean {
-  try {
-    return localFile(file.absolute, file.path).key === file.key;
-  } catch {
-    return false;
-  }
 }
 
 /** Of an attempt that was cut off: what the pod holds whole. Big files are asked for block by block. */

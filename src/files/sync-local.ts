@@ -8,6 +8,7 @@ import { createLateHash, type LateHash, mayWait } from './late-hash.ts';
 import { type LocalHash, openHashCache } from './local-hash.ts';
 import { matcher, type Rules } from './rules.ts';
 import { secretByName } from './secrets.ts';
+import { BIG_BYTES } from './send-big.ts';
 import { type PlannedFile, refuseSecrets } from './sync-plan.ts';
 import { type LocalFile, localFile, type Walked, walkTree } from './walk.ts';
 import type { WalkMemory } from './walk-memory.ts';
@@ -59,6 +60,8 @@ export interface Hashing {
     mayBeThere: (path: string) => boolean,
     isTold: () => boolean,
   ): Promise<readonly PlannedFile[]>;
+  /** Whether it is one of those that are large enough to be compared block by block while they are sent. */
+  readonly readsAsSent: (file: LocalFile) => boolean;
   /** Now those that the pod has after all, and those that are too few to wait. */
   present(
     files: readonly PlannedFile[],
@@ -145,11 +148,18 @@ export async function hashLocal(
     last.planned = planned;
     return planned;
   }
+  const readsAsSent = (file: LocalFile): boolean =>
+    !request.dryRun && file.bytes >= BIG_BYTES && cache.known(file) === undefined;
 
   const whatWaits = (some: readonly LocalFile[]): ReadonlySet<string> =>
-    new Set(request.dryRun ? [] : mayWait(some).map((file) => file.path));
+    new Set(
+      request.dryRun
+        ? []
+        : [...mayWait(some), ...some.filter(readsAsSent)].map((file) => file.path),
+    );
 
   return {
+    readsAsSent,
     async ahead(mayBeThere, isTold) {
       const planned = reused();
       const all = planned.every((file) => file !== undefined) ? planned : [];
@@ -161,7 +171,7 @@ export async function hashLocal(
       const waiting = whatWaits(unknown);
       return hashed(
         files.map((file, index) => planned[index] ?? file),
-        (file) => isTold() || waiting.has(file.path),
+        (file) => isTold() || waiting.has(file.path) || readsAsSent(file),
         mayBeThere,
       );
     },

@@ -6,7 +6,7 @@ import type { RemoteFact } from './pod-names.ts';
 import { isPrivatePath } from './remote-target.ts';
 import type { Rules } from './rules.ts';
 import { secretByName } from './secrets.ts';
-import type { LocalFile, Skipped } from './walk.ts';
+import type { LocalFile, Skipped, Walked } from './walk.ts';
 
 export const MAX_FILES = 50_000;
 export const MAX_BYTES = 5e9;
@@ -143,4 +143,25 @@ function prefixes(path: string): readonly string[] {
   for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1))
     list.push(path.slice(0, at));
   return [...list, path];
+}
+
+/** What is said of files that a deletion left. */
+export function keptWords(kept: readonly string[]): readonly string[] {
+  if (kept.length === 0) return [];
+  return [
+    `delete left ${count(kept.length, 'file')} on the pod: made or changed there, and not here. They are in skipped; a command removes what is not wanted.`,
+  ];
+}
+
+const MADE_THERE = 'not deleted: made or changed on the pod';
+/** Told last: what is not there matters less than what was left out. */
+const EMPTY = 'empty folder: only files are sent';
+
+/** What was left as it is, and why; `kept` by a deletion. */
+export function skippedOf(kept: readonly string[], { skipped, empty }: Walked): readonly Skipped[] {
+  return [
+    ...kept.map((path) => ({ path, why: MADE_THERE })),
+    ...skipped,
+    ...(empty ?? []).map((path) => ({ path, why: EMPTY })),
+  ];
 }

@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { count } from '../core/count.ts';
 import { InputError, isAppError, RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
+import { DELTA_BYTES } from './block-hash.ts';
 import type { FilesDeps } from './deps.ts';
 import { placeScript } from './place-script.ts';
 import { type After, readPlaced } from './placed.ts';
@@ -23,7 +23,6 @@ import { localFile } from './walk.ts';
 
 const ATTEMPTS = 3;
 const RETRY_SECONDS = 5;
-const HEADROOM = 1.2;
 
 /** The folder that one file goes into, and its name there. */
 export async function findFilePlace(
@@ -51,7 +50,9 @@ export async function compare(
   files: readonly PlannedFile[],
 ): Promise<{ readonly plan: SyncPlan; readonly state: SyncState }> {
   if (look.kind !== 'folder') return { plan: planSync(files, new Map()), state: before };
-  const unknown = unknownOf(before.entries, files, look.facts);
+  // Those without a hash are compared as they are sent.
+  const hashedHere = files.filter(({ sha256 }) => sha256 !== '');
+  const unknown = unknownOf(before.entries, hashedHere, look.facts);
   const hashed = unknown.length === 0 ? look.facts : await hashThere(pod, look.real, unknown);
   const state = { ...before, entries: withFacts(before.entries, hashed, look.nowSeconds) };
   const plan = planSync(files, factsOf(state.entries, hashed, look.facts));
@@ -92,20 +93,6 @@ export async function listRemote(
   return parseListing(output).entries;
 }
 
-export function refuseFull(look: Look, files: readonly PlannedFile[]): void {
-  const bytes = totalBytes(files) * HEADROOM;
-  const inodes = files.length * HEADROOM;
-  const fullBytes = look.freeBytes !== undefined && look.freeBytes < bytes;
-  const fullInodes = look.freeInodes !== undefined && look.freeInodes < inodes;
-  if (files.length > 0 && (fullBytes || fullInodes))
-    throw new RemoteError(
-      'disk_full',
-      fullBytes
-        ? `${Math.ceil(bytes / 1e6)} MB are needed on the pod and ${Math.floor((look.freeBytes ?? 0) / 1e6)} MB are free. Nothing was sent.`
-        : `The pod has too few inodes left for ${count(files.length, 'file')}. Nothing was sent.`,
-    );
-}
-
 export interface Errand {
   readonly deps: FilesDeps;
   readonly pod: Pod;
@@ -125,22 +112,25 @@ export async function carryOut(
   before: SyncState,
 ): Promise<{
   readonly files: readonly PlannedFile[];
+  /** The pod turned out to have them. */
+  readonly same: readonly PlannedFile[];
   readonly wireBytes: number;
   readonly state: SyncState;
 }> {
   const { pod, look, hashing, extras } = errand;
   const abandoned = await errand.stagings.abandoned(look.stagings);
   if (planned.length + extras.length + abandoned.length === 0)
-    return { files: [], wireBytes: 0, state: before };
+    return { files: [], same: [], wireBytes: 0, state: before };
   const names = errand.files.map((file) => file.path);
   const listed = { files: names, folders: foldersOf(names) };
   if (planned.length === 0) {
     const after = await tidy(pod, look, { extras, listed, sweep: abandoned }, before.entries);
-    return { files: [], wireBytes: 0, state: afterSend(before, [], after) };
+    return { files: [], same: [], wireBytes: 0, state: afterSend(before, [], after) };
   }
   await using staging = await errand.stagings.open(pod.podId, look.real);
   const sweep = abandoned.filter((name) => name !== staging.name);
   const done: PlannedFile[] = [];
+  const same: PlannedFile[] = [];
   let wireBytes = 0;
   let state = before;
   let left = planned;
@@ -161,16 +151,18 @@ export async function carryOut(
         const entry = there.get(name);
         return entry?.isFile === true && entry.sure ? entry.sha256 : undefined;
       },
+      executableThere: (name) => there.get(name)?.executable,
       late: hashing.late(left),
     });
     done.push(...sent.placed);
+    same.push(...sent.same);
     wireBytes += sent.wireBytes;
     state = afterSend(state, sent.placed, sent.after);
     left = await Promise.all(
       sent.changed.map(async (file) => hashing.again(localFile(file.absolute, file.path))),
     );
   }
-  return { files: done, wireBytes, state };
+  return { files: done, same, wireBytes, state };
 }
 
 /** A broken link is tried again after five seconds: nothing was replaced, so repeating is safe. */
@@ -178,22 +170,31 @@ async function sendWithRetry(
   { deps, pod, look, pace }: Errand,
   staging: Staging,
   files: readonly PlannedFile[],
-  rest: Pick<Parcel, 'place' | 'known' | 'isThere' | 'hashThere' | 'late'>,
+  rest: Pick<Parcel, 'place' | 'known' | 'isThere' | 'hashThere' | 'executableThere' | 'late'>,
 ): Promise<Sent> {
   let known = files;
   let resume = look.stagings.includes(staging.name);
+  let { isThere } = rest;
   for (let attempt = 1; ; attempt += 1)
     try {
-      const parcel = { ...rest, files: known, staging: staging.name, resume, look };
+      const parcel = { ...rest, isThere, files: known, staging: staging.name, resume, look };
       return await sendFiles(pod, parcel, pace, () => deps.clock.now().getTime());
     } catch (failure) {
-      const broken = isAppError(failure) && ['link_lost', 'ssh_unreachable'].includes(failure.code);
-      if (!broken || attempt === ATTEMPTS) throw failure;
+      const code = isAppError(failure) ? failure.code : '';
+      const broken = ['link_lost', 'ssh_unreachable'].includes(code);
+      // What was put together from an old file may come from one that changed meanwhile: once more without.
+      const misled =
+        code === 'checksum_mismatch' &&
+        files.some(({ path, bytes }) => bytes >= DELTA_BYTES && isThere(path)) &&
+        attempt === 1;
+      if ((!broken && !misled) || attempt === ATTEMPTS) throw failure;
+      if (misled) isThere = () => false;
       resume = true;
       // What was read before the line broke need not be sent again when it has arrived.
       known = files.map((file) =>
         file.sha256 === '' ? { ...file, sha256: rest.late.sha256Of(file.path) ?? '' } : file,
       );
+      if (misled) continue;
       pod.call.progress?.('The link broke; sending again.');
       await deps.clock.sleep(RETRY_SECONDS, pod.call);
     }

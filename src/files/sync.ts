@@ -11,22 +11,26 @@ import { createPace } from './pace.ts';
 import { openPod, type Pod } from './pod.ts';
 import { podFolders } from './remote-folder.ts';
 import { type PodFolders, resolveRemoteTarget } from './remote-target.ts';
+import { lacksRoom, refuseFull } from './room.ts';
 import { createRules, type Rules } from './rules.ts';
 import type { Pace } from './send.ts';
+import { comparedAsSent } from './send-big.ts';
 import { createSentBefore, type SentBefore } from './sent.ts';
 import { createStagings, type Stagings } from './staging.ts';
 import { hashLocal, nothingToSend, oneFile, throwVanished, walkFolder } from './sync-local.ts';
 import type { Look } from './sync-look.ts';
 import { afterLook } from './sync-memory.ts';
 import {
+  keptWords,
   listOf,
   type PlannedFile,
   planDelete,
   refuseMassDeletion,
   refuseTooLarge,
+  skippedOf,
   totalBytes,
 } from './sync-plan.ts';
-import { carryOut, compare, findFilePlace, listRemote, refuseFull } from './sync-remote.ts';
+import { carryOut, compare, findFilePlace, listRemote } from './sync-remote.ts';
 import { createStates, isSameState, type StateFile, type SyncState } from './sync-state.ts';
 import { createTrees, type TreeMemory } from './sync-trees.ts';
 import type { Walked } from './walk.ts';
@@ -134,7 +138,7 @@ async function syncFiles(
   options.progress?.(`Comparing ${walked.files.length} files with the pod.`);
   const hashing = await hashLocal(deps, local, walked, request, options, tree.hashed);
   let isTold = false;
-  const looked = looking.for(walked).finally(() => {
+  const looked = looking.for(walked, hashing.readsAsSent).finally(() => {
     isTold = true;
   });
   // Hashing here and looking there at once.
@@ -150,31 +154,38 @@ async function syncFiles(
     throw new InputError('invalid_input', 'remotePath is a file on the pod; a folder is sent.');
   if (!request.dryRun) await refuseRunningJob(deps.jobs, request.podId, look.real, options);
   const before = afterLook(remembered, look);
-  // What an earlier attempt left is known by its hash.
-  const files = await hashing.present(
+  const patched = comparedAsSent(look, walked.files);
+  const compared = async (some: readonly PlannedFile[]) =>
+    tree.equal(look, before, some) ?? tree.compared(await compare(pod, look, before, some), some);
+  let files = await hashing.present(
     ahead,
-    (file) => look.stagings.length > 0 || before.entries.has(file),
+    // What an earlier attempt left is known by its hash.
+    (file) => look.stagings.length > 0 || (before.entries.has(file) && !patched.has(file)),
   );
   await hashing.save();
-  const { plan, state } =
-    tree.equal(look, before, files) ??
-    tree.compared(await compare(pod, look, before, files), files);
+  let { plan, state } = await compared(files);
+  if (!request.dryRun && lacksRoom(look, plan.send) !== undefined) {
+    // What the pod turns out to have needs no room.
+    files = await hashing.present(files, (file) => before.entries.has(file));
+    ({ plan, state } = await compared(files));
+  }
   const { extras, kept } =
     request.delete && isFolder && look.kind === 'folder'
       ? await findExtras(desk, pod, look, request, { files, walked, rules })
       : NO_EXTRAS;
-  const skipped = [
-    ...kept.map((path) => ({ path, why: MADE_THERE })),
-    ...walked.skipped,
-    ...(walked.empty ?? []).map((path) => ({ path, why: EMPTY })),
-  ];
-  const answer = (sent: readonly PlannedFile[], wireBytes: number): SyncResult => {
+  const skipped = skippedOf(kept, walked);
+  const answer = (
+    sent: readonly PlannedFile[],
+    wireBytes: number,
+    same: readonly PlannedFile[] = [],
+  ): SyncResult => {
+    const unchanged = [...plan.unchanged, ...same];
     const warnings = [...hashing.warnings(), ...keptWords(kept)];
     return {
       podId: request.podId,
       remotePath: isFolder ? look.real : `${look.real}/${name}`,
       sent: { files: sent.length, bytes: totalBytes(sent) },
-      unchanged: { files: plan.unchanged.length, bytes: totalBytes(plan.unchanged) },
+      unchanged: { files: unchanged.length, bytes: totalBytes(unchanged) },
       deleted: [...extras],
       skipped: skipped.slice(0, MAX_SKIPPED),
       skippedCount: skipped.length,
@@ -199,7 +210,7 @@ async function syncFiles(
     .catch(throwVanished)
     .finally(async () => hashing.save());
   if (done.state !== state) await memory.save(done.state);
-  return answer(done.files, done.wireBytes);
+  return answer(done.files, done.wireBytes, done.same);
 }
 
 async function findExtras(
@@ -235,14 +246,3 @@ interface Extras {
   readonly kept: readonly string[];
 }
 const NO_EXTRAS: Extras = { extras: [], kept: [] };
-/** Told last: what is not there matters less than what was left out. */
-const EMPTY = 'empty folder: only files are sent';
-const MADE_THERE = 'not deleted: made or changed on the pod';
-
-function keptWords(kept: readonly string[]): readonly string[] {
-  if (kept.length === 0) return [];
-  const files = kept.length === 1 ? '1 file' : `${kept.length} files`;
-  return [
-    `delete left ${files} on the pod: made or changed there, and not here. They are in skipped; a command removes what is not wanted.`,
-  ];
-}

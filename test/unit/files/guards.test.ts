@@ -4,7 +4,7 @@ import { relativePattern, selects } from '../../../src/files/patterns.ts';
 import { parseListing } from '../../../src/files/pod-listing.ts';
 import { isPlainRelative, resolveRemoteTarget } from '../../../src/files/remote-target.ts';
 import { createRules } from '../../../src/files/rules.ts';
-import { countLines, createSecretScanner } from '../../../src/files/secrets.ts';
+import { countLines, createSecretScanner, secretIn } from '../../../src/files/secrets.ts';
 import { planSync } from '../../../src/files/sync-plan.ts';
 import { fc } from '../../support/property.ts';
 
@@ -187,6 +187,47 @@ describe('secrets', () => {
         },
       ),
     );
+  });
+
+  it('what is skipped holds none: the same is found as by looking at every byte [SY-18]', () => {
+    const shapes: readonly (readonly [string, RegExp])[] = [
+      ['Hugging Face token', /\bhf_[A-Za-z0-9]{20,}/],
+      ['AWS access key', /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/],
+      ['private key', /-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----/],
+    ];
+    const words = [
+      ...['-----BEGIN ', 'PRIVATE KEY-----', '-----BEGIN PRIVATE KEY-----', 'RSA ', 'OPENSSH '],
+      ...['AKIA', 'ABCDEFGHIJKLMNOP', '0123456789ABCDEF', 'hf_', 'abcdefghij0123456789'],
+      ...[
+        'a',
+        'A',
+        '-',
+        '_',
+        '9',
+        ' ',
+        '\n',
+        '.',
+        '\0',
+        '\u00ff',
+        '--------',
+        'QUITE A LOT OF CAPS ',
+      ],
+    ];
+    const word = fc.tuple(fc.constantFrom(...words), fc.constantFrom(0, 0, 0, 0, 1, 6));
+    let secrets = 0;
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 24 }), (picked) => {
+        const text = picked.map(([each, cut]) => each.slice(cut % each.length)).join('');
+        const found = shapes
+          .map(([kind, shape]) => ({ kind, at: text.search(shape) }))
+          .filter(({ at }) => at >= 0)
+          .toSorted((one, other) => one.at - other.at)[0];
+        if (found !== undefined) secrets += 1;
+        expect(secretIn('', Buffer.from(text, 'latin1'))).toEqual(found);
+      }),
+      { numRuns: 5000 },
+    );
+    expect(secrets).toBeGreaterThan(100);
   });
 
   it('ordinary words are no secrets', () => {

@@ -209,5 +209,5 @@ describe('a file of some megabytes', () => {
       expect(sha(await readFile(world.pod('project/model.bin')))).toBe(sha(await readFile(file)));
       expect(hashed.includes(true)).toBe(isHashed);
     }
-  });
+  }, 60_000);
 });

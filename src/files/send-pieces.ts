@@ -1,0 +1,211 @@
+import { open } from 'node:fs/promises';
+import { RemoteError } from '../core/errors.ts';
+import { randomToken } from '../core/ids.ts';
+import { MAX_LANES } from '../core/remote.ts';
+import { shellQuote } from '../core/shell-quote.ts';
+import {
+  BLOCK_BYTES,
+  type Blocks,
+  blockLines,
+  blocksOf,
+  COARSE_BYTES,
+  DELTA_BYTES,
+  localBlocks,
+  parseBlocks,
+} from './block-hash.ts';
+import { type Codec, openWire, UNPACK } from './codec.ts';
+import { PIECE_BYTES, type Piece, piecesOf } from './pieces.ts';
+import { failed, HASH_FUNCTION, hashSeconds, type Pod, transferSeconds } from './pod.ts';
+import { dotted } from './pod-names.ts';
+import type { Parcel } from './send.ts';
+import { type PlannedFile, totalBytes } from './sync-plan.ts';
+
+/** A round trip from which one stream's window, which belongs to the pod, is the limit. */
+export const LONG_SECONDS = 0.008;
+const STREAMS = 2 * MAX_LANES;
+const NO_FULL_BLOCKS = 50;
+const OUT_OF_STEP = 53;
+
+/**
+ * Sends what differs from what an earlier attempt left in the staging folder, or from a copy of the old file. Answers the
+ * bytes that went out, or undefined when the pod's dd cannot do it.
+ */
+export async function sendPieces(
+  pod: Pod,
+  parcel: Parcel,
+  files: readonly PlannedFile[],
+  options: { readonly codec: Codec; readonly roundTripSeconds: number },
+): Promise<number | undefined> {
+  const { codec, roundTripSeconds } = options;
+  const folder = `${parcel.look.real}/${parcel.staging}`;
+  const { signal: given } = pod.call;
+  const grain = parcel.look.programs.has('python3') ? BLOCK_BYTES : COARSE_BYTES;
+  const isCompared = (file: PlannedFile): boolean => parcel.resume || isBased(parcel, file);
+  const remembered = files.map((file) =>
+    parcel.resume ? undefined : blocksOf(parcel.hashThere(file.path), BLOCK_BYTES),
+  );
+  // Both ends hash at the same time.
+  const asking = prepare(pod, parcel, folder, files, {
+    based: files.filter((file, index) => isCompared(file) && remembered[index] === undefined),
+  });
+  const own = Promise.all(
+    files.map(async (file, index) => {
+      if (!isCompared(file)) return undefined;
+      const blockBytes = remembered[index]?.blockBytes ?? grain;
+      return (
+        blocksOf(file.sha256, blockBytes) ?? (await localBlocks(file.absolute, blockBytes, given))
+      );
+    }),
+  );
+  const [bases, blocks] = await Promise.all([asking, own]).finally(async () =>
+    Promise.allSettled([asking, own]),
+  );
+  const pieces = files.flatMap((file, index) =>
+    piecesOf(file, index + 1, remembered[index] ?? bases[index], blocks[index]),
+  );
+  const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
+  const streams = roundTripSeconds > LONG_SECONDS ? STREAMS : 1;
+  const hands = Math.max(1, Math.min(streams, Math.ceil(bytes / (2 * PIECE_BYTES))));
+  const queue = pieces.toReversed();
+  const stop = new AbortController();
+  const signal = AbortSignal.any([given, stop.signal]);
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: hands }, async (_, hand) =>
+      writePieces({ ...pod, call: { ...pod.call, signal } }, folder, files, {
+        take: () => queue.pop(),
+        bytes,
+        lane: hands === 1 ? 1 : 1 + (hand % MAX_LANES),
+        codec,
+      }).catch((failure: unknown) => {
+        stop.abort();
+        throw failure;
+      }),
+    ),
+  );
+  // The first that failed ended the others.
+  const failures = outcomes.flatMap((item) =>
+    item.status === 'rejected' ? [asError(item.reason)] : [],
+  );
+  const first =
+    failures.find((failure) => !('code' in failure && failure.code === 'cancelled')) ?? failures[0];
+  if (first !== undefined) throw first;
+  const sent = outcomes.map((item) => (item.status === 'fulfilled' ? item.value : 0));
+  return sent.includes(undefined)
+    ? undefined
+    : sent.reduce<number>((sum, value) => sum + (value ?? 0), 0);
+}
+
+/** Whether blocks of it are compared when the pod has an older one. */
+export function isBased(parcel: Parcel, file: PlannedFile): boolean {
+  return file.bytes >= DELTA_BYTES && parcel.isThere(file.path);
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+/** Makes the folders, copies old files to patch, and asks what is in `based`. */
+async function prepare(
+  pod: Pod,
+  parcel: Parcel,
+  folder: string,
+  files: readonly PlannedFile[],
+  { based }: { readonly based: readonly PlannedFile[] },
+): Promise<readonly (Blocks | undefined)[]> {
+  const hasPython = parcel.look.programs.has('python3');
+  const parents = new Set(
+    files.map(({ path }) => dotted(path.slice(0, Math.max(0, path.lastIndexOf('/'))) || '.')),
+  );
+  const copies = files.filter(({ path, bytes }) => bytes >= DELTA_BYTES && parcel.isThere(path));
+  const output = await pod.must(
+    [
+      HASH_FUNCTION,
+      `umask 022; mkdir -p -- ${shellQuote(folder)} && cd ${shellQuote(folder)} || exit 42`,
+      `mkdir -p -- ${[...parents].map(shellQuote).join(' ')} || exit 31`,
+      // A sum is of what was written then, not of what is patched now.
+      'rm -f ./.gpu-lease-sum-*',
+      'o() { if [ -f "../$1" ] && ! [ -h "../$1" ]; then if ! [ -e "$1" ]; then',
+      'cp --reflink=auto -- "../$1" "$1" 2>/dev/null || cp -- "../$1" "$1" || exit 34; chmod u+rw "$1"',
+      // What was cut off in the middle lacks the rest of the old file.
+      `else k=$(($(wc -c <"$1") / ${BLOCK_BYTES})); dd if="../$1" of="$1" bs=${BLOCK_BYTES} skip=$k seek=$k conv=notrunc 2>/dev/null || exit 34; fi; fi; }`,
+      ...copies.map(({ path }) => `o ${shellQuote(dotted(path))}`),
+      ...blockLines(
+        based.map(({ path }) => path),
+        hasPython,
+      ),
+      'exit 0',
+      '',
+    ].join('\n'),
+    { timeoutSeconds: 2 * hashSeconds(totalBytes(files)), what: 'make room for the files' },
+  );
+  const found = parseBlocks(output, based.length, hasPython);
+  return files.map((file) => found[based.indexOf(file)]);
+}
+
+/** One stream: a line that says where, then the bytes, again and again. */
+async function writePieces(
+  pod: Pod,
+  folder: string,
+  files: readonly PlannedFile[],
+  options: {
+    readonly take: () => Piece | undefined;
+    readonly bytes: number;
+    readonly lane: number;
+    readonly codec: Codec;
+  },
+): Promise<number | undefined> {
+  // Content must never be taken for a line, whatever goes wrong.
+  const token = randomToken(20);
+  const wire = openWire(packPieces(files, options.take, token, pod.call.signal), options.codec);
+  const script = [
+    `cd ${shellQuote(folder)} || exit 42`,
+    `set -- ${files.map(({ path }) => shellQuote(dotted(path))).join(' ')}`,
+    `dd iflag=fullblock count=0 of=/dev/null </dev/null 2>/dev/null || exit ${NO_FULL_BLOCKS}`,
+    `${UNPACK[options.codec]}{ while read -r o i s c x; do`,
+    `[ "$x" = ${token} ] || exit ${OUT_OF_STEP}; eval "f=\\\${$i}"`,
+    `if [ "$o" = w ]; then e=$(dd of="$f" bs=${BLOCK_BYTES} seek=$s count=$c iflag=fullblock conv=notrunc 2>&1) || { echo "$e" >&2; exit 52; }`,
+    // Cuts off what an older file had behind it.
+    `else e=$(dd of="$f" ibs=$c obs=${BLOCK_BYTES} seek=$s count=1 iflag=fullblock 2>&1) || { echo "$e" >&2; exit 52; }; fi; done; }`,
+  ].join('\n');
+  const { exitCode, stderr } = await pod.remote
+    .stream(pod.podId, script, {
+      ...pod.call,
+      timeoutSeconds: transferSeconds(options.bytes),
+      stdin: wire.stream,
+      lane: options.lane,
+    })
+    .finally(() => wire.stream.destroy());
+  if (wire.failure() !== undefined)
+    throw new RemoteError('checksum_mismatch', 'A local file vanished while it was being sent.', {
+      cause: wire.failure(),
+      hint: 'Call again when the files no longer change.',
+    });
+  if (exitCode === NO_FULL_BLOCKS) return undefined;
+  if (exitCode !== 0) throw failed('write the files', exitCode, stderr);
+  return wire.bytes();
+}
+
+async function* packPieces(
+  files: readonly PlannedFile[],
+  take: () => Piece | undefined,
+  token: string,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+  for (let piece = take(); piece !== undefined; piece = take()) {
+    const file = files[piece.file - 1];
+    if (file === undefined) return;
+    const block = piece.at / BLOCK_BYTES;
+    const amount = piece.isTail ? piece.bytes : piece.bytes / BLOCK_BYTES;
+    yield Buffer.from(`${piece.isTail ? 't' : 'w'} ${piece.file} ${block} ${amount} ${token}\n`);
+    await using handle = await open(file.absolute, 'r');
+    for (let at = 0; at < piece.bytes; ) {
+      signal.throwIfAborted();
+      const buffer = Buffer.allocUnsafe(Math.min(1 << 20, piece.bytes - at));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, piece.at + at);
+      // A file that shrank: its stamp tells afterwards.
+      const chunk = bytesRead === 0 ? buffer.fill(0) : buffer.subarray(0, bytesRead);
+      at += chunk.length;
+      yield chunk;
+    }
+  }
+}
