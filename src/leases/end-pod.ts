@@ -10,6 +10,7 @@ import type { Remote } from '../core/remote.ts';
 import type { Sessions } from '../core/session.ts';
 import type { AccountBook } from './account-book.ts';
 import { untilAborted, withinSeconds } from './deps.ts';
+import { HEARD_SECONDS, type HearPod, isHeard } from './heard.ts';
 import { type Ledger, without } from './ledger.ts';
 import type { Looks } from './looks.ts';
 import { isVolumeUnused } from './new-volume.ts';
@@ -51,6 +52,8 @@ export interface EndDeps {
   readonly observer: Observer;
   readonly looks: Looks;
   readonly accounts: AccountBook;
+  /** Whether the pod answers now. Default: it does. */
+  readonly isHeard?: HearPod | undefined;
   /** Who acts when nobody asked: "the watcher". */
   readonly actor?: (() => string) | undefined;
 }
@@ -60,8 +63,11 @@ export function createEnd(deps: EndDeps): EndPod {
   const lock = new KeyedLock();
 
   /** What the pod still holds for us, as far as it lets us. */
-  async function farewell(podId: PodId, seconds: number): Promise<void> {
-    await withinSeconds(seconds, clock, async (signal) => {
+  async function farewell(lease: Lease, podId: PodId, seconds: number): Promise<void> {
+    // Asked first: one that takes every call and answers none is given no longer than near its deadline.
+    const isMute = seconds > SHORT_FAREWELL_SECONDS && !(await isHeard(lease, deps));
+    const left = isMute ? SHORT_FAREWELL_SECONDS - HEARD_SECONDS : seconds;
+    await withinSeconds(left, clock, async (signal) => {
       const quietly = async (work: Promise<void>): Promise<void> =>
         untilAborted(work, signal).catch(() => undefined);
       await quietly(jobs.collectLogs(podId, { signal }));
@@ -132,7 +138,7 @@ export function createEnd(deps: EndDeps): EndPod {
       }
       // Said already before a lease is closing.
       if (lease.podId !== undefined && lease.state !== 'closing')
-        await farewell(lease.podId, farewellSeconds ?? farewellSecondsOf(lease));
+        await farewell(lease, lease.podId, farewellSeconds ?? farewellSecondsOf(lease));
       if (checkedAt !== undefined && lease.state === 'open') await refuseLateJob(lease, checkedAt);
       const volumes = await volumesOf(lease, providers.get(lease.provider));
       lease = await ledger.update(lease.leaseId, (before) => ({

@@ -6,6 +6,7 @@ import type { Lease } from '../core/lease.ts';
 import type { PodPower } from '../core/provider.ts';
 import { limitOf, withinSeconds } from './deps.ts';
 import type { EndRequest } from './end-pod.ts';
+import { HEARD_SECONDS, isHeard } from './heard.ts';
 import { handleOf } from './ledger.ts';
 import { accrued, spentUsd, usd } from './money.ts';
 import type { CareDeps } from './reconcile.ts';
@@ -13,8 +14,6 @@ import type { CareDeps } from './reconcile.ts';
 export const TEARDOWN_WAIT_SECONDS = 20;
 /** What is not home when the end is due is given so long. */
 export const SAVE_SECONDS = 120;
-/** So long it may take a machine to say anything at all. */
-const HEARD_SECONDS = 10;
 
 interface Patience {
   /** To bring home what is declared. */
@@ -134,14 +133,6 @@ async function stop(
   await ledger.update(lease.leaseId, (before) => stopped(before, clock));
   await ledger.note('expired', lease, `Stopped${byOf(actor)}: ${why}.`);
   return [`${id}: stopped, ${why}.`];
-}
-
-async function isHeard({ podId, readyAt }: Lease, deps: CareDeps): Promise<boolean> {
-  if (podId === undefined || readyAt === undefined || deps.isHeard === undefined) return true;
-  const ask = deps.isHeard;
-  return withinSeconds(HEARD_SECONDS, deps.clock, async (signal) => ask(podId, { signal })).catch(
-    () => false,
-  );
 }
 
 /** Where nothing is heard meanwhile, it is waited for no longer than an unheard pod is given. */

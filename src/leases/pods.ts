@@ -9,6 +9,7 @@ import { adoptPod } from './adopt.ts';
 import { createBootLogs } from './boot-log.ts';
 import { createCreation } from './create.ts';
 import { type PodsDeps, untilAborted } from './deps.ts';
+import { HEARD_SECONDS, type HearPod } from './heard.ts';
 import { createHosts } from './hosts.ts';
 import { createIdleWatch } from './idle.ts';
 import { createUsed } from './idle-use.ts';
@@ -33,8 +34,6 @@ import { createTend, type PodCare } from './tend.ts';
 import { createUpdate } from './update.ts';
 import { unmanagedPodOf, userManagedPodOf } from './view.ts';
 import { createWarnings } from './warnings.ts';
-
-const HEARD_SECONDS = 20;
 
 type WaitFor = Parameters<Pods['get']>[1]['waitFor'];
 
@@ -66,7 +65,12 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     isBeingCreated,
   });
   const ladder = createLadder({ ...deps, ledger, hosts });
-  const teardown = createTeardown({ ...deps, ledger, observer, looks, accounts });
+  const isHeard: HearPod = async (podId, { signal }) =>
+    remote.exec(podId, ':', { signal, timeoutSeconds: HEARD_SECONDS }).then(
+      () => true,
+      () => false,
+    );
+  const teardown = createTeardown({ ...deps, ledger, observer, looks, accounts, isHeard });
   const timer = createPodTimer({ ledger, providers, remote });
   const bootLogs = createBootLogs(deps);
   const see = createSee({ ledger, observer, looks, ladder, timer, providers, remote, clock });
@@ -92,11 +96,7 @@ export function createPods(deps: PodsDeps): Pods & PodCare {
     left,
     idle,
     saveHome,
-    isHeard: async (podId: PodId, { signal }: CallOptions) =>
-      remote.exec(podId, ':', { signal, timeoutSeconds: HEARD_SECONDS }).then(
-        () => true,
-        () => false,
-      ),
+    isHeard,
     isLeftToOthers,
     actor,
     ledger,

@@ -1,6 +1,5 @@
-import type { CallOptions, Clock } from '../core/call.ts';
+import type { Clock } from '../core/call.ts';
 import { isAppError } from '../core/errors.ts';
-import type { PodId } from '../core/ids.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Pods } from '../core/pods.ts';
 import type { Providers } from '../core/provider.ts';
@@ -8,6 +7,7 @@ import type { AccountBook } from './account-book.ts';
 import { checkBudgets, keepBooks } from './budget-watch.ts';
 import { expire, SAVE_SECONDS, TEARDOWN_WAIT_SECONDS } from './expire.ts';
 import { createGhostLook } from './ghosts.ts';
+import type { HearPod } from './heard.ts';
 import type { IdleWatch } from './idle.ts';
 import { endIdle } from './idle-end.ts';
 import { createLateLook } from './late.ts';
@@ -42,7 +42,7 @@ export interface CareDeps {
   /** Absent: nothing is brought home before an end without asking. */
   readonly saveHome?: SaveHome | undefined;
   /** Whether the pod answers now. Never throws. Default: it does. */
-  readonly isHeard?: ((podId: PodId, options: CallOptions) => Promise<boolean>) | undefined;
+  readonly isHeard?: HearPod | undefined;
   /** What was left and lost is told with the end. Default: it is not. */
   readonly left?: Left | undefined;
   /** Absent: no pod is ended for doing nothing. */

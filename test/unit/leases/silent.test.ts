@@ -121,4 +121,22 @@ describe('a machine that takes every call and answers none', () => {
     expect(outcome).toBe('gone');
     expect(late(silent)).toBeLessThanOrEqual(GRACE_SECONDS / 2);
   });
+
+  it('that is destroyed by hand far from its deadline is asked first whether it is heard: 20 s, not 120', async () => {
+    const { bench, silent } = await twoPods();
+    bench.world.silent.clear();
+    bench.world.gates = [OPEN];
+    let begun = 0;
+    const waiver = { discardUnfetched: true, reason: 'not needed', waitSeconds: 20 };
+    const ask = async (): Promise<'accepted'> => {
+      bench.world.silent.add(silent);
+      begun = bench.clock.now().getTime();
+      return Promise.resolve('accepted');
+    };
+    const { outcome } = await bench.pods.destroy(silent, waiver, { ...bench.options, ask });
+    expect(outcome).toBe('gone');
+    const seconds = (bench.clock.now().getTime() - begun) / 1000;
+    expect(seconds).toBeGreaterThanOrEqual(20);
+    expect(seconds).toBeLessThanOrEqual(25);
+  });
 });
