@@ -4,7 +4,7 @@ import type { Lease } from '../core/lease.ts';
 import type { Providers } from '../core/provider.ts';
 import type { Store } from '../core/store.ts';
 import { bookedUsd, dayBooks, wholeUsd } from './books.ts';
-import { type Limits, predecessorsOf, WARNING_SHARE } from './limits.ts';
+import { type Limits, podBudgetLeft, predecessorsOf, WARNING_SHARE } from './limits.ts';
 import { spentUsd, usd } from './money.ts';
 
 /** Which limits of the person are used by 80 % or more, reserved money counted, by this lease beside the others. Pure. */
@@ -44,13 +44,33 @@ export function crossingWords(
       'spent or reserved in all',
     ],
   ];
-  return uses.flatMap(([name, limit, used, scope]) =>
+  const crossed = uses.flatMap(([name, limit, used, scope]) =>
     limit === undefined || !(used >= limit * WARNING_SHARE)
       ? []
       : [
           `Budget: with this pod ${usd(used)} of ${name} (${usd(limit)}) are ${scope}, ${Math.floor((used / limit) * 100)} %.`,
         ],
   );
+  const podLeft = podBudgetLeft(lease, others, { budgetPodUsd }, now);
+  const left = budgetUsd === undefined ? undefined : budgetUsd - bookedUsd(others, now);
+  return [
+    ...crossed,
+    ...boundWords(lease, podLeft, 'GPU_LEASE_BUDGET_POD_USD'),
+    ...boundWords(lease, left, 'GPU_LEASE_BUDGET_USD'),
+  ];
+}
+
+/** A budget of its own that a limit of the person binds before it. */
+function boundWords(
+  { budgetUsd }: Lease,
+  left: number | undefined,
+  name: string,
+): readonly string[] {
+  return budgetUsd === undefined || left === undefined || budgetUsd <= left
+    ? []
+    : [
+        `Budget: ${name} leaves this pod ${usd(left)}, so that binds, not its budget of ${usd(budgetUsd)}.`,
+      ];
 }
 
 /** The same, beside all other leases that can be read now. */

@@ -81,6 +81,35 @@ export function checkLimits(
     );
 }
 
+/** Throws `budget_exceeded` for a budget that a limit of the person binds before it: it would promise what nobody may spend. */
+export function checkBudget(
+  lease: Lease,
+  budgetUsd: number,
+  others: readonly Lease[],
+  { budgetPodUsd }: Limits,
+  now: Date,
+): void {
+  const left = podBudgetLeft(lease, others, { budgetPodUsd }, now);
+  if (lease.usdPerHour === 0 || !exceeds(budgetUsd, left)) return;
+  refuse(
+    'GPU_LEASE_BUDGET_POD_USD',
+    `it leaves this pod ${usd(left)}, and a budget of ${usd(budgetUsd)} would never be reached`,
+    `Give a budgetUsd of at most ${usd(left)}`,
+  );
+}
+
+/** What the limit of one pod leaves for this one: failed ones before it were paid for the same purpose. */
+export function podBudgetLeft(
+  lease: Lease,
+  others: readonly Lease[],
+  { budgetPodUsd }: Pick<Limits, 'budgetPodUsd'>,
+  now: Date,
+): number | undefined {
+  if (budgetPodUsd === undefined) return undefined;
+  const before = predecessorsOf(lease, others).reduce((sum, each) => sum + spentUsd(each, now), 0);
+  return Math.max(0, budgetPodUsd - before);
+}
+
 /** Those that failed before it, one after the other: they were paid for the same purpose. */
 export function predecessorsOf(lease: Lease, others: readonly Lease[]): readonly Lease[] {
   const found: Lease[] = [];

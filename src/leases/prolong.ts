@@ -2,7 +2,7 @@ import { InputError, PolicyError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
 import { atMostUsd } from '../core/usd.ts';
 import { handleOf, without } from './ledger.ts';
-import { checkLimits } from './limits.ts';
+import { checkBudget, checkLimits } from './limits.ts';
 import { bindingMinutes, minutesAfter, reservedUsd, spentUsd, usd } from './money.ts';
 import { approve, othersOf } from './spend-more.ts';
 import type { Change, UpdateDeps, UpdateOptions } from './update.ts';
@@ -43,6 +43,8 @@ export async function prolong(
       ...(budget === undefined ? {} : { budgetUsd: budget }),
     };
   };
+  if (budgetUsd !== undefined)
+    checkBudget(lease, budgetUsd, await othersOf(lease, store), limits, clock.now());
   const wanted = change(lease);
   const now = clock.now();
   refuseNoGain(wanted, lease, ttlMinutes, now);

@@ -21,6 +21,7 @@ import { accrued, usd } from './money.ts';
 import type { PodTimer } from './pod-timer.ts';
 import { prolong } from './prolong.ts';
 import { checkTtl } from './quotes.ts';
+import { shorterWords } from './shorter.ts';
 import { ConsentNeeded, checkStart } from './spend-more.ts';
 import { workNotHome } from './stop-loss.ts';
 import { checkPodName } from './terms.ts';
@@ -38,6 +39,7 @@ export interface UpdateDeps {
   readonly looks: Looks;
   readonly accounts: AccountBook;
   readonly timer: PodTimer;
+  readonly rescue?: { readonly folder: string } | undefined;
   readonly gates: (lease: Lease, options: CallOptions) => Promise<readonly Gate[]>;
   readonly adopt: (podId: PodId, ttlMinutes: number, options: UpdateOptions) => Promise<Lease>;
   readonly view: (lease: Lease) => ReturnType<Pods['update']>;
@@ -77,9 +79,13 @@ export function createUpdate(deps: UpdateDeps): Pods['update'] {
     if (action !== undefined) lease = await power(lease, action, options, deps);
     if (name !== undefined) lease = await rename(lease, name, ledger);
     await ledger.note('updated', lease, describe(change, clock));
-    const isDearer = ttlMinutes !== undefined || bidUsdPerHour !== undefined || adopt === true;
-    const cautions = isDearer ? await crossedBy(lease, deps) : [];
+    const isDearer =
+      [ttlMinutes, budgetUsd, bidUsdPerHour].some((each) => each !== undefined) || adopt === true;
     const isMoved = deadlineBefore !== undefined && deadlineBefore !== lease.deadlineAt;
+    const cautions = [
+      ...(isDearer ? await crossedBy(lease, deps) : []),
+      ...(isMoved ? await cutShort(lease, deadlineBefore, deps) : []),
+    ];
     return {
       ...(await deps.view(lease)),
       ...(isMoved ? { deadlineBefore } : {}),
@@ -158,6 +164,15 @@ async function power(
     if (action === 'start' && before.stoppedAt === undefined) return undefined;
     return booted(before, clock.now());
   });
+}
+
+async function cutShort(
+  lease: Lease,
+  before: string,
+  { jobs, store, rescue }: UpdateDeps,
+): Promise<readonly string[]> {
+  const known = lease.podId === undefined ? [] : await jobs.list(lease.podId);
+  return shorterWords(lease, before, known, await store.artifacts.list(), rescue?.folder);
 }
 
 /** `undefined`: this cloud cannot do that. */

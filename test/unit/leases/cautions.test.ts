@@ -48,6 +48,42 @@ describe('a limit that this very pod uses up by 80 % or more [CO-03]', () => {
     ]);
   });
 
+  it('a budget above what a limit leaves is told in the quote and when it is rented', async () => {
+    const bench = createLeaseBench({ clock: clock(), limits: { budgetPodUsd: 9, budgetUsd: 8 } });
+    bench.world.answer = 'unavailable';
+    const { notes = [], quoteId } = quoteOf(await bench.create({ budgetUsd: 20 }));
+    const words = [
+      'Budget: GPU_LEASE_BUDGET_POD_USD leaves this pod $9.00, so that binds, not its budget of $20.00.',
+      'Budget: GPU_LEASE_BUDGET_USD leaves this pod $8.00, so that binds, not its budget of $20.00.',
+    ];
+    expect(notes).toEqual(expect.arrayContaining(words));
+    const terms = someTerms({ budgetUsd: 20 });
+    const rented = await bench.pods.create({ terms, quoteId, waitSeconds: 25 }, bench.options);
+    expect(rentedOf(rented).cautions).toEqual(words);
+    expect(quoteOf(await bench.create({ budgetUsd: 4 })).notes ?? []).not.toContainEqual(
+      expect.stringContaining('so that binds'),
+    );
+  });
+
+  it('a budget above what GPU_LEASE_BUDGET_POD_USD leaves is refused for a pod that is there, before anybody is asked', async () => {
+    const bench = createLeaseBench({
+      clock: clock(),
+      limits: { budgetPodUsd: 5, autoApproveUsd: 100 },
+    });
+    const { pod } = rentedOf(await bench.create());
+    await expect(
+      bench.pods.update(pod.podId, { budgetUsd: 5.01 }, bench.options),
+    ).rejects.toMatchObject({
+      code: 'budget_exceeded',
+      message: expect.stringContaining('GPU_LEASE_BUDGET_POD_USD') as string,
+      hint: expect.stringContaining('at most $5.00') as string,
+    });
+    expect(bench.asked).toEqual([]);
+    expect((await bench.store.leases.list())[0]).not.toHaveProperty('budgetUsd');
+    const given = await bench.pods.update(pod.podId, { budgetUsd: 5 }, bench.options);
+    expect(given.pod.budgetUsd).toBe(5);
+  });
+
   it('is told when more time crosses it', async () => {
     const bench = createLeaseBench({
       clock: clock(),

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RemoteError } from '../../../src/core/errors.ts';
 import type { Gate } from '../../../src/core/files.ts';
 import type { Job } from '../../../src/core/job.ts';
+import { aJob, JOB } from '../../support/fake-services.ts';
 import { createLeaseBench, someTerms } from '../../support/lease-bench.ts';
 
 const OPEN_GATE: Gate = { gate: 'artifact_not_fetched', path: 'model.pt', why: 'not home' };
@@ -220,6 +221,26 @@ describe('update', () => {
       bench.pods.update(podId, { quoteId: rent.quote.quoteId }, bench.options),
     ).rejects.toMatchObject({ code: 'quote_invalid' });
     expect(bench.cloud.calls).not.toContain('setDeadline');
+  });
+
+  it('less time than a job or its files need is told with both, by name [L-34]', async () => {
+    const { bench, podId } = await rented({
+      care: { rescue: { folder: '/state/rescued', files: {} as never } },
+    });
+    const runs = aJob({ podId, createdAt: '2026-01-01T00:00:00.000Z', maxRuntimeMinutes: 60 });
+    const cautions = async (ttlMinutes: number) =>
+      (await bench.pods.update(podId, { ttlMinutes }, bench.options)).cautions?.join(' ');
+    bench.world.jobs = [runs];
+    expect(await cautions(120)).toBe(
+      `NOT HOME: "out/*.safetensors" of ${JOB}. Before the end it is brought to /state/rescued as far as there is time: fetch_artifacts is sure.`,
+    );
+    expect(await cautions(30)).toContain(
+      `Job ${JOB} is running and may run until 2026-01-01T01:00:00.000Z: it ends when the pod ends, at 2026-01-01T00:30:`,
+    );
+    bench.world.jobs = [{ ...runs, status: 'completed', artifacts: [] }];
+    expect(await cautions(20)).toBeUndefined();
+    bench.world.jobs = [runs];
+    expect(await cautions(25)).toBeUndefined();
   });
 
   it('less time needs no consent', async () => {
