@@ -34,7 +34,8 @@ export const SETTINGS = [
   {
     variable: 'GPU_LEASE_BUDGET_USD',
     flag: '--budget-usd',
-    description: 'Most money in all: spent and reserved, over all clouds and server processes.',
+    description:
+      'Most money in all: spent and reserved, over all clouds and server processes. As good as spent, pods are announced to end 120 s later and their declared files come home first; so with the two below.',
   },
   {
     variable: 'GPU_LEASE_BUDGET_DAY_USD',
@@ -56,7 +57,7 @@ export const SETTINGS = [
     variable: 'GPU_LEASE_IDLE_MINUTES',
     flag: '--idle-minutes',
     description:
-      'A pod with a price that did nothing for so long (no job, no command in a session, no transfer, GPUs below 5 % where the pod can tell) is announced, then its declared files are brought home and it is stopped or destroyed as its onExpiry says. What cannot be read ends nothing.',
+      'A pod with a price that did nothing for so long (no job, no command in a session, no transfer, GPUs below 5 % where the pod can tell) is announced, 120 s (or the limit, if shorter) before its end; then its declared files are brought home and it is stopped or destroyed as its onExpiry says. What cannot be read ends nothing.',
     default: 'none is ended; 15 idle minutes are mentioned',
   },
   {

@@ -100,7 +100,8 @@ export function createJobs(deps: JobsDeps): Jobs {
         const page = cut === undefined ? emptyPage(offset) : pageOf(cut, maxBytes);
         cursors.set(jobId, page.nextOffset);
         const report = reportOf(seen, page, deps);
-        const near = nearEndWords(await podEndOf(deps.store, seen.job.podId), deps.clock.now());
+        const end = await podEndOf(deps.store, seen.job.podId);
+        const near = nearEndWords(end, seen.job, deps.clock.now());
         if (near !== undefined && !isTerminal(report.status)) report.work.evidence.unshift(near);
         return report;
       }

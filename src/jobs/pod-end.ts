@@ -1,4 +1,5 @@
 import type { PodId } from '../core/ids.ts';
+import type { Job } from '../core/job.ts';
 import type { Lease } from '../core/lease.ts';
 import type { Store } from '../core/store.ts';
 
@@ -31,32 +32,45 @@ export function goneAt(end: PodEnd | undefined, now: Date): string {
   return (end === undefined || end.at > now ? now : end.at).toISOString();
 }
 
+type Declared = Pick<Job, 'artifacts'>;
+
 /** Said at the start of a job that may run longer than its pod. */
 export function shortLifeWords(
   end: PodEnd | undefined,
-  maxRuntimeMinutes: number,
+  { maxRuntimeMinutes, artifacts }: Declared & Pick<Job, 'maxRuntimeMinutes'>,
   now: Date,
 ): string | undefined {
   if (end === undefined || end.isGone) return undefined;
   const left = secondsTo(end, now);
   if (left >= maxRuntimeMinutes * 60) return undefined;
-  return endWords(end, left, `, before the limit of the job (${maxRuntimeMinutes} min)`);
+  return endWords(end, left, artifacts, `, before the limit of the job (${maxRuntimeMinutes} min)`);
 }
 
 /** Said at every look at a job whose pod ends soon. */
-export function nearEndWords(end: PodEnd | undefined, now: Date): string | undefined {
+export function nearEndWords(
+  end: PodEnd | undefined,
+  { artifacts }: Declared,
+  now: Date,
+): string | undefined {
   if (end === undefined || end.isGone) return undefined;
   const left = secondsTo(end, now);
-  return left > NEAR_SECONDS ? undefined : endWords(end, left, '');
+  return left > NEAR_SECONDS ? undefined : endWords(end, left, artifacts, '');
 }
 
-function endWords({ at, onExpiry }: PodEnd, left: number, more: string): string {
+function endWords(
+  { at, onExpiry }: PodEnd,
+  left: number,
+  artifacts: readonly string[],
+  more: string,
+): string {
   const time = left < 120 ? `${left} s` : `${Math.floor(left / 60)} min`;
   const when = `in ${time} (${at.toISOString().slice(0, 19)}Z)${more}`;
   const end =
     onExpiry === 'stop'
       ? `The pod stops ${when}, and the job ends with it.`
-      : `The pod ends ${when}, with every file that is not home by then.`;
+      : artifacts.length === 0
+        ? `The pod ends ${when}, with every file that is not home by then.`
+        : `The pod ends ${when}. Declared artifacts are brought home before that as far as there is time; every other file goes with it.`;
   return `${end} update_pod with ttlMinutes gives it longer.`;
 }
 

@@ -101,9 +101,7 @@ export async function startJob(
       : await resolve(deps, job, lost, options);
   const end = await podEndOf(deps.store, job.podId);
   const warnings = [
-    isTerminal(seen.job.status)
-      ? undefined
-      : shortLifeWords(end, job.maxRuntimeMinutes, deps.clock.now()),
+    isTerminal(seen.job.status) ? undefined : shortLifeWords(end, job, deps.clock.now()),
     await diskWords(deps, job, options),
     shortSecretWords(secrets),
   ].filter((words) => words !== undefined);

@@ -93,25 +93,30 @@ describe('a pod that ends before its job', () => {
 
   it('is said with the time, what is lost and what to do', async () => {
     const end = await podEndOf(await storeWith({}), podId);
-    expect(shortLifeWords(end, 360, now)).toBe(
+    expect(shortLifeWords(end, job, now)).toBe(
       'The pod ends in 72 s (2026-01-01T00:01:12Z), before the limit of the job (360 min), with every file that is not home by then. update_pod with ttlMinutes gives it longer.',
     );
-    expect(shortLifeWords(end, 1, now)).toBeUndefined();
-    expect(nearEndWords(end, now)).toContain('ends in 72 s');
+    expect(shortLifeWords(end, { ...job, maxRuntimeMinutes: 1 }, now)).toBeUndefined();
+    expect(nearEndWords(end, job, now)).toContain('ends in 72 s');
+    const declaring = { ...job, artifacts: ['out'] };
+    for (const words of [shortLifeWords(end, declaring, now), nearEndWords(end, declaring, now)])
+      expect(words).toContain(
+        '. Declared artifacts are brought home before that as far as there is time; every other file goes with it.',
+      );
   });
 
   it('a pod that stops keeps its files', async () => {
     const terms = { onExpiry: 'stop' } as Lease['terms'];
     const end = await podEndOf(await storeWith({ terms }), podId);
-    expect(shortLifeWords(end, 360, now)).toContain('stops in 72 s');
-    expect(shortLifeWords(end, 360, now)).not.toContain('file');
+    expect(shortLifeWords(end, job, now)).toContain('stops in 72 s');
+    expect(shortLifeWords(end, job, now)).not.toContain('file');
   });
 
   it('nothing is said of machines of the user, of far ends, and of deadlines that cannot be read', async () => {
     expect(await podEndOf(createMemoryStore(), podId)).toBeUndefined();
     expect(await podEndOf(await storeWith({ deadlineAt: 'soon' }), podId)).toBeUndefined();
     const far = await podEndOf(await storeWith({ deadlineAt: '2026-01-01T06:00:00.000Z' }), podId);
-    expect(nearEndWords(far, now)).toBeUndefined();
-    expect(shortLifeWords(undefined, 360, now)).toBeUndefined();
+    expect(nearEndWords(far, job, now)).toBeUndefined();
+    expect(shortLifeWords(undefined, job, now)).toBeUndefined();
   });
 });
