@@ -9,11 +9,10 @@ import { systemClock } from '../../src/core/call.ts';
 import type { Lease } from '../../src/core/lease.ts';
 import type { Limits } from '../../src/leases/limits.ts';
 import { createSqliteStore } from '../../src/store/sqlite.ts';
+import { bundled } from '../support/bundle.ts';
 import { createFakeProvider } from '../support/fake-provider.ts';
 import { createLeaseBench } from '../support/lease-bench.ts';
 
-const SUPPORT = path.resolve(import.meta.dirname, '../support');
-const STORE = path.resolve(import.meta.dirname, '../../src/store/sqlite.ts');
 const ROUNDS = 25;
 
 interface Order {
@@ -33,9 +32,8 @@ let folder = '';
 let servers: readonly Server[] = [];
 
 async function startServer(): Promise<Server> {
-  const program = path.join(SUPPORT, 'budget-process.mjs');
-  const args = ['--import', 'tsx', program, path.join(SUPPORT, 'lease-bench.ts'), STORE];
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const program = await bundled('test/support/budget-process.mjs');
+  const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async (): Promise<string> => {
     const line = await lines.next();

@@ -4,11 +4,13 @@ import { Redactor } from '../../src/core/redact.ts';
 import { createSsh } from '../../src/sessions/ssh.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import { startSshd } from '../support/sshd.ts';
+import { IS_WHOLE } from '../support/whole.ts';
 
-const SESSIONS = 300;
+/** More than one connection carries, and more than an OpenSSH lets in at once. */
+const SESSIONS = IS_WHOLE ? 300 : 120;
 const options = { signal: new AbortController().signal };
 
-it('300 sessions of one pod work at once over an OpenSSH as it comes, none refused [SE-23]', async () => {
+it(`${SESSIONS} sessions of one pod work at once over an OpenSSH as it comes, none refused [SE-23]`, async () => {
   await using sshd = await startSshd({ defaultLimits: true });
   await using ssh = createSsh({
     machines: { endpoint: async () => Promise.resolve(sshd.endpoint) },
@@ -52,7 +54,7 @@ it('300 sessions of one pod work at once over an OpenSSH as it comes, none refus
   expect(second.map(({ output }) => output)).toEqual(numbers.map((index) => `I am ${index}\n`));
 
   const connections = (sshd.log().match(/Accepted publickey/g) ?? []).length;
-  expect(connections).toBeLessThanOrEqual(40);
+  expect(connections).toBeLessThanOrEqual(SESSIONS / 10 + 10);
   // What nobody follows any more is given back.
   const followed = async (): Promise<number> => {
     const { stdout } = await ssh.remote.exec(

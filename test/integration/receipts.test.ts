@@ -7,6 +7,7 @@ import { podIdSchema } from '../../src/core/ids.ts';
 import { sealedReceiptSchema, sealOf, sha256Of } from '../../src/core/receipt.ts';
 import { createVerifier } from '../../src/files/verify.ts';
 import { createSqliteStore } from '../../src/store/sqlite.ts';
+import { bundled } from '../support/bundle.ts';
 import { createLeaseBench } from '../support/lease-bench.ts';
 import { openShelf } from '../support/receipt-shelf.ts';
 
@@ -153,14 +154,11 @@ describe('receipts of ended pods', () => {
           podId: podIdSchema.parse(`vast:${at}`),
         });
     });
-    const source = path.resolve(import.meta.dirname, '../../src');
-    const program = path.resolve(import.meta.dirname, '../support/receipt-process.mjs');
+    const program = await bundled('test/support/receipt-process.mjs');
     const children = [0, each].map((first) =>
-      spawn(
-        process.execPath,
-        ['--import', 'tsx', program, source, file, folder, String(first), String(each)],
-        { stdio: ['pipe', 'pipe', 'inherit'] },
-      ),
+      spawn(process.execPath, [program, file, folder, String(first), String(each)], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      }),
     );
     await Promise.all(children.map(async ({ stdout }) => once(stdout, 'data')));
     const ends = children.map(async (child) => once(child, 'close'));

@@ -9,10 +9,10 @@ import { systemClock } from '../../src/core/call.ts';
 import { processesOfPod } from '../../src/core/local-process.ts';
 import { poll } from '../../src/core/poll.ts';
 import { createLocalProvider } from '../../src/providers/local/provider.ts';
+import { bundled } from '../support/bundle.ts';
 import { podProgram } from '../support/pod-program.ts';
 import { tinySandboxes } from '../support/tiny-sandbox.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
 const { signal } = new AbortController();
 const until = async (seconds: number, holds: () => Promise<boolean>): Promise<boolean> =>
   (await poll(async () => ((await holds()) ? true : undefined), {
@@ -40,8 +40,13 @@ afterEach(async () => {
 async function startProcess(machineSeconds: number) {
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', 'test/support/sandbox-program.ts', folder, String(machineSeconds)],
-    { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] },
+    [
+      await bundled('test/support/sandbox-program.ts'),
+      folder,
+      String(machineSeconds),
+      ...(await podProgram()).slice(1),
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   children.push(child);
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
@@ -82,7 +87,7 @@ describe('a sandbox that is killed', () => {
     const victim = await startProcess(600);
     const neighbour = await startProcess(600);
     await victim.kill9();
-    await using sandboxes = await tinySandboxes(folder);
+    await using sandboxes = await tinySandboxes(await podProgram(), folder);
     const sandbox = await sandboxes.open({ machines: 'none' });
     expect(sandbox.swept).toBe(2);
     expect(await victim.running()).toBe(0);
@@ -97,7 +102,7 @@ describe('a sandbox that is killed', () => {
   });
 
   it('a folder without an owner, and what is no folder of ours', async () => {
-    await using sandboxes = await tinySandboxes(folder);
+    await using sandboxes = await tinySandboxes(await podProgram(), folder);
     const { mkdir, writeFile } = await import('node:fs/promises');
     await mkdir(path.join(folder, 'run-orphan'));
     await mkdir(path.join(folder, 'mine'));

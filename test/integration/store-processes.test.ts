@@ -6,9 +6,9 @@ import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createSqliteStore } from '../../src/store/sqlite.ts';
 import { aProfile } from '../contract/store-contract.ts';
+import { bundled } from '../support/bundle.ts';
 
-const PROGRAM = path.resolve(import.meta.dirname, '../support/store-process.mjs');
-const MODULE = path.resolve(import.meta.dirname, '../../src/store/sqlite.ts');
+const program = await bundled('test/support/store-process.mjs');
 
 const folders: string[] = [];
 afterEach(async () => {
@@ -23,7 +23,7 @@ async function newFile(): Promise<string> {
   return path.join(folder, 'home', 'state.db');
 }
 const start = (file: string, ...args: readonly string[]) =>
-  spawn(process.execPath, ['--import', 'tsx', PROGRAM, MODULE, file, ...args], {
+  spawn(process.execPath, [program, file, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 
@@ -179,7 +179,7 @@ describe('a state folder that does not work', () => {
     const file = await newFile();
     // A limit on file sizes stands for the full disk.
     const script = 'trap "" XFSZ; ulimit -f 1000; exec "$@"';
-    const args = ['--import', 'tsx', PROGRAM, MODULE, file, 'fill', '100'];
+    const args = [program, file, 'fill', '100'];
     const child = spawn('sh', ['-c', script, 'sh', process.execPath, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

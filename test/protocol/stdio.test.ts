@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';
+import { bundled } from '../support/bundle.ts';
 import { SESSION } from '../support/fake-services.ts';
 
-const PROGRAM = path.resolve(import.meta.dirname, '../support/stdio-program.ts');
+const program = await bundled('test/support/stdio-program.ts');
 const children: ChildProcessWithoutNullStreams[] = [];
 afterEach(async () => {
   for (const child of children.splice(0))
@@ -30,7 +31,7 @@ interface Message {
 
 /** A bare JSON-RPC peer: no SDK between the test and the bytes. */
 function start() {
-  const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM], {
+  const child = spawn(process.execPath, [program], {
     cwd: path.resolve(import.meta.dirname, '../..'),
   });
   children.push(child);

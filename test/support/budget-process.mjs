@@ -1,12 +1,10 @@
-// A server of its own that rents when it is told to. Arguments: module of the lease bench, module of the store. One line of JSON in is
-// one race: {file, what, minutes, podId?, limits}; one line out is what came of it.
+// A server of its own that rents when it is told to. One line of JSON in is one race: {file, what, minutes,
+// podId?, limits}; one line out is what came of it.
 import { createInterface } from 'node:readline';
-
-const [, , bench, storeModule] = process.argv;
-const { createLeaseBench } = await import(bench);
-const { createSqliteStore } = await import(storeModule);
-const { systemClock } = await import(new URL('../../src/core/call.ts', import.meta.url).href);
-const { createFakeProvider } = await import(new URL('./fake-provider.ts', import.meta.url).href);
+import { systemClock } from '../../src/core/call.ts';
+import { createSqliteStore } from '../../src/store/sqlite.ts';
+import { createFakeProvider } from './fake-provider.ts';
+import { createLeaseBench } from './lease-bench.ts';
 
 // Its machines are its own: what the servers share is the state.
 const provider = createFakeProvider({

@@ -1,9 +1,10 @@
-// A process of its own that ends leases. Arguments: folder of src, state file, folder of receipts, first lease, how many.
-const [, , source, file, receiptsFolder, first, count] = process.argv;
-const { createSqliteStore } = await import(`${source}/store/sqlite.ts`);
-const { createLedger } = await import(`${source}/leases/ledger.ts`);
-const { publisherOf } = await import(`${source}/leases/receipt-folder.ts`);
-const { systemClock: clock } = await import(`${source}/core/call.ts`);
+// A process of its own that ends leases. Arguments: state file, folder of receipts, first lease, how many.
+import { systemClock as clock } from '../../src/core/call.ts';
+import { createLedger } from '../../src/leases/ledger.ts';
+import { publisherOf } from '../../src/leases/receipt-folder.ts';
+import { createSqliteStore } from '../../src/store/sqlite.ts';
+
+const [, , file, receiptsFolder, first, count] = process.argv;
 const store = createSqliteStore({ file });
 const ledger = createLedger({
   store,

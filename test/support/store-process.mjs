@@ -1,6 +1,7 @@
-// A process of its own for tests of the state file. Arguments: module of the store, file, what to do, how often.
-const [, , module, file, what, count] = process.argv;
-const { createSqliteStore } = await import(module);
+// A process of its own for tests of the state file. Arguments: file, what to do, how often.
+import { createSqliteStore } from '../../src/store/sqlite.ts';
+
+const [, , file, what, count] = process.argv;
 const store = createSqliteStore({ file });
 const profile = (host) => ({ profileId: 'n', host, isDefault: false });
 

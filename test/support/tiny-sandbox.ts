@@ -5,7 +5,6 @@ import { systemClock } from '../../src/core/call.ts';
 import type { SandboxOptions } from '../../src/core/sandbox.ts';
 import { createLocalProvider } from '../../src/providers/local/provider.ts';
 import { createSandboxProgram, type OpenSandbox } from '../../src/sandbox/sandbox.ts';
-import { podProgram } from './pod-program.ts';
 import { TINY } from './tiny-cloud.ts';
 
 export interface TinySandbox extends AsyncDisposable {
@@ -13,15 +12,14 @@ export interface TinySandbox extends AsyncDisposable {
   open(options?: SandboxOptions): Promise<OpenSandbox>;
 }
 
-/** Sandboxes with one tiny cloud, all in one folder. Dispose ends those that still run. */
-export async function tinySandboxes(given?: string): Promise<TinySandbox> {
+/** Sandboxes with one tiny cloud, all in one folder. `pod`: the argv of the pod program. Dispose ends those that still run. */
+export async function tinySandboxes(pod: readonly string[], given?: string): Promise<TinySandbox> {
   const folder = given ?? (await mkdtemp(path.join(tmpdir(), 'gpu-lease-sandbox-')));
-  const program = await podProgram();
   const opened: OpenSandbox[] = [];
   const sandboxes = createSandboxProgram({
     clouds: [TINY],
     folder,
-    podsIn: (home) => createLocalProvider({ home, podProgram: program, clock: systemClock }),
+    podsIn: (home) => createLocalProvider({ home, podProgram: pod, clock: systemClock }),
     clock: systemClock,
     searchPath: process.env['PATH'] ?? '/usr/bin:/bin',
   });

@@ -1,5 +1,5 @@
 /** `GPU_LEASE_TEST_WHOLE=1 npx vitest run FILE` runs every row of a matrix. Unset: each row and each column of it, not each pair. */
-const IS_WHOLE = process.env['GPU_LEASE_TEST_WHOLE'] === '1';
+export const IS_WHOLE = process.env['GPU_LEASE_TEST_WHOLE'] === '1';
 
 /** One of so many `columns`, beginning with another one in the next row. */
 export function sampled<T>(columns: readonly T[], row: number, oneOf = 2): readonly T[] {

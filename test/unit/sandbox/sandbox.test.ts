@@ -2,11 +2,12 @@ import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SandboxOptions } from '../../../src/core/sandbox.ts';
 import type { OpenSandbox } from '../../../src/sandbox/sandbox.ts';
+import { podProgram } from '../../support/pod-program.ts';
 import { type TinySandbox, tinySandboxes } from '../../support/tiny-sandbox.ts';
 
 let sandboxes: TinySandbox;
 beforeEach(async () => {
-  sandboxes = await tinySandboxes();
+  sandboxes = await tinySandboxes(await podProgram());
 });
 afterEach(async () => sandboxes[Symbol.asyncDispose]());
 
