@@ -146,8 +146,8 @@ describe.each(MACHINES)('a job over SSH on $name', ({ open }) => {
       'gl-secret-v""alue-731',
       ...codes.map((code) => `${code.slice(0, 9)}""${code.slice(9)}`),
     ];
-    const look = `{ find "$HOME" /dev/shm -xdev -type f; find /tmp -maxdepth 2 -xdev -type f -mmin -5; } 2>/dev/null |
-while IFS= read -r f; do grep -lsF ${patterns.map((pattern) => `-e ${pattern}`).join(' ')} -- "$f"; done; exit 0`;
+    const names = `-exec grep -lsF ${patterns.map((pattern) => `-e ${pattern}`).join(' ')} -- {} +`;
+    const look = `{ find "$HOME" /dev/shm -xdev -type f ${names}; find /tmp -maxdepth 2 -xdev -type f -mmin -5 ${names}; } 2>/dev/null; exit 0`;
     const left = async (): Promise<string> =>
       (
         await machine.ssh.remote.exec(machine.podId, look, { ...options, timeoutSeconds: 60 })
