@@ -6,6 +6,7 @@ import type { Clock } from './core/call.ts';
 import type { Files } from './core/files.ts';
 import type { ProviderName } from './core/ids.ts';
 import type { Lease } from './core/lease.ts';
+import { RESCUE_FOLDER } from './core/left-behind.ts';
 import type { Pods } from './core/pods.ts';
 import { makePrivateFolder } from './core/private-folder.ts';
 import type { Store } from './core/store.ts';
@@ -61,7 +62,7 @@ export function createWatching(
         isWatchedElsewhere({ lock }, provider),
       actor: () => (lock.isMine() ? 'the watcher' : 'a server'),
     },
-    rescueFolder: path.join(config.home, 'rescued'),
+    rescueFolder: path.join(config.home, RESCUE_FOLDER),
     async notes(watcher) {
       if (me.reach.length === 0) return [];
       const { state, words } = await watcher.status();

@@ -8,6 +8,7 @@ import {
   EXIT_OK,
   flag,
   text,
+  texts,
   UsageError,
 } from './command.ts';
 import { type Output, shown } from './output.ts';
@@ -19,10 +20,15 @@ export const verifyCommand: Command = {
   summary: 'Check receipts, their chain and the files they name, on any machine.',
   usage: 'RECEIPT|FOLDER',
   details:
-    'Asks nobody and runs nothing. Files are looked for below --files, or without it below FOLDER, and nowhere else.\nExit code 1 when anything is edited, missing or cannot be proven.',
+    'Asks nobody and runs nothing. Files are looked for below each --files, or without it below FOLDER; and where a receipt names them in the\nfolder "rescued" beside its own folder "receipts". Nowhere else.\nExit code 1 when anything is edited, missing or cannot be proven.',
   positionals: { min: 1, max: 1 },
   options: {
-    files: { type: 'string', value: 'FOLDER', help: 'Where the artifacts lie now.' },
+    files: {
+      type: 'string',
+      multiple: true,
+      value: 'FOLDER',
+      help: 'Where artifacts lie now; may be given again.',
+    },
     head: { type: 'string', value: 'SHA256', help: 'Hash that the newest receipt must have.' },
     'chain-only': { type: 'boolean', help: 'Only the receipts, not the artifacts.' },
   },
@@ -30,18 +36,18 @@ export const verifyCommand: Command = {
     const { workingFolder } = host;
     const target = positionals[0] ?? '';
     if (target === '') throw new UsageError('Name a receipt, or a folder with receipts.');
-    const files = text(values, 'files');
+    const files = texts(values, 'files').map((folder) => path.resolve(workingFolder, folder));
     const head = text(values, 'head')?.toLowerCase();
     if (head !== undefined && !/^[0-9a-f]{64}$/.test(head))
       throw new UsageError('--head takes a SHA-256: 64 hexadecimal digits.');
     const chainOnly = flag(values, 'chain-only');
-    if (chainOnly && files !== undefined)
+    if (chainOnly && files.length > 0)
       throw new UsageError('--files and --chain-only exclude each other.');
     const result = await (await verifier()).verify(
       {
         target: path.resolve(workingFolder, target),
         chainOnly,
-        ...(files === undefined ? {} : { files: path.resolve(workingFolder, files) }),
+        ...(files.length === 0 ? {} : { files }),
         ...(head === undefined ? {} : { head }),
       },
       { signal },

@@ -42,10 +42,13 @@ const isLoss = ({ gate, why }: Gate): boolean =>
   !['job_running', 'not_checked', 'artifact_broken'].includes(gate) &&
   !why.includes(NO_FILE_MATCHES);
 
-/** Where the files of a job go that we bring home unasked, below the folder for them. */
-export function rescuePlace(podId: PodId, jobId: JobId): string {
-  return path.join(podId.replaceAll(/[^A-Za-z0-9._-]/g, '-'), jobId);
-}
+/** In the state folder, beside that of the receipts: what we brought home unasked. */
+export const RESCUE_FOLDER = 'rescued';
+/** Below it, for each pod. */
+export const rescueFolderOf = (podId: PodId): string => podId.replaceAll(/[^A-Za-z0-9._-]/g, '-');
+/** Below it, for each job. */
+export const rescuePlace = (podId: PodId, jobId: JobId): string =>
+  path.join(rescueFolderOf(podId), jobId);
 
 /** The files of a pod that lie below that folder, by job; also where links lead to it. Pure. */
 export function rescuedIn(

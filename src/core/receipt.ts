@@ -222,8 +222,11 @@ export interface Verification {
 export interface VerifyRequest {
   /** A receipt, or a folder with receipts in it or in its `receipts`. Absolute. */
   readonly target: string;
-  /** Artifacts are looked for here and nowhere else; absent: below `target`, if that is a folder. Absolute. */
-  readonly files?: string | undefined;
+  /**
+   * Artifacts are looked for in these folders; absent: below `target`, if that is a folder. Beside them only what a receipt names
+   * in the folder of rescued files, where that lies beside its own. Absolute.
+   */
+  readonly files?: string | readonly string[] | undefined;
   /** Only the receipts. */
   readonly chainOnly: boolean;
   /** The sha256 that the newest receipt must have. */

@@ -22,7 +22,7 @@ export async function checkArtifacts(
   places: Places,
   signal: AbortSignal,
 ): Promise<readonly Checked[]> {
-  const placeOf = await createPlacing(receipt.artifacts, places);
+  const placeOf = await createPlacing(receipt, places);
   const later = all.filter(
     (other) =>
       other.sound &&
@@ -64,6 +64,14 @@ async function checkOne(
       return {
         artifact: { ...about, state: 'missing' },
         finding: wrong('artifact_missing', 'It is not there.'),
+      };
+    case 'unseen':
+      return {
+        artifact: { ...about, state: 'missing' },
+        finding: wrong(
+          'artifact_missing',
+          'It is not in the folders given; the receipt says where it lay: give its folder with --files too.',
+        ),
       };
     case 'elsewhere':
       return {

@@ -1,5 +1,7 @@
 import { lstat, realpath } from 'node:fs/promises';
 import path from 'node:path';
+import type { PodId } from '../core/ids.ts';
+import { RESCUE_FOLDER, rescueFolderOf } from '../core/left-behind.ts';
 import type { SealedReceipt } from '../core/receipt.ts';
 import { isInside } from './workspace.ts';
 
@@ -9,14 +11,17 @@ type Artifact = SealedReceipt['artifacts'][number];
 export interface Places {
   /** A receipt that names a path below one of these is followed. */
   readonly roots: readonly string[];
-  /** Files that moved are looked for below this one. */
-  readonly moved?: string | undefined;
+  /** Files that moved are looked for below these. */
+  readonly moved: readonly string[];
 }
 
-/** `elsewhere`: the receipt names a place that was not to be looked at. `none`: nothing is where it should be. */
+/**
+ * `none`: nothing is where it should be. `unseen`: it is not below the folders given, and where the receipt says that it lay was not
+ * to be looked at. `elsewhere`: the same, and no folder was given.
+ */
 export type Place =
   | { readonly kind: 'found'; readonly file: string }
-  | { readonly kind: 'odd' | 'none' | 'elsewhere' };
+  | { readonly kind: 'odd' | 'none' | 'unseen' | 'elsewhere' };
 
 /** Enough to tell where a folder went. */
 const MOST_TRIED = 200;
@@ -26,25 +31,46 @@ const MOST_TRIED = 200;
  * resolved, is not touched.
  */
 export async function createPlacing(
-  artifacts: readonly Artifact[],
-  places: Places,
+  { artifacts, lease }: Pick<SealedReceipt, 'artifacts' | 'lease'>,
+  { roots, moved }: Places,
 ): Promise<(artifact: Artifact) => Promise<Place>> {
-  const { roots, moved } = places;
-  const cut = moved === undefined ? undefined : await cutOf(artifacts, moved);
-  return async ({ localPath }) => {
+  // What was rescued lies apart from what was fetched, and moved apart from it.
+  const isRescued = ({ localPath }: Artifact): boolean => wasRescued(localPath, lease.podId);
+  const cuts = await Promise.all(
+    moved.map(async (folder) => ({
+      folder,
+      rescued: await cutOf(artifacts.filter(isRescued), folder),
+      fetched: await cutOf(
+        artifacts.filter((artifact) => !isRescued(artifact)),
+        folder,
+      ),
+    })),
+  );
+  return async (artifact) => {
+    const { localPath } = artifact;
     const isNamed = roots.some(
       (root) => path.isAbsolute(localPath) && isInside(root, path.resolve(localPath)),
     );
     const wished = [
       ...(isNamed ? [path.resolve(localPath)] : []),
-      ...(moved === undefined || cut === undefined ? [] : below(moved, localPath, cut)),
+      ...cuts.flatMap(({ folder, rescued, fetched }) =>
+        below(folder, localPath, isRescued(artifact) ? rescued : fetched),
+      ),
     ];
     for (const candidate of wished) {
-      const place = await look(candidate, moved === undefined ? roots : [...roots, moved]);
+      const place = await look(candidate, [...roots, ...moved]);
       if (place.kind !== 'none') return place;
     }
-    return { kind: isNamed || moved !== undefined ? 'none' : 'elsewhere' };
+    if (isNamed) return { kind: 'none' };
+    return { kind: moved.length > 0 ? 'unseen' : 'elsewhere' };
   };
+}
+
+/** By its path on the machine that wrote the receipt, whatever system that has. */
+function wasRescued(localPath: string, podId: PodId): boolean {
+  const parts = partsOf(localPath);
+  const owner = rescueFolderOf(podId);
+  return parts.some((part, at) => part === RESCUE_FOLDER && parts[at + 1] === owner);
 }
 
 async function look(candidate: string, roots: readonly string[]): Promise<Place> {

@@ -1,5 +1,6 @@
 import { readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
+import { RESCUE_FOLDER } from '../core/left-behind.ts';
 import {
   type Finding,
   RECEIPT_FILE,
@@ -10,7 +11,7 @@ import {
 import { checkArtifacts } from './verify-artifacts.ts';
 import { checkChains } from './verify-chain.ts';
 import type { Places } from './verify-place.ts';
-import { type ReadReceipt, readReceipts } from './verify-read.ts';
+import { type ReadFolder, type ReadReceipt, readReceipts } from './verify-read.ts';
 
 const MOST_EXTRA = 1000;
 const PROVIDER =
@@ -29,7 +30,7 @@ export function createVerifier(): Verifier {
       );
       const findings = [...read.findings, ...chain.findings];
       const named = read.receipts.find(({ file }) => file === read.named)?.receipt.sha256;
-      const places = await placesOf(request, read.folder);
+      const places = await placesOf(request, read);
       const receipts: VerifiedReceipt[] = [];
       const found = new Set<string>();
       for (const one of unique(read.receipts)) {
@@ -57,7 +58,7 @@ export function createVerifier(): Verifier {
         receipts.push({ file, sequence, kind, podId: lease.podId, sha256, superseded, artifacts });
       }
       const extra =
-        places.moved === undefined
+        places.moved.length === 0
           ? { findings: [], more: 0 }
           : await extras(places.moved, found, signal);
       findings.push(...extra.findings);
@@ -98,26 +99,34 @@ function unique(receipts: readonly ReadReceipt[]): readonly ReadReceipt[] {
   );
 }
 
-async function placesOf({ files }: VerifyRequest, folder: string | undefined): Promise<Places> {
-  const real = async (place: string): Promise<string> =>
-    realpath(place).catch(() => path.resolve(place));
+async function placesOf({ files }: VerifyRequest, { folder, named }: ReadFolder): Promise<Places> {
+  const shelf = folder ?? path.dirname(named ?? '');
+  const isShelf = path.basename(shelf) === 'receipts';
+  const rescued = isShelf ? await ownFolder(path.join(path.dirname(shelf), RESCUE_FOLDER)) : [];
   if (files !== undefined) {
-    const only = await real(files);
-    return { roots: [only], moved: only };
+    const given = typeof files === 'string' ? [files] : files;
+    const moved = await Promise.all(
+      given.map(async (place) => realpath(place).catch(() => path.resolve(place))),
+    );
+    return { roots: [...moved, ...rescued], moved };
   }
   // Nobody named another folder, and a receipt cannot.
-  const roots = folder === undefined ? [] : [folder];
+  const roots = [...(folder === undefined ? [] : [folder]), ...rescued];
   // A folder that holds receipts and nothing else tells nothing about files that moved.
-  const isShelf = folder !== undefined && path.basename(folder) === 'receipts';
-  return folder === undefined || isShelf ? { roots } : { roots, moved: folder };
+  return { roots, moved: folder === undefined || isShelf ? [] : [folder] };
+}
+
+/** The folder, if it is one and no link to another. */
+async function ownFolder(folder: string): Promise<readonly string[]> {
+  return (await realpath(folder).catch(() => undefined)) === folder ? [folder] : [];
 }
 
 /**
  * Files that no receipt here vouches for: beside an artifact, or below the folder of one, they may be taken for one (AR-05).
- * Directly in `root`, which may be a whole project, only what lies beside counts.
+ * Directly in a root, which may be a whole project, only what lies beside counts.
  */
 async function extras(
-  root: string,
+  roots: readonly string[],
   found: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<{ readonly findings: readonly Finding[]; readonly more: number }> {
@@ -134,7 +143,7 @@ async function extras(
     for (const entry of inside ?? []) {
       const file = path.join(at, entry.name);
       if (entry.isDirectory()) {
-        if (at !== root) pending.push(file);
+        if (!roots.includes(at)) pending.push(file);
       } else if (!found.has(file) && !RECEIPT_FILE.test(entry.name.replace(/\.md$/, '.json')))
         extra.push({ finding: 'artifact_extra', file, why: 'No receipt here names it.' });
     }

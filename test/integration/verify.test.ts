@@ -268,6 +268,67 @@ describe('files that receipts name', () => {
     });
   });
 
+  describe('that were rescued lie apart from those that were fetched', () => {
+    const RESCUED = '../state/rescued/vast-1000/job_aaaabbbbcccc/out/b.dat';
+    const both = async (shelf: Shelf): Promise<void> => {
+      await shelf.end({ 'results/a.dat': 'a', [RESCUED]: 'b' });
+    };
+    const ok = { ok: true, receipts: [{ artifacts: [{ state: 'proven' }, { state: 'proven' }] }] };
+
+    it('and are found beside the folder of the receipts, whatever other folder is given', async () => {
+      await using shelf = await openShelf();
+      await both(shelf);
+      const [file] = await readAt(shelf, 0);
+      for (const target of [shelf.receipts, file])
+        expect(await verify(shelf, target)).toMatchObject(ok);
+      expect(kinds(await verify(shelf, shelf.receipts, { files: undefined }))).toEqual([
+        'artifact_elsewhere',
+      ]);
+    });
+
+    it('and in several folders that both moved to', async () => {
+      await using shelf = await openShelf();
+      await both(shelf);
+      const parcel = path.join(shelf.root, 'parcel');
+      await mkdir(parcel);
+      await rename(path.join(shelf.work, 'results'), path.join(parcel, 'results'));
+      await rename(path.join(shelf.root, 'state', 'rescued'), path.join(parcel, 'saved'));
+      const only = [path.join(parcel, 'results')];
+      const missing = await verify(shelf, shelf.receipts, { files: only });
+      expect(missing.findings).toMatchObject([
+        {
+          finding: 'artifact_missing',
+          file: path.join(
+            shelf.root,
+            'state',
+            'rescued',
+            'vast-1000',
+            'job_aaaabbbbcccc',
+            'out',
+            'b.dat',
+          ),
+          why: expect.stringContaining('give its folder with --files too') as string,
+        },
+      ]);
+      const files = [...only, path.join(parcel, 'saved')];
+      expect(await verify(shelf, shelf.receipts, { files })).toMatchObject(ok);
+      await writeFile(
+        path.join(parcel, 'saved', 'vast-1000', 'job_aaaabbbbcccc', 'out', 'b.dat'),
+        'B',
+      );
+      expect(kinds(await verify(shelf, shelf.receipts, { files }))).toEqual(['artifact_changed']);
+    });
+
+    it('and a link in the place of their folder is not followed', async () => {
+      await using shelf = await openShelf();
+      await both(shelf);
+      const rescued = path.join(shelf.root, 'state', 'rescued');
+      await rename(rescued, path.join(shelf.root, 'outside'));
+      await symlink(path.join(shelf.root, 'outside'), rescued);
+      expect(kinds(await verify(shelf, shelf.receipts))).toEqual(['artifact_missing']);
+    });
+  });
+
   it('a file that a later receipt replaced is told as replaced, not as wrong', async () => {
     await using shelf = await openShelf();
     await shelf.end({ 'out/a.dat': 'old' });

@@ -5,6 +5,7 @@ import type { Gate } from '../../../src/core/files.ts';
 import type { Doctor } from '../../../src/core/health.ts';
 import { jobIdSchema, podIdSchema } from '../../../src/core/ids.ts';
 import type { DestroyOutcome, Pod, Pods } from '../../../src/core/pods.ts';
+import type { VerifyRequest } from '../../../src/core/receipt.ts';
 import { ManualClock } from '../../support/clock.ts';
 import { servicesOf, testHost, watcherOver } from './host.ts';
 
@@ -347,5 +348,29 @@ describe('destroy', () => {
   it('answers in JSON', async () => {
     const { text } = await run(['local:abc', '--yes', '--json']);
     expect(JSON.parse(text)).toEqual({ podId: 'local:abc', ...GONE });
+  });
+});
+
+describe('verify', () => {
+  it('looks in each folder of --files, from the working folder', async () => {
+    const asked: VerifyRequest[] = [];
+    const verifier = async () =>
+      Promise.resolve({
+        verify: async (request: VerifyRequest) => {
+          asked.push(request);
+          return Promise.resolve({ ok: true, receipts: [], findings: [], notChecked: [] });
+        },
+      });
+    const argv = ['verify', 'receipts', '--files', 'a', '--files', '/b'];
+    expect(await runCli(argv, testHost({ verifier }))).toBe(0);
+    expect(await runCli(['verify', 'receipts'], testHost({ verifier }))).toBe(0);
+    expect(asked).toEqual([
+      {
+        target: '/nowhere/project/receipts',
+        chainOnly: false,
+        files: ['/nowhere/project/a', '/b'],
+      },
+      { target: '/nowhere/project/receipts', chainOnly: false },
+    ]);
   });
 });
