@@ -30,7 +30,8 @@ export function unseenLosses(
   wasLookedAt: boolean,
 ): readonly LostOutput[] {
   const gates = waiver?.gates ?? [];
-  const unseen = gates.filter(({ gate }) => gate === 'not_checked');
+  // Of a job that still ran, nobody asked what it had written.
+  const unseen = gates.filter(({ gate }) => gate === 'not_checked' || gate === 'job_running');
   const isUnseen = (jobId: string | undefined): boolean =>
     !wasLookedAt || unseen.some((gate) => (gate.jobId ?? jobId) === jobId);
   const named = gates.filter(({ gate }) => gate !== 'not_checked');

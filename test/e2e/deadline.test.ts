@@ -35,4 +35,10 @@ it('a job that may outlive its pod is told so; at the deadline its logs and the 
   const waited = await server.call('job_wait', { jobId, waitSeconds: 0 });
   expect(waited).toMatchObject({ status: 'lost' });
   expect(waited['runtimeSeconds']).toBeLessThan(60);
+  expect(waited['next']).toMatchObject([{ tool: 'report', arguments: { jobId } }]);
+  // Nothing of it was ever written; that nobody can tell from the outside, and it is named.
+  const listed = await server.call('list_pods', {});
+  expect(listed['summary']).toMatch(
+    new RegExp(`${podId} ended unasked at .* NOT HOME: "model.bin" of ${String(jobId)}`),
+  );
 }, 120_000);
