@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
 /** Puts `value` last into `kept`, and drops the oldest beyond `most`. */
@@ -15,5 +16,14 @@ export function keepNewest<Key, Value>(
 /** Tells one content of a file of ours from the next; undefined where there is none. A rename changes nothing of it. */
 export async function stampOf(file: string): Promise<string | undefined> {
   const stats = await stat(file, { bigint: true }).catch(() => undefined);
-  return stats && `${stats.ino}:${stats.size}:${stats.mtimeNs}`;
+  return stats && stampBy(stats);
+}
+
+/** The same of what is known of it. */
+export function stampBy({
+  ino,
+  size,
+  mtimeNs,
+}: Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs'>): string {
+  return `${ino}:${size}:${mtimeNs}`;
 }

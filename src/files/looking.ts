@@ -3,7 +3,7 @@ import type { Pod } from './pod.ts';
 import { foldersOf } from './pod-names.ts';
 import type { PodFolders } from './remote-target.ts';
 import { type Look, lookAt } from './sync-look.ts';
-import { unknownOf } from './sync-memory.ts';
+import { isSure, unknownOf } from './sync-memory.ts';
 import type { SyncState } from './sync-state.ts';
 import { listsFolders } from './tree-listing.ts';
 import type { LocalFile, Walked } from './walk.ts';
@@ -83,24 +83,6 @@ export function createLooking(): StartLooking {
 }
 
 const MOST_KEPT = 8;
-
-/** Of the lists that were asked about lately. */
-const sure = new WeakMap<SyncState['entries'], boolean>();
-
-/** Nothing there needs to be hashed as long as its stamp stays. */
-function isSure({ entries }: SyncState): boolean {
-  const known = sure.get(entries);
-  if (known !== undefined) return known;
-  const isAll = allSure(entries);
-  sure.set(entries, isAll);
-  return isAll;
-}
-
-function allSure(entries: SyncState['entries']): boolean {
-  for (const { isFile, sure, sha256 } of entries.values())
-    if (isFile && (!sure || sha256 === undefined)) return false;
-  return true;
-}
 
 /** Whether the pod is asked the same in both cases. */
 function isSame(one: Asked, other: Asked): boolean {

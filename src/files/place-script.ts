@@ -7,7 +7,7 @@ import { batches, dotted, foldersOf, isOdd } from './pod-names.ts';
 import { BIG_BYTES } from './send-big.ts';
 import { STAGING_PREFIX } from './sync-look.ts';
 import { type PlannedFile, totalBytes } from './sync-plan.ts';
-import { treeLines } from './tree-listing.ts';
+import { folderLines, treeLines } from './tree-listing.ts';
 
 /** A start of a program costs as much as hashing several files; their names must fit into one line. */
 const HASHED_AT_ONCE = 1500;
@@ -19,6 +19,12 @@ export const PLACE_EXIT = { blocked: 48, folder: 31, move: 32, remove: 33 } as c
 /** Before what is listed of files that did not arrive as sent. */
 export const WRONG = 'wrong';
 
+export interface ListedAfter {
+  readonly files: readonly string[];
+  readonly folders: readonly string[];
+  /** Only these of the folders. */
+  readonly touched?: readonly string[] | undefined;
+}
 export interface Placing {
   readonly target: string;
   /** Name of the staging folder, which is the current one; absent when nothing was sent. */
@@ -31,7 +37,7 @@ export interface Placing {
   /** Relative names that are removed afterwards. */
   readonly extras: readonly string[];
   /** What is listed at the end: the same names as at the next look. */
-  readonly listed: { readonly files: readonly string[]; readonly folders: readonly string[] };
+  readonly listed: ListedAfter;
   /** Staging folders that nobody needs any more. */
   readonly sweep: readonly string[];
 }
@@ -44,6 +50,7 @@ export interface Placing {
 export function placeScript(placing: Placing): string {
   const { target, staging, files, extras, listed, sweep } = placing;
   const hasFiles = staging !== undefined && files.length > 0;
+  const swept = [...(staging === undefined ? [] : [staging]), ...sweep];
   return [
     HASH_FUNCTION,
     'TZ=UTC0; export TZ; umask 022',
@@ -58,13 +65,14 @@ export function placeScript(placing: Placing): string {
         ]),
     ...(hasFiles ? FENCE : [`printf 'fence\\0\\0'`]),
     'cd -- "$T" || exit 3',
-    ...(staging === undefined ? [] : [`rm -rf -- ${shellQuote(dotted(staging))}`]),
-    ...(sweep.length === 0
+    ...(swept.length === 0
       ? []
-      : [`rm -rf -- ${sweep.map((name) => shellQuote(dotted(name))).join(' ')}`]),
-    `n=$(date +%s); for d in ${STAGING_PREFIX}*; do if [ -d "$d" ]; then`,
-    `t=$(stat -c %Y -- "$d" 2>/dev/null); if [ $((n - \${t:-$n})) -gt ${STALE_SECONDS} ]; then rm -rf -- "./$d"; fi; fi; done`,
-    ...treeLines(listed.files, listed.folders),
+      : [`rm -rf -- ${swept.map((name) => shellQuote(dotted(name))).join(' ')}`]),
+    `n=; for d in ${STAGING_PREFIX}*; do if [ -d "$d" ]; then`,
+    `n=\${n:-$(date +%s)}; t=$(stat -c %Y -- "$d" 2>/dev/null); if [ $((n - \${t:-$n})) -gt ${STALE_SECONDS} ]; then rm -rf -- "./$d"; fi; fi; done`,
+    ...(listed.touched === undefined
+      ? treeLines(listed.files, listed.folders)
+      : folderLines(listed.touched)),
     `A; printf '\\0end\\0'`,
     'exit 0',
     '',
@@ -79,6 +87,7 @@ function moveLines({ files, alone, sums }: Placing): readonly string[] {
     `d=${shellQuote(folder)}`,
     ...batches('b', names),
   ]);
+  const [first = ':', ...more] = batches('r', words, RENAMED_AT_ONCE);
   return [
     ...hashLines(files, sums),
     // Once more, since time has passed: nothing may be written through a link.
@@ -95,10 +104,11 @@ function moveLines({ files, alone, sums }: Placing): readonly string[] {
     ...(folders.length < MANY_FOLDERS
       ? groups
       : [
-          `if [ "$(perl -e 'print 7' 2>/dev/null)" = 7 ]; then`,
-          'r() { ( unset PERL5OPT PERL5LIB PERL_UNICODE',
-          `exec perl -e ${shellQuote(RENAME)} "$T" "$@" ) || exit ${PLACE_EXIT.move}; }`,
-          ...batches('r', words, RENAMED_AT_ONCE),
+          'r() { x=$(unset PERL5OPT PERL5LIB PERL_UNICODE',
+          `exec perl -e ${shellQuote(RENAME)} "$T" "$@"); y=$?`,
+          `if [ "$x" = begun ] && [ $y != 0 ]; then exit ${PLACE_EXIT.move}; fi; [ "$x" = begun ]; }`,
+          `if ${first}; then :`,
+          ...more.map((line) => `${line} || exit ${PLACE_EXIT.move}`),
           ...['else', ...groups, 'fi'],
         ]),
   ];
@@ -107,9 +117,9 @@ function moveLines({ files, alone, sums }: Placing): readonly string[] {
 /** From so many on, one program that renames is faster than a `mv` for each folder. */
 const MANY_FOLDERS = 8;
 const RENAMED_AT_ONCE = 1500;
-/** As `b` does. What rename refuses, `mv` may copy, or says why not. */
+/** As `b` does, said before anything is moved: some have no perl, or one that does not start. What rename refuses, `mv` may copy, or says why not. */
 const RENAME =
-  '$t = shift; for (@ARGV) { ($d) = m{^(.*)/}s; rename($_, "$t/$_") or !-d $d or system("mv", "-f", "--", $_, "$t/$d/") == 0 or exit 1 }';
+  '$| = 1; print "begun"; $t = shift; for (@ARGV) { ($d) = m{^(.*)/}s; rename($_, "$t/$_") or !-d $d or system("mv", "-f", "--", $_, "$t/$d/") == 0 or exit 1 }';
 
 /** Parents come before children, so that what stays is only what the target has. */
 function wholeLines(folders: readonly string[]): readonly string[] {
@@ -208,8 +218,9 @@ function hashLines(files: readonly PlannedFile[], sums: Placing['sums']): readon
  * and everything that was moved before it has none that is later.
  */
 const FENCE = [
-  'printf x >.gpu-lease-a; i=0; f=; a=$(stat -c %z .gpu-lease-a 2>/dev/null)',
-  `while [ -n "$a" ] && [ $i -lt ${TICK_TRIES} ]; do i=$((i+1)); printf x >.gpu-lease-b`,
-  'if [ "$(stat -c %z .gpu-lease-b 2>/dev/null)" != "$a" ]; then f=$a; break; fi; done',
+  "i=0; f=; nl='\n'; printf x >.gpu-lease-a",
+  `while [ $i -lt ${TICK_TRIES} ]; do i=$((i+1)); printf x >.gpu-lease-b`,
+  's=$(stat -c %z .gpu-lease-a .gpu-lease-b 2>/dev/null) || break',
+  'if [ "${s%%"$nl"*}" != "${s#*"$nl"}" ]; then f=${s%%"$nl"*}; break; fi; done',
   `printf 'fence\\0%s\\0' "$f"`,
 ];

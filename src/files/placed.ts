@@ -5,7 +5,7 @@ import { PLACE_EXIT, WRONG } from './place-script.ts';
 import { failed } from './pod.ts';
 import { END_OF_TREE, fieldsOf } from './sync-look.ts';
 import type { PlannedFile } from './sync-plan.ts';
-import { type Listed, parseTree, type TreeListing } from './tree-listing.ts';
+import type { TreeListing } from './tree-listing.ts';
 
 /** Of the script that receives and places: it could not unpack; the stream was cut off. */
 export const RECEIVE_EXIT = { unpack: 45, cut: 49 } as const;
@@ -22,11 +22,11 @@ export interface Answer {
   readonly stderr: Buffer;
 }
 
-/** What the script of `placeScript` printed; `known` as of `parseTree`. Throws what it means when it did not end well. */
+/** What the script of `placeScript` printed; `read` takes its listing. Throws what it means when it did not end well. */
 export function readPlaced(
   answer: Answer,
   files: readonly PlannedFile[],
-  known?: ReadonlyMap<string, Listed>,
+  read: (listing: Buffer) => TreeListing,
 ): After {
   const { exitCode, stderr, stdout } = answer;
   const fields = fieldsOf(stdout);
@@ -57,5 +57,5 @@ export function readPlaced(
   const listed = verdict === 'fence' ? fields.until(END_OF_TREE) : undefined;
   if (listed === undefined)
     throw new RemoteError('link_lost', 'The pod did not say that the files are in place.');
-  return { listing: parseTree(listed, known), fence: fence === '' ? undefined : fence };
+  return { listing: read(listed), fence: fence === '' ? undefined : fence };
 }

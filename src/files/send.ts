@@ -23,7 +23,7 @@ import { factsScript, parseFacts } from './pod-names.ts';
 import { BIG_BYTES, sendBig } from './send-big.ts';
 import type { Look } from './sync-look.ts';
 import { type PlannedFile, totalBytes } from './sync-plan.ts';
-import type { Listed } from './tree-listing.ts';
+import type { TreeListing } from './tree-listing.ts';
 
 export interface Sent {
   readonly placed: readonly PlannedFile[];
@@ -40,8 +40,8 @@ export interface Parcel {
   /** Something of an earlier attempt may be in the staging folder. */
   readonly resume: boolean;
   readonly look: Look;
-  /** What is in place now. */
-  readonly known: ReadonlyMap<string, Listed>;
+  /** Takes the listing at the end. */
+  readonly read: (listing: Buffer) => TreeListing;
   /** Whether a file of this name is. */
   readonly isThere: (path: string) => boolean;
   /** The hash of what is in place, as far as it is known for sure. */
@@ -162,7 +162,7 @@ async function sendThrough(
   });
   const answer = await streamTo(pod, parcel, wire, UNPACK[codec]);
   const wireBytes = wire.bytes() + (built?.bytes ?? 0);
-  const after = readPlaced(answer, placed, parcel.known);
+  const after = readPlaced(answer, placed, parcel.read);
   return {
     placed,
     same,
@@ -179,7 +179,7 @@ async function streamTo(pod: Pod, parcel: Parcel, wire: Wire, unpack: string): P
     HASH_FUNCTION,
     'LC_ALL=C; export LC_ALL; umask 022',
     `mkdir -p -- ${shellQuote(stagingPath(parcel))} && cd ${shellQuote(stagingPath(parcel))} || exit ${NO_FOLDER}`,
-    `rm -f ./${PLACE_NAME}*`,
+    `for f in ./${PLACE_NAME}*; do if [ -e "$f" ]; then rm -f "$f"; fi; done`,
     `${unpack}tar -xof - || exit ${RECEIVE_EXIT.unpack}`,
     `for f in ./${PLACE_NAME}*; do x=$(H - <"$f"); [ "./${PLACE_NAME}\${x%% *}" = "$f" ] && exec sh "$f"; done`,
     `exit ${RECEIVE_EXIT.cut}`,

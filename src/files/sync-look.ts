@@ -5,7 +5,7 @@ import { HASH_FUNCTION, hashSeconds, type Pod } from './pod.ts';
 import { fastHash } from './pod-hash.ts';
 import { factsLines, parseFacts, type RemoteFact } from './pod-names.ts';
 import { guardRemoteTarget, type PodFolders } from './remote-target.ts';
-import { type Listed, parseTree, type TreeListing, treeLines } from './tree-listing.ts';
+import { isOfFind, type Listed, parseTree, type TreeListing, treeParts } from './tree-listing.ts';
 
 /** All that a sync asks a pod before it sends. */
 export interface Look {
@@ -17,7 +17,7 @@ export interface Look {
   /** Unknown when the pod's df does not say. */
   readonly freeBytes?: number;
   readonly freeInodes?: number;
-  /** The pod's clock before it looked. */
+  /** The pod's clock before it looked; 0 where it had nothing to tell but that all is as it was. */
   readonly nowSeconds: number;
   /** Folders that syncs to this target have begun and not ended. */
   readonly stagings: readonly string[];
@@ -27,6 +27,8 @@ export interface Look {
   readonly facts: ReadonlyMap<string, RemoteFact>;
   /** Links and files where the sync needs folders. */
   readonly blocked: readonly string[];
+  /** What the pod was asked for. */
+  readonly asked: Pick<LookRequest, 'files' | 'folders'>;
 }
 export interface LookRequest {
   /** Absolute. */
@@ -52,7 +54,7 @@ export async function lookAt(pod: Pod, request: LookRequest, fileName?: string):
   });
   const fields = fieldsOf(output);
   const [home = '', work = '', kind = '', above = '', at = '', programs = ''] = fields.next(6);
-  const [blocks = '', inodes = '', now = '', stagings = ''] = fields.next(4);
+  const [blocks = '', inodes = '', stagings = ''] = fields.next(3);
   if (!at.startsWith('/') || !request.target.startsWith(above) || !home.startsWith('/'))
     throw new RemoteError('remote_failed', 'The pod did not say where the target folder is.');
   const rest = request.target.slice(above.length).replace(/^\/+/, '');
@@ -60,19 +62,17 @@ export async function lookAt(pod: Pod, request: LookRequest, fileName?: string):
   const folders = { home, work };
   if (kind !== 'file')
     guardRemoteTarget(fileName === undefined ? real : path.posix.join(real, fileName), folders);
-  const freeKilobytes = available(blocks);
-  const freeInodes = available(inodes);
+  const [verdict = '', now = ''] = fields.next(2);
   const base: Omit<Look, 'facts' | 'blocked' | 'listing'> = {
     kind: kind === 'folder' || kind === 'file' ? kind : 'absent',
     real,
     folders,
     programs: new Set(programs.split(' ')),
-    ...(freeKilobytes === undefined ? {} : { freeBytes: freeKilobytes * 1024 }),
-    ...(freeInodes === undefined ? {} : { freeInodes }),
+    ...freeOf(blocks, inodes),
     nowSeconds: Number(now) || 0,
+    asked: { files: request.files, folders: request.folders },
     stagings: stagings.split('/').filter((name) => /^\.gpu-lease-sync-[\w.-]+$/.test(name)),
   };
-  const [verdict = ''] = fields.next(1);
   if (base.kind !== 'folder') return { ...base, listing: parseTree(Buffer.alloc(0)), ...NOTHING };
   const listed = verdict === 'same' ? undefined : (fields.until(END_OF_TREE) ?? notWhole());
   const { facts, blocked } = parseFacts(
@@ -90,28 +90,39 @@ function notWhole(): never {
   throw new RemoteError('remote_failed', 'The pod did not finish the list of its files.');
 }
 
-function lookScript({ target, work, files, folders, hash, digest }: LookRequest): string {
+function lookScript({ target, work, files, folders, hash, digest, known }: LookRequest): string {
+  // Only what is hashed, or remembered by a list, needs to know when that was.
+  const now = digest === '' || hash.length > 0 ? '$(date +%s)' : '';
+  const list = [`printf 'list\\0%s\\0' "\${n:-$(date +%s)}"; A; printf '\\0end\\0'`];
+  const { find, any, all } = treeParts(files, folders);
   return [
     HASH_FUNCTION,
     'TZ=UTC0; export TZ',
-    'cd || exit 43; m=$(pwd -P)',
-    `w=$(cd ${shellQuote(work)} && pwd -P)`,
+    'cd -P || exit 43; m=$PWD',
+    `w=; cd -P -- ${shellQuote(work)} && w=$PWD`,
     `T=${shellQuote(target)}`,
     'if [ -d "$T" ]; then k=folder; elif [ -e "$T" ] || [ -h "$T" ]; then k=file; else k=absent; fi',
     'a=$T',
     'while ! [ -d "$a" ]; do a=$(dirname -- "$a"); done',
-    'cd -- "$a" && p=$(pwd -P) || exit 43',
+    'cd -P -- "$a" && p=$PWD || exit 43',
     `z=; for x in ${PROGRAMS.join(' ')}; do if command -v $x >/dev/null 2>&1; then z="$z $x"; fi; done`,
     's=; if [ $k = folder ]; then',
     `for d in ${STAGING_PREFIX}*; do if [ -d "$d" ]; then s="$s/$d"; fi; done; fi`,
-    `printf '%s\\0' "$m" "$w" "$k" "$a" "$p" "$z" "$(df -Pk . 2>/dev/null)" "$(df -Pi . 2>/dev/null)" "$(date +%s)" "$s"`,
+    // One program, where it is the one that tells of file systems.
+    `f=$(stat -f -c 'free %S %a %c %d' . 2>/dev/null); i=; n=${now}`,
+    `case $f in 'free '[1-9]*) ;; *) f=$(df -Pk . 2>/dev/null); i=$(df -Pi . 2>/dev/null);; esac`,
+    `printf '%s\\0' "$m" "$w" "$k" "$a" "$p" "$z" "$f" "$i" "$s"`,
     '[ $k = folder ] || exit 0',
-    ...treeLines(files, folders),
+    ...all,
     ...(digest === ''
-      ? []
-      : [`x=$(A | H -); if [ "\${x%% *}" = ${digest} ]; then printf 'same\\0'; else`]),
-    `printf 'list\\0'; A; printf '\\0end\\0'`,
-    ...(digest === '' ? [] : ['fi']),
+      ? [...any, ...list]
+      : [
+          ...(isOfFind(known) ? find : any),
+          `x=$(A | H -); if [ "\${x%% *}" = ${digest} ]; then printf 'same\\0%s\\0' "$n"; else`,
+          ...(isOfFind(known) ? any : []),
+          ...list,
+          'fi',
+        ]),
     ...fastHash(hash.reduce((sum, { bytes }) => sum + bytes, 0)),
     ...factsLines(
       hash.map((file) => file.path),
@@ -120,6 +131,21 @@ function lookScript({ target, work, files, folders, hash, digest }: LookRequest)
     'exit 0',
     '',
   ].join('\n');
+}
+
+/** Free bytes and inodes, by what `stat -f` or the two `df` printed. */
+function freeOf(blocks: string, inodes: string): Pick<Look, 'freeBytes' | 'freeInodes'> {
+  const told = /^free (\d+) (\d+) (\d+) (\d+)$/.exec(blocks);
+  if (told !== null) {
+    const [unit = 0, units = 0, allInodes = 0, freeInodes = 0] = told.slice(1).map(Number);
+    return { freeBytes: unit * units, ...(allInodes === 0 ? {} : { freeInodes }) };
+  }
+  const freeKilobytes = available(blocks);
+  const freeInodes = available(inodes);
+  return {
+    ...(freeKilobytes === undefined ? {} : { freeBytes: freeKilobytes * 1024 }),
+    ...(freeInodes === undefined ? {} : { freeInodes }),
+  };
 }
 
 /** The fourth column of the last line of `df -P`; a file system without inodes says 0 of 0. */

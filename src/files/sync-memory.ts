@@ -25,18 +25,26 @@ export function afterLook(before: SyncState | undefined, look: Look): SyncState 
   return {
     real: look.real,
     digest: look.listing?.digest ?? '',
+    printed: look.listing?.printed,
     entries: withFacts(entries, look.facts, look.nowSeconds),
     others: othersOf(known, entries),
   };
 }
 
-/** Files that were sent and are asked for no more: still known as ours, for as long as nobody touches them. */
-function othersOf(known: SyncState | undefined, entries: Entries): Entries {
+/** Files that were sent and are asked for no more: still known as ours, for as long as nobody touches them. `only`: the names that may be such. */
+function othersOf(
+  known: SyncState | undefined,
+  entries: Entries,
+  only: Iterable<string> | undefined = known?.entries.keys(),
+): Entries {
   if (known === undefined) return new Map();
-  const isLeft = ([name, { isFile, sure }]: readonly [string, Remembered]): boolean =>
-    isFile && sure && !entries.has(name);
-  const left = [...known.others, ...known.entries].filter(isLeft);
-  return new Map(left.slice(-MOST_OTHERS));
+  const left = new Map<string, Remembered>();
+  const keep = (name: string, entry: Remembered | undefined): void => {
+    if (entry?.isFile === true && entry.sure && !entries.has(name)) left.set(name, entry);
+  };
+  for (const [name, entry] of known.others) keep(name, entry);
+  for (const name of only ?? []) keep(name, known.entries.get(name));
+  return left.size <= MOST_OTHERS ? left : new Map([...left].slice(-MOST_OTHERS));
 }
 
 /** Hashes that the pod just told. `nowSeconds`: its clock before it hashed. */
@@ -69,14 +77,41 @@ export function afterSend(
 ): SyncState {
   const sent = new Map(placed.map((file) => [file.path, file]));
   const fenceSeconds = fence === undefined ? undefined : secondsOf(fence);
-  const entries = new Map<string, Remembered>();
+  const { digest, printed, only } = listing;
+  const entries = new Map(only === undefined ? [] : before.entries);
+  for (const name of only ?? []) if (!listing.entries.has(name)) entries.delete(name);
   for (const [name, listed] of listing.entries) {
     const old = before.entries.get(name);
     const file = sent.get(name);
     if (file !== undefined) entries.set(name, rememberPlaced(listed, file, fenceSeconds));
     else entries.set(name, asBefore(old, listed));
   }
-  return { real: before.real, digest: listing.digest, entries, others: othersOf(before, entries) };
+  const others = othersOf(before, entries, only);
+  const since = only && { entries: before.entries, names: only };
+  const state = { real: before.real, digest, printed, entries, others, since };
+  if (only !== undefined && isSure(before))
+    sure.set(
+      entries,
+      [...listing.entries.keys()].every((name) => isSureEntry(entries.get(name))),
+    );
+  return state;
+}
+
+/** Of the lists that were asked about lately. */
+const sure = new WeakMap<Entries, boolean>();
+
+/** Nothing there needs to be hashed as long as its stamp stays. */
+export function isSure({ entries }: SyncState): boolean {
+  const known = sure.get(entries);
+  if (known !== undefined) return known;
+  let isAll = true;
+  for (const entry of entries.values()) isAll &&= isSureEntry(entry);
+  sure.set(entries, isAll);
+  return isAll;
+}
+
+function isSureEntry(entry: Remembered | undefined): boolean {
+  return entry?.isFile !== true || (entry.sure && entry.sha256 !== undefined);
 }
 
 /** Its time of last change is the one it was sent with: whoever writes to it changes that. */
@@ -139,6 +174,16 @@ export function unknownOf<File extends LocalFile>(
 ): readonly File[] {
   return files.filter(
     ({ path, bytes }) => mayBeEqual(entries.get(path), bytes) && !hashed.has(path),
+  );
+}
+
+/** The pod has the file as it is here, and would have told of a change. */
+export function isEqualForSure(entry: Remembered | undefined, file: PlannedFile): boolean {
+  return (
+    entry?.isFile === true &&
+    entry.sure &&
+    entry.sha256 === file.sha256 &&
+    entry.executable === file.executable
   );
 }
 

@@ -3,12 +3,13 @@ import { InputError, isAppError, RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { DELTA_BYTES } from './block-hash.ts';
 import type { FilesDeps } from './deps.ts';
+import { listAfter, listedAgain } from './list-after.ts';
 import { placeScript } from './place-script.ts';
 import { type After, readPlaced } from './placed.ts';
 import { hashSeconds, type Pod } from './pod.ts';
 import { fastHash } from './pod-hash.ts';
 import { listScript, parseListing } from './pod-listing.ts';
-import { factsScript, foldersOf, parseFacts } from './pod-names.ts';
+import { factsScript, parseFacts } from './pod-names.ts';
 import { lookAtFolder } from './remote-folder.ts';
 import { type PodFolders, resolveRemoteTarget } from './remote-target.ts';
 import { DEFAULT_EXCLUDES } from './rules.ts';
@@ -121,10 +122,10 @@ export async function carryOut(
   const abandoned = await errand.stagings.abandoned(look.stagings);
   if (planned.length + extras.length + abandoned.length === 0)
     return { files: [], same: [], wireBytes: 0, state: before };
-  const names = errand.files.map((file) => file.path);
-  const listed = { files: names, folders: foldersOf(names) };
+  const listed = listedAgain(look, errand.files);
   if (planned.length === 0) {
-    const after = await tidy(pod, look, { extras, listed, sweep: abandoned }, before.entries);
+    const listing = listAfter(before, listed, extras);
+    const after = await tidy(pod, look, { extras, sweep: abandoned, ...listing });
     return { files: [], same: [], wireBytes: 0, state: afterSend(before, [], after) };
   }
   await using staging = await errand.stagings.open(pod.podId, look.real);
@@ -143,9 +144,10 @@ export async function carryOut(
       );
     pod.call.progress?.(`Sending ${amountOf(left)}.`);
     const there = state.entries;
+    const after = listAfter(state, listed, [...left.map((file) => file.path), ...extras]);
     const sent = await sendWithRetry(errand, staging, left, {
-      place: { extras, listed, sweep },
-      known: there,
+      place: { extras, sweep, listed: after.listed },
+      read: after.read,
       isThere: (name) => there.get(name)?.isFile === true,
       hashThere: (name) => {
         const entry = there.get(name);
@@ -170,7 +172,7 @@ async function sendWithRetry(
   { deps, pod, look, pace }: Errand,
   staging: Staging,
   files: readonly PlannedFile[],
-  rest: Pick<Parcel, 'place' | 'known' | 'isThere' | 'hashThere' | 'executableThere' | 'late'>,
+  rest: Pick<Parcel, 'place' | 'read' | 'isThere' | 'hashThere' | 'executableThere' | 'late'>,
 ): Promise<Sent> {
   let known = files;
   let resume = look.stagings.includes(staging.name);
@@ -204,8 +206,7 @@ async function sendWithRetry(
 async function tidy(
   pod: Pod,
   look: Look,
-  place: Parcel['place'],
-  known: Parcel['known'],
+  { read, ...place }: Parcel['place'] & Pick<Parcel, 'read'>,
 ): Promise<After> {
   const script = placeScript({
     ...place,
@@ -215,5 +216,5 @@ async function tidy(
     alone: false,
   });
   const answer = await pod.run(script, { timeoutSeconds: 600 });
-  return readPlaced(answer, [], known);
+  return readPlaced(answer, [], read);
 }

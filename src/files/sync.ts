@@ -156,7 +156,7 @@ async function syncFiles(
   const before = afterLook(remembered, look);
   const patched = comparedAsSent(look, walked.files);
   const compared = async (some: readonly PlannedFile[]) =>
-    tree.equal(look, before, some) ?? tree.compared(await compare(pod, look, before, some), some);
+    tree.compared(look, before, some, async () => compare(pod, look, before, some));
   let files = await hashing.present(
     ahead,
     // What an earlier attempt left is known by its hash.
@@ -209,6 +209,7 @@ async function syncFiles(
   )
     .catch(throwVanished)
     .finally(async () => hashing.save());
+  tree.settled(done.state, files);
   if (done.state !== state) await memory.save(done.state);
   return answer(done.files, done.wireBytes, done.same);
 }

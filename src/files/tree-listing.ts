@@ -15,9 +15,15 @@ export interface Listed {
 }
 export interface TreeListing {
   readonly entries: ReadonlyMap<string, Listed>;
-  /** sha256 of what the pod printed: equal as long as nothing there changed. */
+  /** sha256 of what the pod printed: equal as long as nothing there changed. Empty: unknown. */
   readonly digest: string;
+  /** Absent where nobody knows all that it would have printed. */
+  readonly printed?: Printed;
+  /** The names that it speaks of, where it does not speak of all: of these, what is not in `entries` is not there. */
+  readonly only?: ReadonlySet<string>;
 }
+/** All that a pod printed of a tree; or of each folder, in the order in which they were asked for, in latin1. */
+export type Printed = Buffer | ReadonlyMap<string, string>;
 
 /** It is there, and that is all that is known. */
 export const UNTOLD: Listed = {
@@ -35,6 +41,9 @@ const NONE = Buffer.from('none');
 /** A program's start costs as much as many names. */
 const LISTED_AT_ONCE = 1500;
 
+const INSIDE = '-mindepth 1 -maxdepth 1';
+const PRINTED = "-printf '%y %m %s %T@ %C@ %i %p\\0'";
+
 /** Whether whole folders are listed, so that the names of the files do not matter. */
 export function listsFolders(files: readonly string[]): boolean {
   return files.length > MOST_NAMES;
@@ -45,12 +54,21 @@ export function listsFolders(files: readonly string[]): boolean {
  * GNU find where it is, else stat, else nothing is known of any. For `parseTree`.
  */
 export function treeLines(files: readonly string[], folders: readonly string[]): readonly string[] {
+  const { any, all } = treeParts(files, folders);
+  return [...any, ...all];
+}
+
+/** The pieces of `treeLines`: `all` is `A`, which needs one of the others; `find` is for where GNU find is known to be, so that nobody asks. */
+export function treeParts(
+  files: readonly string[],
+  folders: readonly string[],
+): Readonly<Record<'find' | 'any' | 'all', readonly string[]>> {
   const byName = !listsFolders(files);
   const words = byName ? [...folders, ...files] : ['', ...folders];
-  const depth = byName ? '-maxdepth 0' : '-mindepth 1 -maxdepth 1';
-  return [
+  const find = [`l() { find "$@" ${byName ? '-maxdepth 0' : INSIDE} ${PRINTED} 2>/dev/null; }`];
+  const any = [
     `if find /dev/null -printf '' >/dev/null 2>&1; then`,
-    `l() { find "$@" ${depth} -printf '%y %m %s %T@ %C@ %i %p\\0' 2>/dev/null; }`,
+    ...find,
     'else',
     `e() { printf 'B%s\\0' "$(stat -c '%f %s %i %y|%z' -- "$@" 2>/dev/null)"; printf '%s\\0' "$@" E; }`,
     byName
@@ -60,15 +78,24 @@ export function treeLines(files: readonly string[], folders: readonly string[]):
           'l() { for d do if [ -d "$d" ]; then g "$d"/*; g "$d"/.[!.]*; g "$d"/..?*; fi; done; }',
         ].join('\n'),
     'fi',
-    'A() {',
-    ':',
-    ...batches(
-      'l',
-      words.map((word) => (word === '' ? '.' : dotted(word))),
-      LISTED_AT_ONCE,
-    ),
-    ':; }',
   ];
+  return { find, any, all: listAll(words) };
+}
+
+/** Whether the last listing was one of GNU find. */
+export function isOfFind(known: ReadonlyMap<string, Listed> | undefined): boolean {
+  for (const { stamp } of known?.values() ?? []) return stamp !== '' && !stamp.includes('|');
+  return false;
+}
+
+/** `A` lists what these folders hold, '' being the current one. Only where GNU find is known to be. */
+export function folderLines(folders: readonly string[]): readonly string[] {
+  return [`l() { find "$@" ${INSIDE} ${PRINTED} 2>/dev/null; }`, ...listAll(folders)];
+}
+
+function listAll(words: readonly string[]): readonly string[] {
+  const dots = words.map((word) => (word === '' ? '.' : dotted(word)));
+  return ['A() {', ':', ...batches('l', dots, LISTED_AT_ONCE), ':; }'];
 }
 
 const NO_NAMES: ReadonlyMap<string, Listed> = new Map();
@@ -107,7 +134,7 @@ export function parseTree(
       add(plain(name), told ? (fromStat(facts[index] ?? '') ?? UNTOLD) : UNTOLD);
   }
   for (const name of twice) entries.delete(name);
-  return { entries, digest: digestOf(output) };
+  return { entries, digest: digestOf(output), printed: output };
 }
 
 function digestOf(output: Buffer): string {

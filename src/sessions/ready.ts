@@ -10,6 +10,10 @@ import { soon } from './wait.ts';
 const WARM_CHANNELS = 4;
 const START_SECONDS = 20;
 const REFILL_SECONDS = 0.03;
+/** Where another one still waits there is no haste. */
+const SPARE_REFILL_SECONDS = 2;
+/** A transfer asks, and then sends. */
+const TRANSFER_CHANNELS = 2;
 const MAX_FAILURES = 2;
 
 /** Channels on which a shell waits for its script, so that a command costs one round trip and no login shell. */
@@ -90,7 +94,8 @@ export function createReady({
       for (let run = shelf.waiting.shift(); run !== undefined; run = shelf.waiting.shift()) {
         if (run.isUp() && run.channel.writable && run.quietSeconds() < freshSeconds) {
           // The command that was asked for first: making a channel costs the machine more than most commands.
-          void soon(run.ended, REFILL_SECONDS).then(() => {
+          const within = shelf.waiting.length > 0 ? SPARE_REFILL_SECONDS : REFILL_SECONDS;
+          void soon(run.ended, within).then(() => {
             // After whoever waits for its end: that comes first too.
             setImmediate(() => {
               ready.refill(podId);
@@ -123,7 +128,7 @@ export function createReady({
     const shelf: Shelf = {
       waiting: [],
       starting: 0,
-      wanted: Math.min(1, warmChannels),
+      wanted: Math.min(givesWay === true ? TRANSFER_CHANNELS : 1, warmChannels),
       uses: 0,
       failures: 0,
     };

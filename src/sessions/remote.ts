@@ -93,13 +93,13 @@ export function createRemote({
         signal: options.signal,
         withinSeconds: options.timeoutSeconds,
         noInput: options.stdin === undefined,
+        input: options.stdin,
       });
       const max = options.maxBytes ?? DEFAULT_MAX_BYTES;
       const stdout = createBoundedBuffer(max);
       const stderr = createBoundedBuffer(max);
       const read = Promise.all([run.out.collect(stdout.add), run.err.collect(stderr.add)]);
       if (options.stdin === undefined) run.channel.end();
-      else run.channel.end(options.stdin);
       const [ended] = await guarded(podId, run, Promise.all([run.ended, read]), options);
       const end = exitOf(ended);
       const noise = run.noise();
@@ -127,6 +127,8 @@ export function createRemote({
         withinSeconds: timeoutSeconds,
         holder: 'transfers',
         noInput: stdin === undefined,
+        // Its first bytes go with the script, not a round trip later.
+        eager: stdin !== undefined,
       });
       const stderr = createBoundedBuffer(MAX_STDERR_BYTES);
       const complaints = run.err.collect(stderr.add);
@@ -143,7 +145,10 @@ export function createRemote({
       });
       try {
         const [end] = await guarded(podId, run, Promise.race([ended, brokenSource]), options);
-        return { exitCode: exitOf(end), stderr: stderr.bytes() };
+        const exitCode = exitOf(end);
+        if (run.maybeUntold === true && run.noise() !== undefined)
+          throw new RemoteError('link_lost', 'The machine ended the shell that waited for this.');
+        return { exitCode, stderr: stderr.bytes() };
       } catch (failure) {
         // Our own end broke (a full disk, a source that failed): the command must not go on alone.
         if (!isAppError(failure)) await endRun(podId, run, 'abort');

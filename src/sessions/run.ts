@@ -20,6 +20,8 @@ export interface Run extends Pick<HeldChannel, 'isUp' | 'quietSeconds' | 'holdAs
   noise(): string | undefined;
   /** Resolves when the token comes once more: a script that was handed to a waiting shell begins. Never rejects. */
   begins(): Promise<void>;
+  /** As long as `noise()` tells something, nothing of the script ran: a shell that waited may have died unseen. */
+  readonly maybeUntold?: true;
   /** Instead of `out`, where the run was started so: chunks are only lent (see `lendOutput`). */
   readonly lend?: (to: Writable) => Promise<void>;
 }

@@ -18,6 +18,10 @@ export interface RunOptions extends Omit<OpenOptions, 'onLate'> {
   readonly lent?: boolean | undefined;
   /** The script reads nothing: its input ends at once. */
   readonly noInput?: boolean | undefined;
+  /** All that the script reads: it goes with it, and its input ends. */
+  readonly input?: string | Uint8Array | undefined;
+  /** A waiting shell is not asked first whether it took the script: then `Run.maybeUntold`. */
+  readonly eager?: boolean | undefined;
 }
 
 /** Starts scripts on pods, over a channel that waits for one where there is such. */
@@ -32,6 +36,8 @@ async function handOver(run: Run, line: string, options: RunOptions): Promise<Ru
   const begins = run.begins();
   if (options.noInput === true) run.channel.end(line);
   else run.channel.write(line);
+  if (options.input !== undefined) run.channel.end(options.input);
+  if (options.eager === true) return { ...run, maybeUntold: true };
   const late = AbortSignal.timeout(HAND_OVER_SECONDS * 1000);
   const end = await new Promise<RunEnd | undefined>((resolve) => {
     const leave = (): void => {
@@ -72,6 +78,7 @@ export function createRuns({
       },
     });
     if (stdinPrefix !== undefined) held.channel.write(stdinPrefix);
+    if (options.input !== undefined) held.channel.end(options.input);
     const run = runOn(held, token, options.lent);
     // Not before a command has shown that this login runs commands.
     void run.pid.then((pid) => {

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/call.ts';
@@ -10,6 +10,7 @@ import { Redactor } from '../../src/core/redact.ts';
 import { createSshIdentity } from '../../src/sessions/identity.ts';
 import { createSsh } from '../../src/sessions/ssh.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
+import { startDelayProxy } from '../support/delay-proxy.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
 import { fc } from '../support/property.ts';
 import { type SshdOptions, startSshd, type TestSshd } from '../support/sshd.ts';
@@ -144,6 +145,61 @@ it('a waiting channel that died is not used: the command runs once, plainly', as
     );
   }
   expect(await text('cat ran')).toBe('0\n1\n2\n3\n4\n');
+});
+
+it('what is streamed to a waiting channel that died is never half done: told as a lost link, or done plainly', async () => {
+  const { sshd, ssh, text } = await setUp();
+  const { podId } = sshd.endpoint;
+  await text(': > ran');
+  const outcomes: string[] = [];
+  for (let round = 0; round < 12; round += 1) {
+    const waiting = await warmed(sshd);
+    // Now and then so shortly before that nobody here knows of it yet.
+    for (const pid of round % 3 === 0 ? waiting : []) process.kill(pid, 'SIGKILL');
+    if (round % 3 === 0 && round % 2 === 0) await delay(30);
+    const stdin = Readable.from([`n${round}.`, '\n']);
+    const outcome = await ssh.remote
+      .stream(podId, 'cat >> ran', { signal, timeoutSeconds: 20, stdin })
+      .then(
+        ({ exitCode }) => String(exitCode),
+        (failure: unknown) => (isAppError(failure) ? failure.code : String(failure)),
+      );
+    outcomes.push(outcome);
+  }
+  const ran = (await text('cat ran')).split('\n');
+  for (const [round, outcome] of outcomes.entries()) {
+    expect(['0', 'link_lost']).toContain(outcome);
+    expect(ran.filter((line) => line === `n${round}.`)).toHaveLength(outcome === '0' ? 1 : 0);
+  }
+  expect(outcomes.filter((outcome) => outcome === '0').length).toBeGreaterThanOrEqual(8);
+});
+
+it('a script and its input, or the first bytes of a stream, cost a waiting channel one round trip', async () => {
+  const rttMs = 300;
+  const { sshd } = await setUp();
+  const proxy = await startDelayProxy(sshd.endpoint.port, { rttMs });
+  closers.push(async () => proxy[Symbol.asyncDispose]());
+  const { remote } = connected(sshd, { ...sshd.endpoint, port: proxy.port });
+  const { podId } = sshd.endpoint;
+  const once = { signal, timeoutSeconds: 20 };
+  await remote.exec(podId, 'true', once);
+  const ways = {
+    exec: async () => remote.exec(podId, 'cat', { ...once, stdin: 'x'.repeat(20_000) }),
+    stream: async () => remote.stream(podId, 'cat', { ...once, stdin: Readable.from(['x']) }),
+  };
+  for (const [name, way] of Object.entries(ways)) {
+    const took: number[] = [];
+    for (let round = 0; round < 4; round += 1) {
+      await warmed(sshd);
+      // It is there, and home knows it.
+      await delay(rttMs);
+      const startedMs = performance.now();
+      await way();
+      took.push(performance.now() - startedMs);
+    }
+    expect(Math.min(...took), name).toBeGreaterThan(rttMs * 0.9);
+    expect(Math.min(...took), name).toBeLessThan(rttMs * 1.8);
+  }
 });
 
 it('a link killed at any moment around a command: it ran at most once, and an answer is the truth', async () => {

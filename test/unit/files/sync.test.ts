@@ -441,7 +441,7 @@ describe('sync', () => {
         exec: async (pod, script, options) =>
           world.remote.exec(pod, script, {
             ...options,
-            stdin: `df() { :; }\n${String(options.stdin)}`,
+            stdin: `df() { :; }; stat() { :; }\n${String(options.stdin)}`,
           }),
       };
       await expect(world.over(blind).sync(syncRequest(), call)).rejects.toMatchObject({
