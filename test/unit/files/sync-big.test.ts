@@ -159,7 +159,8 @@ describe('a big file of which the pod has an older one', () => {
     await world.write({ 'small.txt': 'small' });
     await world.sync();
     // 4 MiB are free.
-    const df = `df() { printf 'Filesystem\\n/dev/x 99999 95903 4096 96%% /\\n'; }`;
+    const df = `df() { printf 'Filesystem\\n/dev/x 99999 95903 4096 96%% /\\n'; }
+stat() { [ "$1" != -f ] && command stat "$@"; }`;
     const full = world.over({
       ...world.remote,
       exec: async (pod, script, options) =>
