@@ -62,6 +62,12 @@ export function createVerifier(): Verifier {
           ? { findings: [], more: 0 }
           : await extras(places.moved, found, signal);
       findings.push(...extra.findings);
+      const wanted = new Set(
+        receipts.filter(({ superseded }) => !superseded).map(({ sha256 }) => sha256),
+      );
+      const lost = unique(read.receipts)
+        .filter(({ receipt }) => wanted.has(receipt.sha256))
+        .flatMap(({ receipt }) => receipt.notHome ?? []).length;
       const unopened = receipts
         .flatMap(({ artifacts }) => artifacts)
         .filter(({ proof }) => proof === 'hash').length;
@@ -76,6 +82,7 @@ export function createVerifier(): Verifier {
         ...(read.withoutText > 0
           ? [`Receipts that lie here without their text for people: ${read.withoutText}.`]
           : []),
+        ...(lost > 0 ? [`Outputs that the receipts themselves name as not home: ${lost}.`] : []),
         ...(unopened > 0
           ? [
               `Files of a type that is not opened, so that only their bytes are proven: ${unopened}.`,

@@ -22,7 +22,7 @@ export function waiverOf(receipt: Receipt | undefined): Pick<Report, 'waiver'> {
   return waiver === undefined
     ? {}
     : {
-        waiver: `${count(waiver.gates.length, 'open gate')} waived by ${waiver.by}: ${waiver.reason}. Waived: ${waivedNames(waiver.gates)}`,
+        waiver: `${count(waiver.gates.length, 'open gate')} waived by ${waiver.by}: ${waiver.reason.replace(/\.$/, '')}. Waived: ${waivedNames(waiver.gates)}`,
       };
 }
 

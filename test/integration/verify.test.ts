@@ -12,6 +12,7 @@ import {
   type VerifyRequest,
 } from '../../src/core/receipt.ts';
 import { createVerifier } from '../../src/files/verify.ts';
+import { aJob, JOB } from '../support/fake-services.ts';
 import { fc } from '../support/property.ts';
 import { openShelf, type Shelf } from '../support/receipt-shelf.ts';
 
@@ -317,6 +318,19 @@ describe('files that receipts name', () => {
         'B',
       );
       expect(kinds(await verify(shelf, shelf.receipts, { files }))).toEqual(['artifact_changed']);
+    });
+
+    it('and what the receipts name as not home is counted', async () => {
+      await using shelf = await openShelf();
+      const outcome = await shelf.bench.create({ ttlMinutes: 60 });
+      if (outcome.status !== 'ready') throw new Error(outcome.status);
+      const { podId } = outcome.pod;
+      await shelf.bench.store.jobs.put(JOB, aJob({ podId, artifacts: ['a.pt', 'b.pt'] }));
+      shelf.bench.clock.advance(7200);
+      await shelf.bench.pods.list({ includeEnded: false }, shelf.bench.options);
+      const { ok, notChecked } = await verify(shelf, shelf.receipts);
+      expect(ok).toBe(true);
+      expect(notChecked).toContain('Outputs that the receipts themselves name as not home: 2.');
     });
 
     it('and a link in the place of their folder is not followed', async () => {

@@ -240,6 +240,9 @@ describe('report', () => {
       status: 'gone',
       filesMissing: ['out/model.pt'],
       nextStep: expect.stringContaining('did not come home: run the job again') as string,
+      waiver: expect.stringMatching(
+        /its deadline \w+ \w+\. Waived: artifact_not_fetched/,
+      ) as string,
     });
   });
 
