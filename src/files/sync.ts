@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import type { CallOptions } from '../core/call.ts';
+import { count } from '../core/count.ts';
 import { InputError } from '../core/errors.ts';
 import type { SyncRequest, SyncResult } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
@@ -135,7 +136,7 @@ async function syncFiles(
   if (walked.files.length === 0 && walked.secretNames.length === 0) throw nothingToSend(walked);
   if (!request.dryRun) refuseTooLarge(walked.files);
 
-  options.progress?.(`Comparing ${walked.files.length} files with the pod.`);
+  options.progress?.(`Comparing ${count(walked.files.length, 'file')} with the pod.`);
   const hashing = await hashLocal(deps, local, walked, request, options, tree.hashed);
   let isTold = false;
   const looked = looking.for(walked, hashing.readsAsSent).finally(() => {

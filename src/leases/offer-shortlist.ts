@@ -1,3 +1,4 @@
+import { count } from '../core/count.ts';
 import { hostIdOf } from '../core/host.ts';
 import type { Offer } from '../core/offer.ts';
 import { plain } from './offer-warnings.ts';
@@ -40,7 +41,7 @@ export function shortlist(ranked: readonly Offer[], limit: number): readonly Sho
 export function elsewhereWords(regions: readonly string[]): string {
   if (regions.length === 0) return '';
   const more = regions.length > SHOWN_REGIONS ? ' and more' : '';
-  const where = regions.length === 1 ? '1 more region' : `${regions.length} more regions`;
+  const where = count(regions.length, 'more region');
   return `, the same in ${where}: ${regions.slice(0, SHOWN_REGIONS).join(', ')}${more}`;
 }
 

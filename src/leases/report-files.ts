@@ -77,7 +77,11 @@ export function afterEnd(missing: readonly string[], receipt: Receipt | undefine
 /** Whether somebody gave up every one of these. What was lost at a deadline nobody gave up. */
 function isGivenUp(missing: readonly string[], receipt: Receipt | undefined): boolean {
   const waiver = receipt?.waiver;
-  const waived = waiver?.by === 'expiry' ? [] : (waiver?.gates ?? []);
+  // Who gave up a job that ran gave up what it had declared.
+  const waived =
+    waiver === undefined || waiver.by === 'expiry'
+      ? []
+      : [...waiver.gates, ...(receipt?.notHome ?? [])];
   return missing.every((name) =>
     waived.some(({ path }) => name === path || name.startsWith(`${path ?? ''} (`)),
   );

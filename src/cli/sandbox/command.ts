@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { count } from '../../core/count.ts';
 import { Disposer } from '../../core/disposer.ts';
 import type { Sandbox, SandboxOptions } from '../../core/sandbox.ts';
 import {
@@ -104,7 +105,7 @@ async function finish(sandbox: Sandbox, { out }: CommandContext): Promise<void> 
   const destroyed = await sandbox.end();
   out.value({ event: 'ended', destroyed, spentUsd });
   out.line(
-    `The sandbox has ended: ${destroyed} ${destroyed === 1 ? 'machine' : 'machines'} destroyed, ${usd(spentUsd)} of made-up money billed.`,
+    `The sandbox has ended: ${count(destroyed, 'machine')} destroyed, ${usd(spentUsd)} of made-up money billed.`,
   );
 }
 

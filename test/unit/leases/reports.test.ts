@@ -229,6 +229,22 @@ describe('report', () => {
     });
   });
 
+  it('who gave up a running job gave up what it had declared', async () => {
+    const { bench, podId, report } = await rented();
+    const { jobId } = aJob(podId);
+    bench.world.jobs = [aJob(podId, { status: 'running' })];
+    await bench.store.jobs.put(jobId, aJob(podId, { status: 'running' }));
+    bench.world.gates = [{ gate: 'job_running', jobId, why: 'The job is running.' }];
+    const request = { discardUnfetched: true, reason: 'wrong data', waitSeconds: 25 };
+    await bench.pods.destroy(podId, request, bench.options);
+    bench.clock.advance(9999);
+    expect(await report()).toMatchObject({
+      filesMissing: ['out/model.pt'],
+      waiver: `1 open gate waived by person: wrong data. Waived: job_running of ${JOB_ID}`,
+      nextStep: expect.stringContaining('were given up') as string,
+    });
+  });
+
   it('what was lost at a deadline nobody gave up', async () => {
     const { bench, podId, report } = await rented();
     bench.world.jobs = [aJob(podId)];
