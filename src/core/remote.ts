@@ -20,6 +20,11 @@ export interface StreamOptions extends CallOptions {
   readonly timeoutSeconds: number;
   /** Piped into the command's stdin and ended; absent: stdin is closed. */
   readonly stdin?: Readable;
+  /**
+   * Told of a chunk of `stdin` when nothing of it is needed any more, so that its memory can be used again. A remote may tell
+   * of some or of none, and never of one that it still reads.
+   */
+  readonly taken?: (chunk: Buffer) => void;
   /** Receives stdout with back-pressure and is ended; absent: stdout is dropped. */
   readonly stdout?: Writable;
   /**

@@ -4,11 +4,12 @@ import { shellQuote } from '../core/shell-quote.ts';
 import type { Blocks } from './block-hash.ts';
 import { BUILD_EXIT, buildScript, sumName } from './build-script.ts';
 import { type Codec, openWire, UNPACK } from './codec.ts';
-import { packBuilt } from './pack-built.ts';
+import { CHUNK, packBuilt } from './pack-built.ts';
 import { failed, type Pod, transferSeconds } from './pod.ts';
 import { dotted } from './pod-names.ts';
 import type { Parcel } from './send.ts';
 import { type PlannedFile, totalBytes } from './sync-plan.ts';
+import { createUsedAgain } from './used-again.ts';
 
 /** What python3 says when it is not there, not to be run, or lacks a part of itself. */
 const NO_PYTHON: readonly (number | null)[] = [1, 126, 127];
@@ -46,10 +47,11 @@ export async function buildBig(
   const token = randomToken(20);
   const hashes = new Map<string, string>();
   const alike = new Set<string>();
+  const memory = createUsedAgain(CHUNK);
   const parts = async function* (): AsyncGenerator<Buffer, void, undefined> {
     for (const [index, file] of files.entries()) {
       const way = {
-        ...{ number: index + 1, base: bases[index], late: parcel.late, token },
+        ...{ number: index + 1, base: bases[index], late: parcel.late, memory, token },
         mayBeAlike: parcel.executableThere(file.path) === file.executable,
       };
       const { sha256, isAlike } = yield* packBuilt(file, way, pod.call.signal);
@@ -75,6 +77,7 @@ export async function buildBig(
       ...pod.call,
       timeoutSeconds: transferSeconds(totalBytes(files)),
       stdin: wire.stream,
+      taken: memory.taken,
       lane: 1,
     })
     .catch((failure: unknown) => {

@@ -2,8 +2,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { BLOCK_BYTES, type Blocks, digestsOf, readWhole } from './block-hash.ts';
 import type { LateHash } from './late-hash.ts';
 import type { PlannedFile } from './sync-plan.ts';
+import type { UsedAgain } from './used-again.ts';
 
-const CHUNK = 1 << 20;
+/** So much is read at once. */
+export const CHUNK = 1 << 20;
 
 export interface Way {
   /** 1-based position among the files. */
@@ -13,6 +15,8 @@ export interface Way {
   /** Whether nothing needs to be made when all blocks are those of the old file. */
   readonly mayBeAlike: boolean;
   readonly late: LateHash;
+  /** Of `CHUNK` bytes each. */
+  readonly memory: UsedAgain;
   /** Ends every line. */
   readonly token: string;
 }
@@ -29,7 +33,7 @@ export interface Packed {
  */
 export async function* packBuilt(
   file: PlannedFile,
-  { number, base: asked, mayBeAlike, late, token }: Way,
+  { number, base: asked, mayBeAlike, late, memory, token }: Way,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, Packed, undefined> {
   const line = (...words: readonly (string | number)[]): Buffer =>
@@ -62,8 +66,7 @@ export async function* packBuilt(
   };
   // One piece behind: where a secret goes over the edge of two, neither has left when it is found.
   let held: readonly Buffer[] = [];
-  let buffer: Buffer = Buffer.allocUnsafe(CHUNK);
-  let spare: Buffer | undefined;
+  let buffer = memory.next();
   let reading = readWhole(handle, buffer);
   reading.catch(() => undefined);
   for (let at = 0; at < file.bytes; ) {
@@ -74,29 +77,32 @@ export async function* packBuilt(
       bytesRead === 0
         ? Buffer.alloc(Math.min(CHUNK, file.bytes - at))
         : buffer.subarray(0, bytesRead);
-    const next = spare ?? Buffer.allocUnsafe(CHUNK);
-    spare = undefined;
+    const next = memory.next();
     reading = readWhole(handle, next);
     reading.catch(() => undefined);
     const own = (await hash?.add(piece)) ?? (asked === undefined ? [] : digestsOf(piece));
     for (const digest of own) digests.push(digest);
+    let leaving = 0;
     if (answered !== undefined) {
       yield* catchUp(at);
       yield* held;
-      const base = answered.base;
-      held = runsOf(digests, at, at + piece.length, base).flatMap(([from, end]) => [
+      const { base } = answered;
+      const runs = runsOf(digests, at, at + piece.length, base);
+      held = runs.flatMap(([from, end]) => [
         line('w', from, end - from),
         piece.subarray(from - at, end - at),
       ]);
       if (held.length > 0) yield* begin();
       decided = at + piece.length;
+      leaving = runs.reduce((sum, [from, end]) => sum + end - from, 0);
     }
     at += piece.length;
-    // What leaves is in the hands of the transport.
-    if (held.length === 0) spare = buffer;
+    if (leaving > 0) memory.lend(buffer, leaving);
+    else memory.free(buffer);
     buffer = next;
   }
   await reading;
+  memory.free(buffer);
   yield* held;
   await answering;
   yield* catchUp(file.bytes);

@@ -6,6 +6,7 @@ import { CancelledError, isAppError, RemoteError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
 import type { Machines } from '../core/machine.ts';
 import type { Remote } from '../core/remote.ts';
+import { feedInput } from './feed-input.ts';
 import { killProcesses } from './kill.ts';
 import type { RunEnd } from './open-channel.ts';
 import { otherProgram } from './other-program.ts';
@@ -114,7 +115,7 @@ export function createRemote({
     },
 
     async stream(podId, script, options) {
-      const { stdin, stdout } = options;
+      const { stdin, stdout, taken } = options;
       // Listening from the first moment: a source may fail while we still connect.
       const source = stdin === undefined ? undefined : finished(stdin, { writable: false });
       source?.catch(() => undefined);
@@ -134,7 +135,8 @@ export function createRemote({
       const complaints = run.err.collect(stderr.add);
       // A command may end without reading all of its input: its exit code tells, not the broken pipe.
       if (stdin === undefined) run.channel.end();
-      else stdin.pipe(run.channel);
+      else if (taken === undefined) stdin.pipe(run.channel);
+      else feedInput(stdin, run.channel, taken);
       const output =
         stdout === undefined
           ? run.out.collect(() => undefined)
