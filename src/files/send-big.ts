@@ -16,7 +16,7 @@ import { failed, hashSeconds, type Pod } from './pod.ts';
 import { fastHash } from './pod-hash.ts';
 import { factsScript, parseFacts } from './pod-names.ts';
 import type { Parcel } from './send.ts';
-import { isBased, LONG_SECONDS, sendPieces } from './send-pieces.ts';
+import { isBased, LONG_SECONDS, sendPieces, withoutPython } from './send-pieces.ts';
 import type { Look } from './sync-look.ts';
 import { type PlannedFile, totalBytes } from './sync-plan.ts';
 import type { LocalFile } from './walk.ts';
@@ -50,17 +50,17 @@ export async function sendBig(
   options: { readonly codec: Codec; readonly nowMs: () => number },
 ): Promise<BigSent | undefined> {
   const roundTripSeconds = await roundTrip(pod, options.nowMs);
-  const { programs } = parcel.look;
-  if (programs.has('python3') && !parcel.resume && roundTripSeconds <= ONE_STREAM_SECONDS) {
+  const hasPython = parcel.look.programs.has('python3');
+  if (hasPython && !parcel.resume && roundTripSeconds <= ONE_STREAM_SECONDS) {
     const bases = basesOf(pod, parcel, files);
     const built = await buildBig(pod, parcel, files, { ...options, bases }).finally(async () =>
       Promise.allSettled(bases.map(async (base) => base)),
     );
     if (built !== undefined) return { ...built, same: await proven(pod, parcel, files, built) };
-    // It is there, and does not work.
-    const others = new Set([...programs].filter((program) => program !== 'python3'));
-    const left = { ...parcel, look: { ...parcel.look, programs: others } };
-    return sendHashed(pod, left, files, { codec: options.codec, roundTripSeconds });
+    return sendHashed(pod, withoutPython(parcel), files, {
+      codec: options.codec,
+      roundTripSeconds,
+    });
   }
   return sendHashed(pod, parcel, files, { codec: options.codec, roundTripSeconds });
 }

@@ -11,6 +11,7 @@ import {
   COARSE_BYTES,
   DELTA_BYTES,
   localBlocks,
+  NO_BLOCKS,
   parseBlocks,
 } from './block-hash.ts';
 import { type Codec, openWire, UNPACK } from './codec.ts';
@@ -60,6 +61,7 @@ export async function sendPieces(
   const [bases, blocks] = await Promise.all([asking, own]).finally(async () =>
     Promise.allSettled([asking, own]),
   );
+  if (bases === undefined) return sendPieces(pod, withoutPython(parcel), files, options);
   const pieces = files.flatMap((file, index) =>
     piecesOf(file, index + 1, remembered[index] ?? bases[index], blocks[index]),
   );
@@ -95,6 +97,13 @@ export async function sendPieces(
     : sent.reduce<number>((sum, value) => sum + (value ?? 0), 0);
 }
 
+/** For a pod whose python3 is there and does not work. */
+export function withoutPython(parcel: Parcel): Parcel {
+  const { look } = parcel;
+  const programs = new Set([...look.programs].filter((program) => program !== 'python3'));
+  return { ...parcel, look: { ...look, programs } };
+}
+
 /** Whether blocks of it are compared when the pod has an older one. */
 export function isBased(parcel: Parcel, file: PlannedFile): boolean {
   return file.bytes >= DELTA_BYTES && parcel.isThere(file.path);
@@ -104,20 +113,20 @@ function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason));
 }
 
-/** Makes the folders, copies old files to patch, and asks what is in `based`. */
+/** Makes the folders, copies old files to patch, and asks what is in `based`; undefined when python3 cannot say. */
 async function prepare(
   pod: Pod,
   parcel: Parcel,
   folder: string,
   files: readonly PlannedFile[],
   { based }: { readonly based: readonly PlannedFile[] },
-): Promise<readonly (Blocks | undefined)[]> {
+): Promise<readonly (Blocks | undefined)[] | undefined> {
   const hasPython = parcel.look.programs.has('python3');
   const parents = new Set(
     files.map(({ path }) => dotted(path.slice(0, Math.max(0, path.lastIndexOf('/'))) || '.')),
   );
   const copies = files.filter(({ path, bytes }) => bytes >= DELTA_BYTES && parcel.isThere(path));
-  const output = await pod.must(
+  const { exitCode, stdout, stderr } = await pod.run(
     [
       HASH_FUNCTION,
       `umask 022; mkdir -p -- ${shellQuote(folder)} && cd ${shellQuote(folder)} || exit 42`,
@@ -136,9 +145,11 @@ async function prepare(
       'exit 0',
       '',
     ].join('\n'),
-    { timeoutSeconds: 2 * hashSeconds(totalBytes(files)), what: 'make room for the files' },
+    { timeoutSeconds: 2 * hashSeconds(totalBytes(files)) },
   );
-  const found = parseBlocks(output, based.length, hasPython);
+  if (exitCode === NO_BLOCKS && hasPython) return undefined;
+  if (exitCode !== 0) throw failed('make room for the files', exitCode, stderr);
+  const found = parseBlocks(stdout, based.length, hasPython);
   return files.map((file) => found[based.indexOf(file)]);
 }
 
