@@ -28,9 +28,13 @@ const CERTAINLY_SECONDS = 0.03;
 const ONE_STREAM_SECONDS = 0.015;
 
 /** Paths of those that need not be hashed before: what an older one on the pod lacks is found as they are sent. */
-export function comparedAsSent(look: Look, files: readonly LocalFile[]): ReadonlySet<string> {
-  if (!look.programs.has('python3')) return new Set();
-  return new Set(files.filter(({ bytes }) => bytes >= BIG_BYTES).map(({ path }) => path));
+export function comparedAsSent(look: Look, files: readonly LocalFile[]): (path: string) => boolean {
+  if (!look.programs.has('python3')) return () => false;
+  let big: ReadonlySet<string> | undefined;
+  return (name) => {
+    big ??= new Set(files.filter(({ bytes }) => bytes >= BIG_BYTES).map(({ path }) => path));
+    return big.has(name);
+  };
 }
 
 export interface BigSent extends Omit<Built, 'alike'> {

@@ -79,6 +79,8 @@ export interface Hashing {
 export interface Hashed {
   files: readonly LocalFile[];
   planned: readonly (PlannedFile | undefined)[];
+  /** The same when none is missing. */
+  whole?: readonly PlannedFile[] | undefined;
 }
 
 /** A file that is the same object as in `last` is not asked for again; `last` is brought up to date. */
@@ -134,8 +136,7 @@ export async function hashLocal(
   const { files } = walked;
   /** Each with its hash where that is known and holds nothing to tell of. */
   function reused(): readonly (PlannedFile | undefined)[] {
-    if (last.files === files && last.planned.every((file) => file !== undefined))
-      return last.planned;
+    if (last.files === files && last.whole !== undefined) return last.whole;
     const planned = files.map((file, index) => {
       const before = last.files[index] === file ? last.planned[index] : undefined;
       if (before !== undefined) return before;
@@ -146,6 +147,7 @@ export async function hashLocal(
     });
     last.files = files;
     last.planned = planned;
+    last.whole = planned.every((file) => file !== undefined) ? planned : undefined;
     return planned;
   }
   const readsAsSent = (file: LocalFile): boolean =>
@@ -162,8 +164,7 @@ export async function hashLocal(
     readsAsSent,
     async ahead(mayBeThere, isTold) {
       const planned = reused();
-      const all = planned.every((file) => file !== undefined) ? planned : [];
-      if (all.length === files.length && walked.secretNames.length === 0) return all;
+      if (last.whole !== undefined && walked.secretNames.length === 0) return last.whole;
       const unknown = files.filter(
         (file, index) =>
           planned[index] === undefined && !mayBeThere(file.path) && cache.known(file) === undefined,
@@ -176,6 +177,7 @@ export async function hashLocal(
       );
     },
     async present(planned, isThere) {
+      if (planned === last.whole) return planned;
       const left = planned.filter((file) => file.sha256 === '');
       const waiting = whatWaits(left.filter((file) => !isThere(file.path)));
       if (waiting.size === left.length) return planned;

@@ -22,6 +22,7 @@ import { hashLocal, nothingToSend, oneFile, throwVanished, walkFolder } from './
 import type { Look } from './sync-look.ts';
 import { afterLook } from './sync-memory.ts';
 import {
+  bytesOf,
   keptWords,
   listOf,
   type PlannedFile,
@@ -29,7 +30,6 @@ import {
   refuseMassDeletion,
   refuseTooLarge,
   skippedOf,
-  totalBytes,
 } from './sync-plan.ts';
 import { carryOut, compare, findFilePlace, listRemote } from './sync-remote.ts';
 import { createStates, isSameState, type StateFile, type SyncState } from './sync-state.ts';
@@ -161,7 +161,7 @@ async function syncFiles(
   let files = await hashing.present(
     ahead,
     // What an earlier attempt left is known by its hash.
-    (file) => look.stagings.length > 0 || (before.entries.has(file) && !patched.has(file)),
+    (file) => look.stagings.length > 0 || (before.entries.has(file) && !patched(file)),
   );
   await hashing.save();
   let { plan, state } = await compared(files);
@@ -180,13 +180,13 @@ async function syncFiles(
     wireBytes: number,
     same: readonly PlannedFile[] = [],
   ): SyncResult => {
-    const unchanged = [...plan.unchanged, ...same];
+    const unchanged = same.length === 0 ? plan.unchanged : [...plan.unchanged, ...same];
     const warnings = [...hashing.warnings(), ...keptWords(kept)];
     return {
       podId: request.podId,
       remotePath: isFolder ? look.real : `${look.real}/${name}`,
-      sent: { files: sent.length, bytes: totalBytes(sent) },
-      unchanged: { files: unchanged.length, bytes: totalBytes(unchanged) },
+      sent: { files: sent.length, bytes: bytesOf(sent) },
+      unchanged: { files: unchanged.length, bytes: bytesOf(unchanged) },
       deleted: [...extras],
       skipped: skipped.slice(0, MAX_SKIPPED),
       skippedCount: skipped.length,
