@@ -19,6 +19,8 @@ export interface EndedPod {
   readonly podId: PodId;
   readonly name: string;
   readonly endedAt: string;
+  /** In our own words. */
+  readonly why: string;
   /** When that was first seen. */
   readonly seenAt: string;
   readonly rescued: readonly Rescued[];
@@ -91,4 +93,4 @@ export function namesOf(
 
 /** One pod in a sentence or two, for a list. */
 export const endedWords = (ended: EndedPod): string =>
-  `${ended.podId} ended unasked at ${ended.endedAt}.${leftWords(ended)}`;
+  `${ended.podId} ended unasked at ${ended.endedAt} (${ended.why}).${leftWords(ended)}`;

@@ -3,6 +3,7 @@ import type { PodId } from '../core/ids.ts';
 import type { Lease } from '../core/lease.ts';
 import { type EndedPod, leftWords, lostWith, rescuedIn } from '../core/left-behind.ts';
 import type { Collections } from '../core/store.ts';
+import { endingOf } from './receipt-facts.ts';
 
 /** So long an end that nobody asked for is told of its own accord. */
 const TOLD_SECONDS = 24 * 3600;
@@ -28,13 +29,16 @@ export function createLeft({
   const rescuedOf = async (podId: PodId): Promise<EndedPod['rescued']> =>
     rescueFolder === undefined ? [] : rescuedIn(rescueFolder, podId, await store.artifacts.list());
 
-  async function leftBy({ podId, name, endedAt }: Lease): Promise<readonly EndedPod[]> {
+  async function leftBy(lease: Lease): Promise<readonly EndedPod[]> {
+    const { podId, name, endedAt: at } = lease;
     const receipt = podId === undefined ? undefined : await store.receipts.get(podId);
     if (podId === undefined || receipt === undefined) return [];
+    const endedAt = at ?? receipt.endedAt;
+    const { why } = endingOf(lease, new Date(endedAt));
     const [rescued, lost] = [await rescuedOf(podId), lostWith(receipt)];
     if (rescued.length === 0 && lost.length === 0) return [];
     const seenAt = receipt.proof.readAt;
-    return [{ podId, name, endedAt: endedAt ?? receipt.endedAt, seenAt, rescued, lost }];
+    return [{ podId, name, endedAt, why, seenAt, rescued, lost }];
   }
 
   return {

@@ -208,7 +208,7 @@ describe('watch', () => {
       { jobId: jobIdSchema.parse('job_aaaabbbbcccc'), path: 'model.pt', why: 'Nothing.' },
     ];
     const seenAt = clock.now().toISOString();
-    const one = { name: 'a', endedAt: seenAt, seenAt, rescued: [], lost };
+    const one = { name: 'a', endedAt: seenAt, why: 'a', seenAt, rescued: [], lost };
     const ended = [
       { ...one, podId: podIdSchema.parse('local:found') },
       { ...one, podId: podIdSchema.parse('local:acted') },

@@ -79,7 +79,9 @@ describe('a pod that ended itself while nobody of ours lived [L-34] [TD-12]', ()
     const { bench, podId, list, papers } = await working();
     bench.clock.advance(7200);
     const { ended } = await list();
-    expect(ended).toMatchObject([{ podId, rescued: [], lost: NOTHING }]);
+    expect(ended).toMatchObject([
+      { podId, why: 'its deadline had come', rescued: [], lost: NOTHING },
+    ]);
     expect(await bench.pods.receipt(podId)).toMatchObject({ notHome: NOTHING });
     const [sealed] = await bench.store.chain.list();
     expect(sealed).toMatchObject({ ending: { by: 'pod' }, notHome: NOTHING });

@@ -408,8 +408,18 @@ describe('list_pods', () => {
   describe('of a pod that ended unasked [L-34]', () => {
     const lost = [{ jobId: JOB, path: 'out/*.safetensors', why: 'Nothing of it came home.' }];
     const rescued = [{ jobId: JOB, files: 2, folder: '/state/rescued/local-abc' }];
-    const ended = [{ podId: POD, name: 'train', endedAt: AT, seenAt: AT, rescued, lost }];
-    const told = `${POD} ended unasked at ${AT}. Rescued: 2 files of ${JOB} in /state/rescued/local-abc. NOT HOME: "out/*.safetensors" of ${JOB}.`;
+    const ended = [
+      {
+        podId: POD,
+        name: 'train',
+        endedAt: AT,
+        why: 'its deadline had come',
+        seenAt: AT,
+        rescued,
+        lost,
+      },
+    ];
+    const told = `${POD} ended unasked at ${AT} (its deadline had come). Rescued: 2 files of ${JOB} in /state/rescued/local-abc. NOT HOME: "out/*.safetensors" of ${JOB}.`;
     const listing = (pods: readonly ReturnType<typeof aPod>[]) =>
       context({
         pods: {
