@@ -38,7 +38,9 @@ interface Bench extends AsyncDisposable {
 
 async function open(
   { runpod, ...sandboxOptions }: RunpodSandboxOptions = {},
-  deps: Partial<RunpodProviderDeps> = {},
+  deps:
+    | Partial<RunpodProviderDeps>
+    | ((sandbox: RunpodSandbox) => Partial<RunpodProviderDeps>) = {},
 ): Promise<Bench> {
   const sandbox = await startRunpodSandbox({
     machines: 'none',
@@ -53,7 +55,7 @@ async function open(
     restUrl: sandbox.restV2Url,
     clock: new ManualClock(new Date().toISOString()),
     ownPublicKey: async () => Promise.resolve(PUBLIC_KEY),
-    ...deps,
+    ...(typeof deps === 'function' ? deps(sandbox) : deps),
   });
   const offers: Bench['offers'] = async (query = {}) =>
     provider.listOffers({ ...QUERY, ...query }, OPTIONS);
@@ -80,6 +82,14 @@ async function open(
     [Symbol.asyncDispose]: async () => sandbox[Symbol.asyncDispose](),
   };
 }
+
+/** A provider whose time is that of the sandbox: how long ago it ordered something tells it whose ports it sees. */
+const inItsTime = ({ clock }: RunpodSandbox): Partial<RunpodProviderDeps> => ({
+  clock: {
+    now: () => new Date(clock.nowSeconds() * 1000),
+    sleep: async (seconds, call) => systemClock.sleep(seconds / clock.speed, call),
+  },
+});
 
 async function failureOf(work: Promise<unknown>): Promise<AppError> {
   const thrown: unknown = await work.then(
@@ -368,7 +378,7 @@ it('a key that is not accepted is never taken for "gone" (runpod.md 2.2)', async
 });
 
 it('stop keeps the pod, start gives it another port, a full host is told as such [CR-21]', async () => {
-  await using bench = await open();
+  await using bench = await open({}, inItsTime);
   const { provider, sandbox } = bench;
   const { podId } = await provider.createPod(await bench.request(), OPTIONS);
   const before = await until(provider, podId, isRunning);
@@ -386,7 +396,7 @@ it('stop keeps the pod, start gives it another port, a full host is told as such
 });
 
 it('interruptible: a bid for the whole pod; an outbid one says so and comes back with a higher one [OF-06] [SP-09]', async () => {
-  await using bench = await open();
+  await using bench = await open({}, inItsTime);
   const { provider, sandbox } = bench;
   const [offer] = await provider.listOffers({ ...QUERY, interruptible: true }, OPTIONS);
   if (offer === undefined) throw new Error('Nothing is interruptible.');
