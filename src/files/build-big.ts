@@ -15,7 +15,6 @@ import { createUsedAgain } from './used-again.ts';
 const NO_PYTHON: readonly (number | null)[] = [1, 126, 127];
 
 export interface Built {
-  readonly bytes: number;
   /** In which home was not waited for; undefined when that is not known. */
   readonly lineSeconds?: number;
   /** By path, of files that were hashed on their way out. */
@@ -60,7 +59,7 @@ export async function buildBig(
     }
   };
   const startedMs = nowMs();
-  const wire = openWire(parts(), codec, nowMs);
+  const wire = openWire(parts(), codec, { meter: parcel.meter, nowMs });
   const parents = new Set(
     files.map(({ path }) => dotted(path.slice(0, Math.max(0, path.lastIndexOf('/'))) || '.')),
   );
@@ -102,5 +101,5 @@ export async function buildBig(
   if (exitCode !== 0) throw failed('write the files', exitCode, stderr);
   const sums = files.map(({ path }, index) => [path, sumName(token, index + 1)] as const);
   const lineSeconds = (nowMs() - startedMs) / 1000 - wire.sourceSeconds();
-  return { bytes: wire.bytes(), lineSeconds, hashes, sums: new Map(sums), alike };
+  return { lineSeconds, hashes, sums: new Map(sums), alike };
 }

@@ -103,18 +103,24 @@ export const UNPACK: Readonly<Record<Codec, string>> = {
   zstd: 'zstd -dcq | ',
 };
 
+/** Counts what goes out, also of attempts that come to nothing. */
+export interface Meter {
+  bytes: number;
+}
 export interface Wire {
   readonly stream: Readable;
-  bytes(): number;
   /** In which the source was waited for. */
   sourceSeconds(): number;
   /** Of the source or the packer; a transport may hide it. */
   failure(): unknown;
 }
 
-/** The bytes as they go over the wire, counted. */
-export function openWire(source: AsyncIterable<Buffer>, codec: Codec, nowMs?: () => number): Wire {
-  let bytes = 0;
+/** The bytes as they go over the wire, counted by `meter`. */
+export function openWire(
+  source: AsyncIterable<Buffer>,
+  codec: Codec,
+  { meter, nowMs }: { readonly meter: Meter; readonly nowMs?: () => number },
+): Wire {
   let failure: unknown;
   let sourceMs = 0;
   const watched = async function* (): AsyncGenerator<Buffer, void, undefined> {
@@ -133,7 +139,7 @@ export function openWire(source: AsyncIterable<Buffer>, codec: Codec, nowMs?: ()
   const count = new Transform({
     highWaterMark: 1 << 20,
     transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
+      meter.bytes += chunk.length;
       done(null, chunk);
     },
   });
@@ -145,7 +151,6 @@ export function openWire(source: AsyncIterable<Buffer>, codec: Codec, nowMs?: ()
   else pipeline(raw, count, finish);
   return {
     stream: count,
-    bytes: () => bytes,
     sourceSeconds: () => sourceMs / 1000,
     failure: () => failure,
   };

@@ -24,6 +24,9 @@ export const DEFAULT_EXCLUDES: readonly string[] = [
   'wandb',
 ];
 const DEFAULTS = new Set(DEFAULT_EXCLUDES);
+/** The folder beside a destination in which a fetch that was cut off waits to go on: its files have holes. */
+const UNFINISHED = /\.partial-[0-9a-f]{12}(?:-\d{1,10}-[0-9a-f]{8}-\w+)?$/;
+const UNFINISHED_WHY = 'unfinished fetch';
 
 export interface Rules {
   /** A `.gitignore` found while walking; `folder` is relative to the root, '' for the root itself. */
@@ -75,7 +78,8 @@ export function createRules(options: {
   const defaultAbove = (above: string): string | undefined => {
     if (above !== lastAbove) {
       lastAbove = above;
-      lastDefault = above.split('/').find((part) => DEFAULTS.has(part));
+      lastDefault = undefined;
+      for (const part of above.split('/')) lastDefault ??= defaultOf(part);
     }
     return lastDefault;
   };
@@ -87,9 +91,7 @@ export function createRules(options: {
     whyNot(relative, isFolder) {
       if (excluded.some((matches) => matches(relative))) return 'exclude';
       const name = relative.slice(relative.lastIndexOf('/') + 1);
-      const byDefault =
-        defaultAbove(relative.slice(0, -name.length - 1)) ??
-        (DEFAULTS.has(name) ? name : undefined);
+      const byDefault = defaultAbove(relative.slice(0, -name.length - 1)) ?? defaultOf(name);
       if (included.length > 0) {
         const hits = included.filter((rule) =>
           isFolder ? mayHold(rule, relative) : rule.matches(relative),
@@ -105,6 +107,11 @@ export function createRules(options: {
     },
     unusedIncludes: () => included.filter(({ used }) => !used).map(({ pattern }) => pattern),
   };
+}
+
+function defaultOf(name: string): string | undefined {
+  if (DEFAULTS.has(name)) return name;
+  return UNFINISHED.test(name) ? UNFINISHED_WHY : undefined;
 }
 
 /** A glob over relative paths with our rules; shared by sync and fetch. */

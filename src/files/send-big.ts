@@ -94,8 +94,8 @@ async function sendHashed(
     ...file,
     sha256: file.sha256 || (hashes.get(file.path) ?? ''),
   }));
-  const bytes = left.length === 0 ? 0 : await sendPieces(pod, parcel, hashed, options);
-  return bytes === undefined ? undefined : { bytes, hashes, sums: new Map(), same };
+  const isSent = left.length === 0 || (await sendPieces(pod, parcel, hashed, options));
+  return isSent ? { hashes, sums: new Map(), same } : undefined;
 }
 
 /** By path: the hashes of files that could not be sent while they were read. One that changed has none. */

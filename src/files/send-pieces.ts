@@ -14,7 +14,7 @@ import {
   NO_BLOCKS,
   parseBlocks,
 } from './block-hash.ts';
-import { type Codec, openWire, UNPACK } from './codec.ts';
+import { type Codec, type Meter, openWire, UNPACK } from './codec.ts';
 import { PIECE_BYTES, type Piece, piecesOf } from './pieces.ts';
 import { failed, HASH_FUNCTION, hashSeconds, type Pod, transferSeconds } from './pod.ts';
 import { dotted } from './pod-names.ts';
@@ -28,15 +28,15 @@ const NO_FULL_BLOCKS = 50;
 const OUT_OF_STEP = 53;
 
 /**
- * Sends what differs from what an earlier attempt left in the staging folder, or from a copy of the old file. Answers the
- * bytes that went out, or undefined when the pod's dd cannot do it.
+ * Sends what differs from what an earlier attempt left in the staging folder, or from a copy of the old file. `false`: the
+ * pod's dd cannot do it.
  */
 export async function sendPieces(
   pod: Pod,
   parcel: Parcel,
   files: readonly PlannedFile[],
   options: { readonly codec: Codec; readonly roundTripSeconds: number },
-): Promise<number | undefined> {
+): Promise<boolean> {
   const { codec, roundTripSeconds } = options;
   const folder = `${parcel.look.real}/${parcel.staging}`;
   const { signal: given } = pod.call;
@@ -78,6 +78,7 @@ export async function sendPieces(
         bytes,
         lane: hands === 1 ? 1 : 1 + (hand % MAX_LANES),
         codec,
+        meter: parcel.meter,
       }).catch((failure: unknown) => {
         stop.abort();
         throw failure;
@@ -91,10 +92,7 @@ export async function sendPieces(
   const first =
     failures.find((failure) => !('code' in failure && failure.code === 'cancelled')) ?? failures[0];
   if (first !== undefined) throw first;
-  const sent = outcomes.map((item) => (item.status === 'fulfilled' ? item.value : 0));
-  return sent.includes(undefined)
-    ? undefined
-    : sent.reduce<number>((sum, value) => sum + (value ?? 0), 0);
+  return outcomes.every((item) => item.status === 'fulfilled' && item.value);
 }
 
 /** For a pod whose python3 is there and does not work. */
@@ -163,11 +161,13 @@ async function writePieces(
     readonly bytes: number;
     readonly lane: number;
     readonly codec: Codec;
+    readonly meter: Meter;
   },
-): Promise<number | undefined> {
+): Promise<boolean> {
   // Content must never be taken for a line, whatever goes wrong.
   const token = randomToken(20);
-  const wire = openWire(packPieces(files, options.take, token, pod.call.signal), options.codec);
+  const pieces = packPieces(files, options.take, token, pod.call.signal);
+  const wire = openWire(pieces, options.codec, options);
   const script = [
     `cd ${shellQuote(folder)} || exit 42`,
     `set -- ${files.map(({ path }) => shellQuote(dotted(path))).join(' ')}`,
@@ -191,9 +191,9 @@ async function writePieces(
       cause: wire.failure(),
       hint: 'Call again when the files no longer change.',
     });
-  if (exitCode === NO_FULL_BLOCKS) return undefined;
+  if (exitCode === NO_FULL_BLOCKS) return false;
   if (exitCode !== 0) throw failed('write the files', exitCode, stderr);
-  return wire.bytes();
+  return true;
 }
 
 async function* packPieces(

@@ -6,6 +6,7 @@ import {
   type Codec,
   chooseCodec,
   hasZstd,
+  type Meter,
   openWire,
   type Rates,
   sampleRatio,
@@ -31,7 +32,6 @@ export interface Sent {
   readonly same: readonly PlannedFile[];
   /** Were edited while they were being sent; not placed. */
   readonly changed: readonly PlannedFile[];
-  readonly wireBytes: number;
   readonly after: After;
 }
 export interface Parcel {
@@ -51,6 +51,7 @@ export interface Parcel {
   readonly place: Pick<Placing, 'extras' | 'listed' | 'sweep'>;
   /** For files without a hash. */
   readonly late: LateHash;
+  readonly meter: Meter;
 }
 export interface Pace {
   rates(): Rates;
@@ -156,18 +157,16 @@ async function sendThrough(
     yield END_OF_TAR;
   };
   const openedMs = nowMs();
-  const wire = openWire(parts(), codec, nowMs);
+  const wire = openWire(parts(), codec, { meter: parcel.meter, nowMs });
   wire.stream.once('end', () => {
     pace.note(codec, totalBytes(left), (nowMs() - openedMs) / 1000 - wire.sourceSeconds());
   });
   const answer = await streamTo(pod, parcel, wire, UNPACK[codec]);
-  const wireBytes = wire.bytes() + (built?.bytes ?? 0);
   const after = readPlaced(answer, placed, parcel.read);
   return {
     placed,
     same,
     changed: placed.length === files.length ? [] : without(files, [...placed, ...same]),
-    wireBytes,
     after,
   };
 }

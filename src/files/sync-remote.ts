@@ -2,6 +2,7 @@ import path from 'node:path';
 import { InputError, isAppError, RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { DELTA_BYTES } from './block-hash.ts';
+import type { Meter } from './codec.ts';
 import type { FilesDeps } from './deps.ts';
 import { listAfter, listedAgain } from './list-after.ts';
 import { placeScript } from './place-script.ts';
@@ -132,7 +133,7 @@ export async function carryOut(
   const sweep = abandoned.filter((name) => name !== staging.name);
   const done: PlannedFile[] = [];
   const same: PlannedFile[] = [];
-  let wireBytes = 0;
+  const meter: Meter = { bytes: 0 };
   let state = before;
   let left = planned;
   for (let round = 0; left.length > 0; round += 1) {
@@ -155,16 +156,16 @@ export async function carryOut(
       },
       executableThere: (name) => there.get(name)?.executable,
       late: hashing.late(left),
+      meter,
     });
     done.push(...sent.placed);
     same.push(...sent.same);
-    wireBytes += sent.wireBytes;
     state = afterSend(state, sent.placed, sent.after);
     left = await Promise.all(
       sent.changed.map(async (file) => hashing.again(localFile(file.absolute, file.path))),
     );
   }
-  return { files: done, same, wireBytes, state };
+  return { files: done, same, wireBytes: meter.bytes, state };
 }
 
 /** A broken link is tried again after five seconds: nothing was replaced, so repeating is safe. */
@@ -172,7 +173,10 @@ async function sendWithRetry(
   { deps, pod, look, pace }: Errand,
   staging: Staging,
   files: readonly PlannedFile[],
-  rest: Pick<Parcel, 'place' | 'read' | 'isThere' | 'hashThere' | 'executableThere' | 'late'>,
+  rest: Pick<
+    Parcel,
+    'place' | 'read' | 'isThere' | 'hashThere' | 'executableThere' | 'late' | 'meter'
+  >,
 ): Promise<Sent> {
   let known = files;
   let resume = look.stagings.includes(staging.name);

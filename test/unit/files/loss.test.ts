@@ -336,6 +336,11 @@ describe('landing', () => {
     };
     await expect(world.over(halfway).fetch(fetchRequest(), call)).rejects.toThrow('Half.');
     const [free = 'none'] = await partials();
+    await world.write({ 'a.py': 'a' });
+    // Half a file must not come to a pod as if it were one.
+    const tree = await world.sync({ localPath: '.', remotePath: 'all' });
+    expect(tree.skipped).toContainEqual({ path: free, why: 'default: unfinished fetch' });
+    expect(await readdir(world.pod('all'))).not.toContain(free);
     const child = spawn('true');
     await once(child, 'exit');
     const dead = `${free}-${child.pid ?? 0}-01234567-abcdefgh`;
