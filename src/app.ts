@@ -227,7 +227,7 @@ export function createApp(
       workspace,
       notes: async () => watching.notes(watcher),
     }),
-    reports: createReports({ store, pods, jobs, files: transfer, clock }),
+    reports: createReports({ store, pods, jobs, files: transfer, sessions, clock }),
     artifacts: store.artifacts,
     clock,
     providerNames: [...providers.keys()],

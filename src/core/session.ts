@@ -49,6 +49,8 @@ export const sessionRecordSchema = z.object({
   exitCode: z.int().exactOptional(),
   /** Local copy of the transcript, made when the session or its pod ended. */
   archivePath: z.string().exactOptional(),
+  /** A command was running when we ended the shell. */
+  wasCutOff: z.boolean().exactOptional(),
   /** Bytes of the transcript before this offset were dropped; absent: none were. */
   keptFrom: z.int().nonnegative().exactOptional(),
 });
@@ -128,6 +130,8 @@ export interface Sessions extends AsyncDisposable {
   list(podId?: PodId): Promise<readonly SessionRecord[]>;
   /** Whether a command runs in an open session of the pod, seen there now. Throws where that cannot be seen. */
   readonly hasBusy?: (podId: PodId, options: CallOptions) => Promise<boolean>;
+  /** Records of the open sessions of the pod, each in the state that is seen there now. Throws where that cannot be seen. */
+  readonly look?: (podId: PodId, options: CallOptions) => Promise<readonly SessionRecord[]>;
   /** Before teardown: copies transcripts home where it can, closes what is open, marks the records. Never throws for an unreachable pod. */
   closePod(podId: PodId, options: CallOptions): Promise<void>;
 }

@@ -6,7 +6,8 @@ import { isTerminal, type Job, type Jobs } from '../core/job.ts';
 import type { Lease, Receipt } from '../core/lease.ts';
 import type { Pod, Pods } from '../core/pods.ts';
 import type { Report, Reports } from '../core/report.ts';
-import type { SessionState } from '../core/session.ts';
+import type { Sessions } from '../core/session.ts';
+import { sessionsNow } from '../core/session-states.ts';
 import type { LogEntry, Store } from '../core/store.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { createLedger } from './ledger.ts';
@@ -21,15 +22,22 @@ export interface ReportsDeps {
   readonly pods: Pods;
   readonly jobs: Jobs;
   readonly files: Files;
+  readonly sessions: Pick<Sessions, 'look'>;
   readonly clock: Clock;
 }
 
 /** What was rented, what ran, what came home, what it cost and how it ended; what nobody knows is said to be unknown. */
-export function createReports({ store, pods, jobs, files, clock }: ReportsDeps): Reports {
+export function createReports(deps: ReportsDeps): Reports {
+  const { store, pods, jobs, files, sessions, clock } = deps;
   const ledger = createLedger({ store, clock });
 
   async function podOf(podId: PodId, options: CallOptions): Promise<Pod> {
     return (await pods.get(podId, { waitSeconds: 0 }, options)).pod;
+  }
+
+  async function shellsOf({ podId, status }: Pod, options: CallOptions) {
+    const records = (await store.sessions.list()).filter((session) => session.podId === podId);
+    return sessionsNow(sessions, podId, records, status === 'ready', options);
   }
 
   /** What was written down about the ways in (PR-16). */
@@ -62,12 +70,12 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
       if (pod.status === 'ready') await jobs.refresh(podId, options);
       const all = await jobs.list(podId);
       const shown = jobId === undefined ? all : all.filter((job) => job.jobId === jobId);
-      const [lease, receipt, gates, artifacts, sessions, ways, ending] = await Promise.all([
+      const [lease, receipt, gates, artifacts, shells, ways, ending] = await Promise.all([
         ledger.find(podId),
         pods.receipt(podId),
         gatesOf(pod, options, jobId),
         store.artifacts.list(),
-        store.sessions.list(),
+        shellsOf(pod, options),
         waysOf(podId),
         endingOf(store, podId),
       ]);
@@ -94,13 +102,11 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
             proof,
           })),
         filesMissing: [...missing],
-        sessions: sessions
-          .filter((session) => session.podId === podId)
-          .map(({ sessionId, state, archivePath }) => ({
-            sessionId,
-            state: stateNow(state, pod),
-            ...(archivePath === undefined ? {} : { transcript: archivePath }),
-          })),
+        sessions: shells.map(({ sessionId, state, archivePath }) => ({
+          sessionId,
+          state: pod.status === 'gone' && state === 'unreachable' ? 'lost' : state,
+          ...(archivePath === undefined ? {} : { transcript: archivePath }),
+        })),
         connections: connectionsOf(pod, ways),
         errors: errorsOf(parts),
         notTracked: notTrackedOf(pod),
@@ -110,13 +116,6 @@ export function createReports({ store, pods, jobs, files, clock }: ReportsDeps):
       };
     },
   };
-}
-
-/** What was noted of a shell says nothing about a machine that nobody can look at. */
-function stateNow(state: SessionState, { status }: Pod): SessionState {
-  if (state === 'closed' || state === 'lost') return state;
-  if (status === 'gone') return 'lost';
-  return status === 'unreachable' || status === 'unknown' ? 'unreachable' : state;
 }
 
 interface Parts {

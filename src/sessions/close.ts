@@ -58,6 +58,14 @@ export async function fileLost(
   });
 }
 
+/** Noted first: whoever dies before the end is filed has still ended a command. */
+async function noteCutOff({ store }: EndedDeps, record: SessionRecord): Promise<void> {
+  await store.transaction(async (tx) => {
+    const now = (await tx.sessions.get(record.sessionId)) ?? record;
+    await tx.sessions.put(record.sessionId, { ...now, wasCutOff: true });
+  });
+}
+
 async function endShell(
   deps: CloseDeps,
   record: SessionRecord,
@@ -80,11 +88,12 @@ async function endShell(
       timeoutSeconds: CLOSE_SECONDS,
     }),
   );
-  const [answer = '0'] = stdout.toString('utf8').trim().split(' ');
+  const [answer = '0', , state] = stdout.toString('utf8').trim().split(' ');
   if (answer === 'busy')
     throw new RemoteError('session_busy', 'A command is running in this session.', {
       hint: 'Wait with session_read, send key "ctrl-c", or close with force to end the command.',
     });
+  if (state === 'busy') await noteCutOff(deps, record);
   const outcome = await killProcesses(deps.runs, podId, {
     variable: SESSION_VARIABLE,
     token: sessionId,

@@ -2,7 +2,7 @@ import { InputError, RemoteError } from '../core/errors.ts';
 import type { SessionId } from '../core/ids.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
 import type { SessionRecord, Sessions } from '../core/session.ts';
-import { hasBusySession } from './busy.ts';
+import { hasBusySession, lookAtSessions } from './busy.ts';
 import { closeSession, fileLost } from './close.ts';
 import { fileEnd, isOver } from './ended.ts';
 import { createLink, lookSoon } from './link.ts';
@@ -89,6 +89,8 @@ export function createSessions(
       const records = await store.sessions.list();
       return records.filter((record) => podId === undefined || record.podId === podId).reverse();
     },
+
+    look: async (podId, options) => lookAtSessions(deps, podId, options),
 
     hasBusy: async (podId, options) => hasBusySession(deps, podId, options),
 

@@ -6,6 +6,7 @@ import type { PodId } from '../core/ids.ts';
 import { type Receipt, receiptSchema } from '../core/lease.ts';
 import { leftWords, lostWith } from '../core/left-behind.ts';
 import { type DestroyOutcome, podSchema } from '../core/pods.ts';
+import { cutOffSessions, cutOffWords, openSessions } from './cut-off.ts';
 import { podIdParam, text, waitParam } from './params.ts';
 import { briefPod } from './pod-text.ts';
 import { defineTool, resultShape } from './tool.ts';
@@ -46,11 +47,14 @@ export const destroy = defineTool({
     pod: podSchema.describe('As in get_pod.').exactOptional(),
     ...resultShape,
   }),
-  async handle({ podId, ...request }, { pods, signal, progress, ask }) {
+  async handle({ podId, ...request }, { pods, sessions, signal, progress, ask }) {
     if (request.discardUnfetched && request.reason === undefined)
       throw new InputError('invalid_input', 'discardUnfetched needs reason: why data is given up.');
+    const open = await openSessions(sessions, podId);
     const outcome = await pods.destroy(podId, request, { signal, progress, ask });
-    return { ...resultOf(outcome), ...wordsOf(podId, outcome) };
+    const { summary, next } = wordsOf(podId, outcome);
+    const cut = await cutOffSessions(sessions, podId, open);
+    return { ...resultOf(outcome), summary: `${summary}${cutOffWords(cut)}`, next };
   },
   render(result) {
     const { receipt, missing } = result;

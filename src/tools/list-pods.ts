@@ -7,6 +7,7 @@ import { isTerminal, type Job, jobStatusSchema } from '../core/job.ts';
 import type { EndedPod } from '../core/left-behind.ts';
 import { type Pod, podSchema } from '../core/pods.ts';
 import { type SessionRecord, sessionStateSchema } from '../core/session.ts';
+import { sessionsNow } from '../core/session-states.ts';
 import { unfetchedOf } from '../core/unfetched.ts';
 import { endedSummary, limitWords, watcherWords } from './list-words.ts';
 import { firstThings } from './pod-next.ts';
@@ -80,10 +81,19 @@ export const listPods = defineTool({
         : [];
     const all = await Promise.all(
       [...listed.pods, ...own].map(async (pod) => {
-        const jobs = await jobsOf(pod, context);
-        const seen = seenThrough(pod, jobs, context.clock);
+        const [jobs, shells] = await Promise.all([
+          jobsOf(pod, context),
+          sessionsNow(
+            sessions,
+            pod.podId,
+            allSessions.filter(({ podId }) => podId === pod.podId),
+            mayAnswer(pod),
+            { signal, progress },
+          ),
+        ]);
+        const seen = seenThrough(pod, jobs, shells, context.clock);
         const lost = ended.find(({ podId }) => podId === pod.podId)?.lost ?? [];
-        return withWork(seen, jobs, allSessions, records, lost);
+        return withWork(seen, jobs, shells, records, lost);
       }),
     );
     const volumes = listed.volumes ?? [];
@@ -163,8 +173,13 @@ const userPod = (profileId: string, podId: Pod['podId']): Pod => ({
   status: 'unknown',
 });
 
-/** A machine of the user is not called on without need; when its jobs were just looked at, that says how it is. */
-function seenThrough(pod: Pod, jobs: readonly Job[], clock: Clock): Pod {
+/** A machine of the user is not called on without need; when its jobs or shells were just looked at, that says how it is. */
+function seenThrough(
+  pod: Pod,
+  jobs: readonly Job[],
+  shells: readonly SessionRecord[],
+  clock: Clock,
+): Pod {
   if (pod.mode !== 'user_managed' || pod.status !== 'unknown') return pod;
   const isFresh = ({ observedAt }: Job): boolean =>
     observedAt !== undefined &&
@@ -172,17 +187,22 @@ function seenThrough(pod: Pod, jobs: readonly Job[], clock: Clock): Pod {
   const answered = jobs.find((job) => job.status !== 'running_unreachable' && isFresh(job));
   if (answered?.observedAt !== undefined)
     return { ...pod, status: 'ready', observedAt: answered.observedAt };
+  if (shells.some(({ state }) => state === 'idle' || state === 'busy'))
+    return { ...pod, status: 'ready', observedAt: clock.now().toISOString() };
   return jobs.some(({ status }) => status === 'running_unreachable')
     ? { ...pod, status: 'unreachable' }
     : pod;
 }
 
+const mayAnswer = ({ status, mode }: Pod): boolean =>
+  status === 'ready' || (mode === 'user_managed' && status === 'unknown');
+
 /** Records of the jobs; unfinished ones of a pod that may answer are looked at once, for a limited time. */
-async function jobsOf({ podId, status, mode }: Pod, context: ToolContext): Promise<readonly Job[]> {
+async function jobsOf(pod: Pod, context: ToolContext): Promise<readonly Job[]> {
   const { jobs, signal, progress } = context;
+  const { podId } = pod;
   const records = await jobs.list(podId);
-  const mayAnswer = status === 'ready' || (mode === 'user_managed' && status === 'unknown');
-  if (!mayAnswer || records.every((job) => isTerminal(job.status))) return records;
+  if (!mayAnswer(pod) || records.every((job) => isTerminal(job.status))) return records;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(REFRESH_LIMIT_MS)]);
   try {
     const fresh = new Map(
@@ -198,7 +218,7 @@ async function jobsOf({ podId, status, mode }: Pod, context: ToolContext): Promi
 function withWork(
   pod: Pod,
   jobs: readonly Job[],
-  sessions: readonly SessionRecord[],
+  shells: readonly SessionRecord[],
   records: readonly ArtifactRecord[],
   lost: EndedPod['lost'],
 ): PodWithWork {
@@ -208,8 +228,8 @@ function withWork(
       : unfetchedOf(jobs, records);
   return {
     ...briefPod(pod),
-    sessions: sessions
-      .filter(({ podId, state }) => podId === pod.podId && state !== 'closed')
+    sessions: shells
+      .filter(({ state }) => state !== 'closed')
       .slice(0, MOST_PER_POD)
       .map(({ sessionId, state }) => ({ sessionId, state })),
     jobs: jobs.slice(0, MOST_PER_POD).map(({ jobId, name, status, exitCode, observedAt }) => ({

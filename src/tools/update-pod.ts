@@ -4,6 +4,7 @@ import type { Gate } from '../core/files.ts';
 import { quoteIdSchema } from '../core/ids.ts';
 import { type Quote, quoteSchema } from '../core/lease.ts';
 import { type Pod, podSchema } from '../core/pods.ts';
+import { cutOffSessions, cutOffWords, openSessions } from './cut-off.ts';
 import { podIdParam, text } from './params.ts';
 import { podNext } from './pod-next.ts';
 import { briefPod, renderPod } from './pod-text.ts';
@@ -96,12 +97,13 @@ export const updatePod = defineTool({
     quote: quoteSchema.describe('As in create_pod.').exactOptional(),
     ...resultShape,
   }),
-  async handle({ podId, ...request }, { pods, signal, progress, ask }) {
+  async handle({ podId, ...request }, { pods, sessions, signal, progress, ask }) {
     if (Object.values(request).every((value) => value === false))
       throw new InputError(
         'invalid_input',
         'Nothing to change: give action, ttlMinutes, budgetUsd, name, bidUsdPerHour or adopt.',
       );
+    const open = await openSessions(sessions, podId);
     const { pod, stillCharged, deadlineBefore, quote, notHome, cautions } = await pods.update(
       podId,
       request,
@@ -120,10 +122,11 @@ export const updatePod = defineTool({
       )
       .join(', ');
     const deadline = deadlineWords(deadlineBefore, pod.deadlineAt);
+    const cut = cutOffWords(await cutOffSessions(sessions, podId, open));
     return {
       pod: briefPod(pod),
       stillCharged,
-      summary: `${isOnItsWay(pod, request.action) ? `Pod ${pod.podId}: ${done} is ordered, the pod was last seen ${pod.status}.` : `Pod ${pod.podId} is ${pod.status} after ${done}.`}${deadline}${notHomeWords(notHome)}${told(cautions)}`,
+      summary: `${isOnItsWay(pod, request.action) ? `Pod ${pod.podId}: ${done} is ordered, the pod was last seen ${pod.status}.` : `Pod ${pod.podId} is ${pod.status} after ${done}.`}${deadline}${cut}${notHomeWords(notHome)}${told(cautions)}`,
       next: nextOf(pod, request.action),
     };
   },

@@ -29,6 +29,28 @@ describe.each(MACHINES)('whether a command runs in any session on $name', ({ ope
     expect(await isBusy()).toBe(false);
   });
 
+  it('is told of each, and kept of those that were ended with their pod [CO-04]', async () => {
+    const { sessions } = machine.ssh;
+    const { podId } = machine;
+    const [quiet, busy] = [await fresh(), await fresh()];
+    const typed = { input: 'sleep 300', newline: true, secret: false, waitSeconds: 0.2 };
+    await sessions.write(busy, typed, options);
+    // Another server too, which typed nothing.
+    for (const one of [sessions, machine.another().sessions])
+      expect(await one.look?.(podId, options)).toMatchObject([
+        { sessionId: busy, state: 'busy' },
+        { sessionId: quiet, state: 'idle' },
+      ]);
+    await sessions.closePod(podId, options);
+    expect(await sessions.look?.(podId, options)).toEqual([]);
+    const [second, first] = await sessions.list(podId);
+    expect([second, first]).toMatchObject([
+      { sessionId: busy, state: 'closed', wasCutOff: true },
+      { sessionId: quiet, state: 'closed' },
+    ]);
+    expect(first).not.toHaveProperty('wasCutOff');
+  });
+
   it('is not guessed of a pod that cannot be seen', async () => {
     await fresh();
     const over = { signal: AbortSignal.abort() };

@@ -196,6 +196,7 @@ export function fakeServices(overrides: Overrides = {}): Services {
       close: async (sessionId) =>
         Promise.resolve({ sessionId, state: 'closed', processesGone: 'yes' }),
       list: async () => Promise.resolve([aSession()]),
+      look: async () => Promise.resolve([aSession()]),
       closePod: async () => Promise.resolve(undefined),
       [Symbol.asyncDispose]: async () => Promise.resolve(undefined),
       ...overrides.sessions,

@@ -79,11 +79,11 @@ exec tail -c +${offset + 1} -f "$d/out"
 `;
 }
 
-/** Prints \`busy\`, or the pid of the shell (0 when there is none) to end it by. */
+/** Prints \`busy\`, or the pid of the shell (0 when there is none) to end it by, its exit code or -, and its state. */
 export function beforeCloseScript(folder: string, force: boolean): string {
   return `${header(folder)}${STATE}
 [ "$st" = busy ] && ${force ? 'false' : 'true'} && { echo busy; exit 0; }
-case $st in idle|busy) kill -HUP "$pid" 2>/dev/null; echo "$pid" "\${code:--}";; *) echo 0 "\${code:--}";; esac
+case $st in idle|busy) kill -HUP "$pid" 2>/dev/null; echo "$pid" "\${code:--}" $st;; *) echo 0 "\${code:--}" $st;; esac
 `;
 }
 

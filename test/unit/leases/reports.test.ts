@@ -45,7 +45,11 @@ async function rented() {
     gates: async () => Promise.resolve(bench.world.gates),
   } as Partial<Files> as Files;
   const { store, pods, clock, signal } = bench;
-  const reports = createReports({ store, pods, jobs, files, clock });
+  const sessions = {
+    look: async () =>
+      (await store.sessions.list()).map((session) => ({ ...session, state: 'busy' as const })),
+  };
+  const reports = createReports({ store, pods, jobs, files, sessions, clock });
   const report = async (target: Parameters<typeof reports.report>[0] = { podId }) =>
     reportSchema.parse(await reports.report(target, { signal }));
   const fetched = async () =>
@@ -203,7 +207,8 @@ describe('report', () => {
         openedAt: '2026-01-01T00:00:00.000Z',
       }),
     );
-    expect((await report()).sessions).toMatchObject([{ state: 'idle' }]);
+    // It was opened idle, and a command was typed since.
+    expect((await report()).sessions).toMatchObject([{ state: 'busy' }]);
     bench.world.ssh = new RemoteError('ssh_unreachable', 'nobody there');
     expect(await report()).toMatchObject({
       status: 'unreachable',

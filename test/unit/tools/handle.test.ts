@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import { type ArtifactRecord, NO_FILE_MATCHES } from '../../../src/core/files.ts';
-import { jobIdSchema, podIdSchema } from '../../../src/core/ids.ts';
+import { jobIdSchema, newSessionId, podIdSchema } from '../../../src/core/ids.ts';
 import type { Job } from '../../../src/core/job.ts';
 import type { Receipt } from '../../../src/core/lease.ts';
 import { TOOLS } from '../../../src/tools/index.ts';
@@ -372,6 +372,29 @@ describe('list_pods', () => {
     );
   });
 
+  it('looks at what a shell does: its record says only that it was opened', async () => {
+    const look = async () => Promise.resolve([aSession({ state: 'busy' })]);
+    const busy = await run('list_pods', {}, context({ sessions: { look } }));
+    expect(busy.pods[0]).toMatchObject({ sessions: [{ sessionId: SESSION, state: 'busy' }] });
+    const mute = async () => Promise.reject(new Error('no link'));
+    const unseen = await run('list_pods', {}, context({ sessions: { look: mute } }));
+    expect(unseen.pods[0]).toMatchObject({ sessions: [{ state: 'unreachable' }] });
+  });
+
+  it('a machine of the user whose shell was just seen is one that runs', async () => {
+    const own = { podId: podIdSchema.parse('ssh:lab'), state: 'busy' as const };
+    const sessions = {
+      list: async () => Promise.resolve([aSession({ ...own, state: 'idle' })]),
+      look: async (podId: string) => Promise.resolve(podId === 'ssh:lab' ? [aSession(own)] : []),
+    };
+    const answer = await run('list_pods', {}, context({ sessions }));
+    expect(answer.pods).toMatchObject([
+      { podId: POD, sessions: [] },
+      { podId: 'ssh:lab', status: 'ready', sessions: [{ state: 'busy' }] },
+    ]);
+    expect(answer.summary).toMatch(/^2 pods/);
+  });
+
   it('shows the records when the pod does not answer about its jobs', async () => {
     const answer = await run(
       'list_pods',
@@ -674,6 +697,34 @@ describe('destroy says what went with the pod', () => {
     expect(answer.text).toContain(`- artifact_not_fetched ${JOB} a.pt: Only there.`);
   });
 
+  it('the sessions whose command it ended, and none that ended before', async () => {
+    const other = newSessionId();
+    const third = newSessionId();
+    let records = [
+      aSession(),
+      aSession({ sessionId: other }),
+      aSession({ sessionId: third, state: 'closed', wasCutOff: true }),
+    ];
+    const destroy = async () => {
+      records = records.map((one) => ({
+        ...one,
+        state: 'closed' as const,
+        ...(one.sessionId === SESSION ? { wasCutOff: true } : {}),
+      }));
+      return Promise.resolve({ outcome: 'gone' as const, receipt: RECEIPT });
+    };
+    const { summary } = await run(
+      'destroy',
+      { podId: POD },
+      context({ pods: { destroy }, sessions: { list: async () => Promise.resolve(records) } }),
+    );
+    expect(summary).toContain(
+      `A command that was still running in this session was ended: ${SESSION};`,
+    );
+    expect(summary).not.toContain(other);
+    expect(summary).not.toContain(third);
+  });
+
   it('what was lost when it had ended by itself, without a field of its own', async () => {
     const notHome = [{ jobId: JOB, path: 'a.pt', why: 'Nothing of it came home.' }];
     const answer = await destroyed({ ...RECEIPT, notHome });
@@ -906,6 +957,20 @@ describe('what a newcomer reads', () => {
       'Its deadline is now EARLIER: 2026-01-01T06:00:00.000Z, was 2026-01-01T09:00:00.000Z.',
     );
     expect((await update('2026-01-01T01:00:00.000Z')).summary).not.toContain('EARLIER');
+  });
+
+  it('update_pod names the session whose command a stop ended', async () => {
+    let records = [aSession()];
+    const update = async () => {
+      records = [aSession({ state: 'closed', wasCutOff: true })];
+      return Promise.resolve({ pod: aPod({ status: 'stopped' }), stillCharged: 'Disk.' });
+    };
+    const { summary } = await run(
+      'update_pod',
+      { podId: POD, action: 'stop' },
+      context({ pods: { update }, sessions: { list: async () => Promise.resolve(records) } }),
+    );
+    expect(summary).toContain(`in this session was ended: ${SESSION};`);
   });
 
   it('update_pod says aloud what is not home, and asks about what a stop would wipe [VO-04]', async () => {
