@@ -55,7 +55,17 @@ export const fetchResultSchema = z.object({
     .describe('Matched, but a link, a device or a name that this machine cannot hold.'),
   dryRun: z.boolean(),
 });
-export type FetchResult = z.output<typeof fetchResultSchema>;
+/** Matches that did not come home for one reason. */
+export interface Refusal {
+  readonly why: string;
+  readonly count: number;
+  /** Something would be lost with the pod: `destroy` asks for it. */
+  readonly holdsData: boolean;
+}
+export type FetchResult = z.output<typeof fetchResultSchema> & {
+  /** `refused` by reason, and counted whole. */
+  readonly refusals?: readonly Refusal[];
+};
 
 /** A file that came home, and the proof that it is the same file. Kept in the store; the teardown gate reads it. */
 export const artifactRecordSchema = z.object({
@@ -74,6 +84,8 @@ export const artifactRecordSchema = z.object({
   fetchedAt: z.string(),
   /** Declared patterns of the job, relative to its folder, of which that fetch brought home everything there was. */
   wholeOf: z.array(z.string()).exactOptional(),
+  /** Absolute paths (or patterns, where names have no path) that the last fetch of them saw there and could not bring. */
+  heldBack: z.array(z.string()).exactOptional(),
 });
 export type ArtifactRecord = Readonly<z.output<typeof artifactRecordSchema>>;
 

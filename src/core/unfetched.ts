@@ -12,15 +12,15 @@ export const lostOutputSchema = z.object({
 export type LostOutput = Readonly<z.output<typeof lostOutputSchema>>;
 
 /**
- * Declared outputs of which nothing is home yet, from records alone. A hint for people: the gate that `destroy` asks
- * also looks at the pod.
+ * Declared outputs of which nothing is home yet, or of which a fetch had to leave something on the pod; from records alone.
+ * A hint for people: the gate that `destroy` asks also looks at the pod.
  */
 export function unfetchedOf(
   jobs: readonly Job[],
   records: readonly ArtifactRecord[],
 ): { readonly jobId: JobId; readonly path: string }[] {
   return outputsOf(jobs, records)
-    .filter(({ home }) => home.length === 0)
+    .filter(({ home, isHeldBack }) => home.length === 0 || isHeldBack)
     .map(({ job, path }) => ({ jobId: job.jobId, path }));
 }
 
@@ -67,15 +67,16 @@ function outputsOf(
   readonly job: Job;
   readonly path: string;
   readonly home: readonly ArtifactRecord[];
+  readonly isHeldBack: boolean;
 }[] {
   return jobs.flatMap((job) => {
-    const own = records.filter(
-      ({ podId, jobId }) => podId === job.podId && (jobId ?? job.jobId) === job.jobId,
-    );
+    const ofPod = records.filter(({ podId }) => podId === job.podId);
+    const own = ofPod.filter(({ jobId }) => (jobId ?? job.jobId) === job.jobId);
+    const heldBack = ofPod.flatMap((record) => record.heldBack ?? []);
     return job.artifacts.map((path) => {
       const covers = coveredBy(path.startsWith('/') ? path : `${job.cwd}/${path}`);
       const home = own.filter((record) => covers(record.remotePath) || isWhole(record, job, path));
-      return { job, path, home };
+      return { job, path, home, isHeldBack: heldBack.some(covers) };
     });
   });
 }

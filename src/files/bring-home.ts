@@ -37,7 +37,7 @@ export async function bringHome(
   }
   const untouched = new Set(known.keys());
   if (known.size === seen.files.length)
-    return { ...seen, files: [...known.values()], unsettled: [], untouched };
+    return { ...seen, files: [...known.values()], unsettled: [], vanished: [], untouched };
 
   const seenPaths = new Set(seen.files.map(({ path }) => path));
   return withLocalFailures(async () => {

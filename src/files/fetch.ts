@@ -10,16 +10,15 @@ import { KeyedLock } from '../core/keyed-lock.ts';
 import { bringHome } from './bring-home.ts';
 import type { FilesDeps } from './deps.ts';
 import { withFreshness } from './freshness.ts';
-import type { Gathered } from './gather.ts';
 import { openHomeCache } from './home-cache.ts';
 import { checkLanding } from './land.ts';
 import { listPod, lookFor, type Wanted } from './manifest.ts';
-import { relativePattern, selects, startsOf } from './patterns.ts';
+import { relativePattern, startsOf } from './patterns.ts';
 import { again, openPod, type Pod } from './pod.ts';
 import { changedAt, type RemoteEntry } from './pod-listing.ts';
 import { sourceOf } from './pod-source.ts';
-import { type Fetched, keepRecords, proveFiles } from './records.ts';
-import { holdsData, refusedOf, refuseNothing } from './refused.ts';
+import { type Fetched, keepRecords, proveFiles, whatWasSeen } from './records.ts';
+import { refusedOf, refuseNothing } from './refused.ts';
 import { podFolders } from './remote-folder.ts';
 import { DEFAULT_EXCLUDES } from './rules.ts';
 import { createSentBefore, type SentBefore } from './sent.ts';
@@ -113,8 +112,8 @@ async function fetchOnce(
   // Of this job and this moment: no verdict on the bytes, which are remembered.
   const times = { sinceSeconds: wanted.sinceSeconds, nowSeconds: home.nowSeconds };
   const { files, stale } = await withFreshness(proven, home.files, times);
-  const whole = wholePatterns(request, wanted.patterns, home);
-  await keepRecords(deps, request, wanted.root, files, { fetchedAt, whole, stale });
+  const seenThere = whatWasSeen(request, wanted.patterns, home);
+  await keepRecords(deps, request, wanted.root, files, { fetchedAt, stale, ...seenThere });
   return {
     ...shared,
     manifest: {
@@ -167,20 +166,6 @@ async function whatIsWanted(deps: FilesDeps, pod: Pod, request: FetchRequest): P
   // By the clock of the pod, as the files. What was there before it began, its sources above all, it did not make.
   const sinceSeconds = startedAt === undefined ? 0 : Math.floor(Date.parse(startedAt) / 1000);
   return { root: job.cwd, patterns, exclude, places: [''], sinceSeconds };
-}
-
-/** Those that a job declared and that are home now without exception. */
-function wholePatterns(
-  { exclude, jobId }: FetchRequest,
-  patterns: readonly string[],
-  { odd, refusedNames, missing, unsettled }: Gathered,
-): readonly string[] {
-  if (jobId === undefined || exclude.length > 0 || refusedNames > 0) return [];
-  const held = odd.filter((entry) => holdsData(entry, patterns)).map((entry) => entry.path);
-  const left = [...held, ...unsettled];
-  return patterns.filter(
-    (pattern) => !missing.includes(pattern) && !left.some((name) => selects(pattern)(name)),
-  );
 }
 
 async function listAll(pod: Pod, { root, places }: Asked): Promise<readonly RemoteEntry[]> {

@@ -36,6 +36,8 @@ export interface Gathered extends Omit<Sighting, 'files'> {
   readonly files: readonly Settled[];
   /** Matched, but changing while they are read: half of a file being written is worth nothing (AR-08). */
   readonly unsettled: readonly string[];
+  /** Were there when the fetch began, and are neither here nor there now. */
+  readonly vanished: readonly string[];
 }
 export interface GatherOptions {
   readonly clock: Clock;
@@ -105,7 +107,11 @@ export async function gather(
       throw await mismatch(altered, short, options.destination);
     if (files.length === 0 && unsure.length > 0) throw neverSettled(unsure);
     const missing = missingAmong(files, wanted.patterns);
-    return { ...after, files, unsettled: unsure, missing };
+    const unsettled = unsure.filter((name) => now.has(name));
+    const vanished = seen.files
+      .map(({ path: name }) => name)
+      .filter((name) => !settled.has(name) && !now.has(name));
+    return { ...after, files, unsettled, vanished, missing };
   }
 }
 

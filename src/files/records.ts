@@ -9,13 +9,17 @@ import {
   type Proof,
 } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
+import type { Collections } from '../core/store.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import type { FilesDeps } from './deps.ts';
+import type { Gathered } from './gather.ts';
 import type { Verdict } from './home-cache.ts';
 import { isHome } from './land.ts';
 import type { ManifestFile } from './manifest.ts';
 import { selects } from './patterns.ts';
 import { looksAround, prove } from './prove.ts';
+import { heldBackOf, type NotBrought } from './refused.ts';
+import { isBelow } from './remote-target.ts';
 
 export type Fetched = FetchResult['manifest']['files'][number];
 
@@ -59,17 +63,20 @@ export async function keepRecords(
   files: readonly Fetched[],
   {
     fetchedAt,
-    whole,
     stale,
-  }: {
+    whole,
+    heldBack,
+    wasLookedFor,
+  }: SeenThere & {
     readonly fetchedAt: string;
-    readonly whole: readonly string[];
     /** Why a file is older than the run it is called a result of, by path. */
     readonly stale: ReadonlyMap<string, string>;
   },
 ): Promise<void> {
+  const left = heldBack.slice(0, MAX_HELD).map((name) => path.posix.join(root, name));
   await deps.store.transaction(async (tx) => {
-    for (const file of files) {
+    const stillHeld = await forgetSeen(tx, request.podId, root, wasLookedFor);
+    for (const [at, file] of files.entries()) {
       const remotePath = path.posix.join(root, file.path);
       const wholeOf = whole.filter((pattern) => selects(pattern)(file.path));
       const old = stale.get(file.path);
@@ -86,9 +93,63 @@ export async function keepRecords(
         fetchedAt,
         ...(wholeOf.length === 0 ? {} : { wholeOf }),
       };
-      await tx.artifacts.put(record.artifactId, record);
+      const held = [...(stillHeld.get(record.artifactId) ?? []), ...(at === 0 ? left : [])];
+      await tx.artifacts.put(
+        record.artifactId,
+        held.length === 0 ? record : { ...record, heldBack: held },
+      );
     }
   });
+}
+
+/** What a fetch knows of the folder it looked at. Names are relative to its root. */
+export interface SeenThere {
+  /** Patterns that a job declared and that are home now without exception. */
+  readonly whole: readonly string[];
+  /** See `heldBackOf`. */
+  readonly heldBack: readonly string[];
+  readonly wasLookedFor: (name: string) => boolean;
+}
+
+export function whatWasSeen(
+  { exclude, jobId }: FetchRequest,
+  patterns: readonly string[],
+  home: NotBrought & Pick<Gathered, 'missing'>,
+): SeenThere {
+  const heldBack = heldBackOf(home, patterns);
+  const isWhole = (pattern: string): boolean =>
+    !home.missing.includes(pattern) && !heldBack.some(selects(pattern));
+  return {
+    heldBack,
+    whole: jobId === undefined || exclude.length > 0 ? [] : patterns.filter(isWhole),
+    wasLookedFor: (name) =>
+      exclude.length === 0 && patterns.some((pattern) => selects(pattern)(name)),
+  };
+}
+
+const MAX_HELD = 100;
+
+/** Takes from the records of a pod what a newer fetch looked at again; what is left of it, by record. */
+async function forgetSeen(
+  tx: Collections,
+  podId: PodId,
+  root: string,
+  wasLookedFor: SeenThere['wasLookedFor'],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const kept = new Map<string, readonly string[]>();
+  for (const record of await tx.artifacts.list()) {
+    if (record.podId !== podId || record.heldBack === undefined) continue;
+    const { heldBack, ...rest } = record;
+    const held = heldBack.filter(
+      (name) => !isBelow(root, name) || !wasLookedFor(path.posix.relative(root, name)),
+    );
+    kept.set(record.artifactId, held);
+    await tx.artifacts.put(
+      record.artifactId,
+      held.length === 0 ? rest : { ...rest, heldBack: held },
+    );
+  }
+  return kept;
 }
 
 /**

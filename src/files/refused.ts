@@ -1,11 +1,13 @@
 import { InputError } from '../core/errors.ts';
-import type { FetchResult } from '../core/files.ts';
+import type { FetchResult, Refusal } from '../core/files.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { selects } from './patterns.ts';
 import type { RemoteEntry } from './pod-listing.ts';
 
 export const UNSETTLED =
   'It changes while it is read: something still writes it. Fetch again when the job has ended.';
+
+export const VANISHED = 'It was deleted or renamed on the pod while it was fetched.';
 
 /** A link to a folder whose files the patterns take anyway, under their own names. */
 export function isCovered(entry: RemoteEntry, patterns: readonly string[]): boolean {
@@ -31,22 +33,54 @@ export function holdsData(entry: RemoteEntry, patterns: readonly string[]): bool
   return entry.kind === 'link' && entry.dangling !== true && !isCovered(entry, patterns);
 }
 
+/** What a look or a fetch saw and did not bring. */
+export interface NotBrought {
+  readonly odd: readonly RemoteEntry[];
+  readonly refusedNames: number;
+  readonly unsettled?: readonly string[];
+  readonly vanished?: readonly string[];
+}
+
+/** Names, or patterns where a name cannot be said, of what would be lost with the pod: `destroy` asks for these too. */
+export function heldBackOf(found: NotBrought, patterns: readonly string[]): readonly string[] {
+  const held = found.odd.filter((entry) => holdsData(entry, patterns)).map(({ path }) => path);
+  return [...held, ...(found.unsettled ?? []), ...(found.refusedNames > 0 ? patterns : [])];
+}
+
 export function refusedOf(
-  found: {
-    readonly odd: readonly RemoteEntry[];
-    readonly refusedNames: number;
-    readonly unsettled?: readonly string[];
-  },
+  found: NotBrought,
   patterns: readonly string[],
   maxListed: number,
-): Pick<FetchResult, 'refused'> {
-  const refused = [
-    ...(found.unsettled ?? []).map((path) => ({ path, why: UNSETTLED })),
-    ...found.odd.map((entry) => ({ path: entry.path, why: whyRefused(entry, patterns) })),
-  ].slice(0, maxListed);
-  if (found.refusedNames > 0) refused.push({ path: '', why: namesRefused(found.refusedNames) });
-  return refused.length === 0 ? {} : { refused };
+): Pick<FetchResult, 'refused' | 'refusals'> {
+  const { refusedNames, unsettled = [], vanished = [] } = found;
+  const all = [
+    ...unsettled.map((path) => ({ path, why: UNSETTLED, holdsData: true })),
+    ...vanished.map((path) => ({ path, why: VANISHED, holdsData: false })),
+    ...found.odd.map((entry) => ({
+      path: entry.path,
+      why: whyRefused(entry, patterns),
+      holdsData: holdsData(entry, patterns),
+    })),
+  ];
+  if (all.length === 0 && refusedNames === 0) return {};
+  const refusals = new Map<string, Refusal>();
+  for (const { why, holdsData: holds } of all) {
+    const known = refusals.get(why);
+    refusals.set(why, {
+      why,
+      count: (known?.count ?? 0) + 1,
+      holdsData: holds || known?.holdsData === true,
+    });
+  }
+  const refused = all.slice(0, maxListed).map(({ path, why }) => ({ path, why }));
+  if (refusedNames > 0) {
+    refused.push({ path: '', why: namesRefused(refusedNames) });
+    refusals.set(NAMES, { why: NAMES, count: refusedNames, holdsData: true });
+  }
+  return { refused, refusals: [...refusals.values()] };
 }
+
+const NAMES = 'Its name cannot be a name here.';
 
 export function namesRefused(count: number): string {
   return `${count} names there cannot be names here (not UTF-8, or not plain). Rename them on the pod, then fetch again.`;

@@ -50,10 +50,12 @@ export const fetchArtifacts = defineTool({
       steps ??
       (unopened > 0 ? [openCall(again)] : await othersOf(machine, context)) ??
       endOf(machine);
-    return { ...result, summary: summaryOf(result, steps === undefined ? unopened : 0), next };
+    // What was refused by reason is told in the summary.
+    const told = fetchResultSchema.parse(result);
+    return { ...told, summary: summaryOf(result, steps === undefined ? unopened : 0), next };
   },
   render(result) {
-    const { manifest, missing, leftOnPod, left } = result;
+    const { manifest, missing, leftOnPod, left, refused = [] } = result;
     return renderResult(
       result,
       list(
@@ -63,6 +65,8 @@ export const fetchArtifacts = defineTool({
         ),
       ),
       missing.length > 0 && `Missing:\n${list(missing)}`,
+      refused.length > 0 &&
+        `Not fetched:\n${list(refused.map(({ path, why }) => (path === '' ? why : `${path}: ${why}`)))}`,
       leftOnPod.length > 0 &&
         `Left on the pod${left > leftOnPod.length ? ` (the largest ${leftOnPod.length} of ${left})` : ''}:\n${list(leftOnPod.map(({ path, bytes: size }) => `${path} (${bytes(size)})`))}`,
       manifest.manifestPath !== undefined && `Manifest: ${manifest.manifestPath}`,
@@ -70,8 +74,10 @@ export const fetchArtifacts = defineTool({
   },
 });
 
+const MAX_REASONS = 3;
+
 function summaryOf(
-  { podId, manifest, missing, left, dryRun }: FetchResult,
+  { podId, manifest, missing, left, dryRun, refusals = [] }: FetchResult,
   unopened: number,
 ): string {
   const isOwn = podId.startsWith('ssh:');
@@ -84,6 +90,9 @@ function summaryOf(
     unopened > 0 && `${count(unopened, 'file')} not opened: destroy asks whether each opens.`,
     missing.length > 0 &&
       `${count(missing.length, 'declared path')} missing. ${isOwn ? '' : GIVE_UP}`.trimEnd(),
+    ...refusals
+      .slice(0, MAX_REASONS)
+      .map(({ why, count: matches }) => `${matches} not fetched: ${why}`),
     left > 0 && `${count(left, 'file')} left on the pod.`,
   ]
     .filter((part) => part !== false)
@@ -93,7 +102,7 @@ function summaryOf(
 /** What comes before any thought of the end; `undefined`: nothing does. */
 function stepsOf(
   podId: PodId,
-  { manifest, missing, dryRun }: FetchResult,
+  { manifest, missing, dryRun, refusals = [] }: FetchResult,
   job: Job | undefined,
 ): Next | undefined {
   if (dryRun) return [];
@@ -106,6 +115,14 @@ function stepsOf(
       {
         tool: 'session_open',
         why: 'Look on the pod for what is missing or broken.',
+        arguments: { podId },
+      },
+    ];
+  if (refusals.some(({ holdsData }) => holdsData))
+    return [
+      {
+        tool: 'session_open',
+        why: 'Mend on the pod what was refused (each says how), then fetch again: destroy would lose it.',
         arguments: { podId },
       },
     ];

@@ -36,6 +36,21 @@ describe('declared outputs that are not home', () => {
     expect(unfetchedOf([job], [home(remotePath)]).length).toBe(covered ? 0 : 1);
   });
 
+  it('are not home while a fetch had to leave something of them on the pod [TD-01]', () => {
+    const job = aJob({ artifacts: ['out/**', 'other'] });
+    const came = home('/workspace/out/a', { heldBack: ['/workspace/out/link'] });
+    const other = home('/workspace/other');
+    const open = [{ jobId: JOB, path: 'out/**' }];
+    expect(unfetchedOf([job], [came, other])).toEqual(open);
+    // Names without a path stand for their pattern; who asked for them is no matter.
+    const ofAnother = home('/workspace/x', {
+      jobId: 'job_zzzzzzzzzzzz' as typeof JOB,
+      heldBack: ['/workspace/out/**'],
+    });
+    expect(unfetchedOf([job], [home('/workspace/out/a'), ofAnother, other])).toEqual(open);
+    expect(unfetchedOf([job], [home('/workspace/out/a'), other])).toEqual([]);
+  });
+
   it('counts per job and per pod', () => {
     const job = aJob({ artifacts: ['a', 'b'] });
     const other = 'job_zzzzzzzzzzzz' as typeof JOB;

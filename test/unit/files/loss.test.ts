@@ -18,6 +18,7 @@ import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
 import { RemoteError } from '../../../src/core/errors.ts';
 import type { Remote } from '../../../src/core/remote.ts';
+import { unfetchedOf } from '../../../src/core/unfetched.ts';
 import { amountOf } from '../../../src/files/sync-plan.ts';
 import { call, fetchRequest, jobId, openWorld, sha, treeOf, type World } from './harness.ts';
 
@@ -40,7 +41,39 @@ describe('the gate', () => {
     const result = await world.fetch({ jobId, paths: [] });
     expect(result.refused?.map(({ why }) => why).join()).toContain('1 names');
     expect(await gatesOf(world)).toEqual(['artifact_not_fetched out/**']);
+    expect(unfetchedOf(world.jobs, await world.store.artifacts.list())).toHaveLength(1);
     expect(await whysOf(world)).toContain('Rename them on the pod');
+  });
+
+  it('and the records agree on what could not come home [TD-01]', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'project/out/a.txt': 'a', 'data/big.bin': 'elsewhere' });
+    await symlink(world.pod('data/big.bin'), world.pod('project/out/big.bin'));
+    world.jobs = [world.job()];
+    const open = async (): Promise<readonly string[]> =>
+      unfetchedOf(world.jobs, await world.store.artifacts.list()).map(({ path: name }) => name);
+
+    const { refusals } = await world.fetch({ jobId, paths: [] });
+    expect(refusals).toMatchObject([{ count: 1, holdsData: true }]);
+    expect(await open()).toEqual(['out/**']);
+    expect(await gatesOf(world)).toEqual(['artifact_not_fetched out/big.bin']);
+    // A look elsewhere forgets nothing, be it at the very file whose record says it.
+    await world.fetch({ jobId, paths: ['out/a.txt'] });
+    expect(await open()).toEqual(['out/**']);
+
+    await rm(world.pod('project/out/big.bin'));
+    await writeFile(world.pod('project/out/big.bin'), 'a copy');
+    await rm(world.pod('project/out/a.txt'));
+    await world.fetch({ paths: ['project/out/**'], localPath: 'second' });
+    expect(await open()).toEqual([]);
+    expect(await gatesOf(world)).toEqual([]);
+
+    // Asked for by path, with no job: what the job declared is held back all the same.
+    await symlink(world.local('elsewhere'), world.pod('project/out/more.bin'));
+    await writeFile(world.local('elsewhere'), 'not below the work folder');
+    await world.fetch({ paths: ['project/out/**'], localPath: 'second' });
+    expect(await open()).toEqual(['out/**']);
+    expect(await gatesOf(world)).toEqual(['artifact_not_fetched out/more.bin']);
   });
 
   it('follows links that stay inside, names those that lead out, forgets those that lead nowhere', async () => {

@@ -614,6 +614,34 @@ it('fetch_artifacts never calls a broken or incomplete fetch done', async () => 
   expect(answer.next.map(({ tool }) => tool)).toEqual(['session_open']);
 });
 
+it.each([
+  [true, ['session_open']],
+  [false, ['destroy']],
+] as const)(
+  'fetch_artifacts says what was refused; destroy would lose it: %s',
+  async (holdsData, tools) => {
+    const base = context();
+    const why = 'It is a symbolic link that leads out.';
+    const answer = await run(
+      'fetch_artifacts',
+      { podId: POD, paths: ['out'], localPath: 'out' },
+      context({
+        jobs: { list: async () => Promise.resolve([]) },
+        files: {
+          fetch: async (request, options) => ({
+            ...(await base.files.fetch(request, options)),
+            refused: [{ path: 'out/link', why }],
+            refusals: [{ why, count: 1, holdsData }],
+          }),
+        },
+      }),
+    );
+    expect(answer.summary).toContain(`1 not fetched: ${why}`);
+    expect(answer.next.map(({ tool }) => tool)).toEqual(tools);
+    expect(answer).not.toHaveProperty('refusals');
+  },
+);
+
 describe('fetch_artifacts names the next call that the gate of destroy agrees with [AR-05]', () => {
   const done = aJob({ status: 'completed' });
   const other = jobIdSchema.parse('job_zzzzzzzzzzzz');
