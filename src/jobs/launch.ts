@@ -79,7 +79,7 @@ printf '%s\\n' "$secrets" | {
   elif command -v perl >/dev/null 2>&1; then
     perl -MPOSIX -e 'fork and exit; POSIX::setsid(); exec { $ARGV[0] } @ARGV' "$@"
   elif command -v python3 >/dev/null 2>&1; then
-    python3 -c 'import os,sys
+    python3 -I -c 'import os,sys
 if os.fork(): os._exit(0)
 os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
   elif command -v bash >/dev/null 2>&1; then

@@ -115,7 +115,7 @@ own_group() {
   elif command -v perl >/dev/null 2>&1; then
     GPU_LEASE_SECRETS=$GL_SECRETS perl -MPOSIX -e 'POSIX::setsid(); exec { $ARGV[0] } @ARGV' "$@"
   elif command -v python3 >/dev/null 2>&1; then
-    GPU_LEASE_SECRETS=$GL_SECRETS python3 -c 'import os,sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
+    GPU_LEASE_SECRETS=$GL_SECRETS python3 -I -c 'import os,sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
   else
     say "No way to make a process group here: processes are found by their environment alone."
     GPU_LEASE_SECRETS=$GL_SECRETS GPU_LEASE_NO_GROUP=1 "$@"

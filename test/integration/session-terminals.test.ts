@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -23,6 +23,34 @@ const CASES = MACHINES.flatMap(({ name, open }) =>
   POOR.map(({ lacks, terminal }) => ({ name, open, terminal, lacks })),
 );
 
+async function programsWithout(lacks: readonly string[]): Promise<string> {
+  const programs = await mkdtemp(path.join(os.tmpdir(), 'gl-path-'));
+  for (const folder of ['/usr/bin', '/bin'])
+    for (const name of await readdir(folder).catch(() => []))
+      if (!lacks.includes(name))
+        await symlink(path.join(folder, name), path.join(programs, name)).catch(() => undefined);
+  return programs;
+}
+
+it.each(MACHINES)(
+  'on $name modules of the user are not taken for those of python3',
+  async ({ open }) => {
+    const programs = await programsWithout(['script']);
+    for (const name of ['pty', 'select', 'signal'])
+      await writeFile(path.join(programs, `${name}.py`), 'raise SystemExit(1)\n');
+    await using machine = await open({
+      env: { PATH: programs, SHELL: '/bin/sh', PYTHONPATH: programs },
+    });
+    const opened = await machine.ssh.sessions.open(machine.podId, { reuse: false }, options);
+    expect(opened).toMatchObject({ terminal: 'pty', state: 'idle' });
+    const told = { newline: true, secret: false, waitSeconds: 20 };
+    const input = 'echo "$PYTHONPATH"';
+    const written = await machine.ssh.sessions.write(opened.sessionId, { input, ...told }, options);
+    expect(written.output).toBe(`${programs}\n`);
+    await rm(programs, { recursive: true, force: true });
+  },
+);
+
 describe.each(CASES)('a session on $name without $lacks', ({ open, lacks, terminal }) => {
   let machine: TestMachine;
   let programs: string;
@@ -31,11 +59,7 @@ describe.each(CASES)('a session on $name without $lacks', ({ open, lacks, termin
     machine.ssh.sessions.write(id, { input, newline: true, secret: false, waitSeconds }, options);
 
   beforeAll(async () => {
-    programs = await mkdtemp(path.join(os.tmpdir(), 'gl-path-'));
-    for (const folder of ['/usr/bin', '/bin'])
-      for (const name of await readdir(folder).catch(() => []))
-        if (!lacks.includes(name))
-          await symlink(path.join(folder, name), path.join(programs, name)).catch(() => undefined);
+    programs = await programsWithout(lacks);
     machine = await open({ env: { PATH: programs, SHELL: '/bin/sh' } });
     const opened = await machine.ssh.sessions.open(machine.podId, { reuse: false }, options);
     id = opened.sessionId;

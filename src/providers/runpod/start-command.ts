@@ -42,7 +42,7 @@ export GL_KEY="$RUNPOD_API_KEY"`,
   if command -v wget > /dev/null; then
     wget -q -T 60 -t 1 -O - --method="$GL_VERB" --body-data="$GL_BODY" --header="Authorization: Bearer $GL_KEY" --header='Content-Type: application/json' "$GL_URL" && return
   fi
-  command -v python3 > /dev/null && python3 -c 'import os, urllib.request as u
+  command -v python3 > /dev/null && python3 -I -c 'import os, urllib.request as u
 e = os.environ
 h = {"Authorization": "Bearer " + e["GL_KEY"], "Content-Type": "application/json"}
 print(u.urlopen(u.Request(e["GL_URL"], e["GL_BODY"].encode(), h, method=e["GL_VERB"]), timeout=60).read().decode())'

@@ -22,7 +22,7 @@ while sleep $pause && kill -0 "$1" 2>/dev/null && [ -f "$d/out" ]; do
   [ $((size - base)) -gt ${Math.round(maxBytes * 1.25)} ] || continue
   next=$((size - ${maxBytes}))
   printf '%s\\n' $next > "$d/base.n" && mv "$d/base.n" "$d/base"
-  if fallocate -p -o $base -l $((next - base)) "$d/out" 2>/dev/null || python3 -c '${PUNCH_PYTHON}' "$d/out" $base $((next - base)) 2>/dev/null; then
+  if fallocate -p -o $base -l $((next - base)) "$d/out" 2>/dev/null || python3 -I -c '${PUNCH_PYTHON}' "$d/out" $base $((next - base)) 2>/dev/null; then
     base=$next
   else
     rm -f "$d/base"

@@ -82,9 +82,9 @@ put keep ${shellQuote(keepScript(keptBytes))}
 terminal=pty
 if script --version 2>/dev/null | grep -q util-linux; then
   how=${shellQuote(`script -qfe -c ${shellQuote(`exec sh ${shellQuote(`${folder}/run`)}`)} /dev/null <>"$d/in" >>"$d/out" 2>&1`)}
-elif python3 -c 'import pty' 2>/dev/null; then
+elif python3 -I -c 'import pty' 2>/dev/null; then
   put terminal.py ${shellQuote(PYTHON_TERMINAL)}
-  how='python3 "$d/terminal.py" "$d" </dev/null >>"$d/out" 2>&1'
+  how='python3 -I "$d/terminal.py" "$d" </dev/null >>"$d/out" 2>&1'
 else
   terminal=pipe
   how='sh "$d/run" <>"$d/in" >>"$d/out" 2>&1'
@@ -105,8 +105,8 @@ export GPU_LEASE_SHELL SHELL GPU_LEASE_SESSION
 unset GPU_LEASE_EXEC
 if setsid --version 2>/dev/null | grep -q util-linux; then
   setsid -f sh "$d/outer" </dev/null >/dev/null 2>&1
-elif python3 -c 1 2>/dev/null; then
-  python3 -c ${shellQuote(PYTHON_DETACH)} sh "$d/outer" </dev/null >/dev/null 2>&1
+elif python3 -I -c 1 2>/dev/null; then
+  python3 -I -c ${shellQuote(PYTHON_DETACH)} sh "$d/outer" </dev/null >/dev/null 2>&1
 elif command -v bash >/dev/null 2>&1; then
   bash -c 'set -m; sh "$1" </dev/null >/dev/null 2>&1 & disown' sh "$d/outer" </dev/null >/dev/null 2>&1
 else
