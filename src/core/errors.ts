@@ -35,6 +35,8 @@ const HINTS = {
   session_busy: 'A command is running. Read with session_read, or send key "ctrl-c".',
   command_timeout: 'The command was ended and its processes are gone. Use job_start for long work.',
   remote_failed: 'The pod could not do it. Read the quoted output, correct, then call again.',
+  permission_denied:
+    'Make it readable on the pod (chmod), or use a login that may read it, then call again.',
   disk_full: 'The pod has no space left. Free some, or rent a pod with more disk.',
   checksum_mismatch: 'The copy is not what the pod holds. Call again to repeat the transfer.',
   unsafe_archive:
@@ -136,6 +138,7 @@ export class RemoteError extends AppError<
   | 'session_busy'
   | 'command_timeout'
   | 'remote_failed'
+  | 'permission_denied'
   | 'disk_full'
   | 'checksum_mismatch'
   | 'unsafe_archive'

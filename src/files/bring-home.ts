@@ -56,7 +56,7 @@ export async function bringHome(
         await refuseOthersOnly(deps, podId, wanted.root, destination, files, pod.call);
       },
     });
-    refuseNothing(gathered.files.length, gathered.missing, strict, gathered.odd);
+    refuseNothing(gathered, wanted.patterns, strict);
     const landing = gathered.files.flatMap(({ path, bytes, arrived }) =>
       arrived === undefined ? [] : [{ path, bytes, arrived }],
     );

@@ -67,7 +67,7 @@ async function fetchOnce(
   };
   if (request.dryRun) {
     const [found, all] = await Promise.all([lookFor(pod, wanted), listAll(pod, wanted)]);
-    refuseNothing(found.files.length, found.missing, request.strict, found.odd);
+    refuseNothing(found, wanted.patterns, request.strict);
     const files = found.files.map((file) => ({
       path: file.path,
       localPath: path.join(destination, file.path),
@@ -87,7 +87,7 @@ async function fetchOnce(
   options.progress?.('Listing the files on the pod.');
   const fetchedAt = deps.clock.now().toISOString();
   const [seen, all] = await Promise.all([lookFor(pod, wanted), listAll(pod, wanted)]);
-  refuseNothing(seen.files.length, seen.missing, request.strict, seen.odd);
+  refuseNothing(seen, wanted.patterns, request.strict);
   const left = await leftOf(sentBefore, pod, all, wanted, seen.files);
   await checkLanding(destination, seen.files);
   const place = { podId: request.podId, root: wanted.root, destination };

@@ -55,13 +55,25 @@ export function select(
   const excluded = exclude.map(matcher);
   const kept = entries.filter(({ path: name }) => !excluded.some((matches) => matches(name)));
   const wanted = patterns.map((pattern) => ({ pattern, matches: selects(pattern) }));
-  const chosen = kept.filter((entry) => wanted.some(({ matches }) => matches(entry.path)));
+  const chosen = kept.filter(
+    (entry) =>
+      wanted.some(({ matches }) => matches(entry.path)) || hidden(entry, patterns).length > 0,
+  );
   const files = chosen.filter(({ kind }) => kind === 'file');
   return {
     files,
     odd: chosen.filter(({ kind }) => kind !== 'file'),
     missing: missingAmong(files, patterns),
   };
+}
+
+/** The patterns that ask for something below a folder which may not be entered: whether it is there cannot be seen. */
+export function hidden(
+  { kind, path: name }: RemoteEntry,
+  patterns: readonly string[],
+): readonly string[] {
+  if (kind !== 'unreadable') return [];
+  return patterns.filter((pattern) => startsOf([pattern]).some((start) => isBelow(name, start)));
 }
 
 /** The patterns that none of the files answers. */

@@ -1,7 +1,7 @@
-import { InputError } from '../core/errors.ts';
+import { InputError, RemoteError } from '../core/errors.ts';
 import type { FetchResult, Refusal } from '../core/files.ts';
 import { quoteForeign } from '../core/untrusted.ts';
-import { selects } from './patterns.ts';
+import { hidden, selects } from './patterns.ts';
 import type { RemoteEntry } from './pod-listing.ts';
 
 export const UNSETTLED =
@@ -44,7 +44,9 @@ export interface NotBrought {
 /** Names, or patterns where a name cannot be said, of what would be lost with the pod: `destroy` asks for these too. */
 export function heldBackOf(found: NotBrought, patterns: readonly string[]): readonly string[] {
   const held = found.odd.filter((entry) => holdsData(entry, patterns)).map(({ path }) => path);
-  return [...held, ...(found.unsettled ?? []), ...(found.refusedNames > 0 ? patterns : [])];
+  const unseen =
+    found.refusedNames > 0 ? patterns : found.odd.flatMap((it) => hidden(it, patterns));
+  return [...new Set([...held, ...(found.unsettled ?? []), ...unseen])];
 }
 
 export function refusedOf(
@@ -86,28 +88,59 @@ export function namesRefused(count: number): string {
   return `${count} names there cannot be names here (not UTF-8, or not plain). Rename them on the pod, then fetch again.`;
 }
 
-/** Nothing found is no success; with `strict` neither is a part of it. */
+/**
+ * Nothing found is no success; with `strict` neither is a part of it. Throws `permission_denied` where it may be there and
+ * cannot be read, else `path_missing`, or `checksum_mismatch` for what changed or went meanwhile.
+ */
 export function refuseNothing(
-  found: number,
-  missing: readonly string[],
+  found: NotBrought & { readonly files: readonly unknown[]; readonly missing: readonly string[] },
+  patterns: readonly string[],
   strict: boolean,
-  odd: readonly { readonly path: string }[],
 ): void {
-  if (found === 0)
-    throw new InputError('path_missing', 'Nothing that was asked for is on the pod.', {
-      hint: 'Look with dryRun and paths ["."], or read the job logs: it may have saved elsewhere.',
-      ...(odd.length === 0
-        ? {}
-        : {
-            foreignText: quoteForeign(
-              `not regular files: ${odd.map((entry) => entry.path).join(', ')}`,
-              600,
-            ),
-          }),
-    });
-  if (strict && missing.length > 0)
+  const { files, missing, odd, refusedNames, unsettled = [], vanished = [] } = found;
+  const { refused = [] } = refusedOf(found, patterns, MAX_TOLD);
+  if (files.length > 0 && !strict) return;
+  const unread = odd.filter(({ kind }) => kind === 'unreadable').map((entry) => entry.path);
+  if (unread.length > 0)
+    throw new RemoteError(
+      'permission_denied',
+      `This login may not read ${unread.length} of the names on the pod that were asked for or lead to them. Nothing was fetched.`,
+      { foreignText: quoteForeign(unread.slice(0, MAX_TOLD).join('\n'), 600) },
+    );
+  const told = refused.map(({ path, why }) => `${path}: ${why}`).join('\n');
+  const foreign = told === '' ? {} : { foreignText: quoteForeign(told, 600) };
+  if (files.length === 0)
     throw new InputError(
       'path_missing',
-      `Missing on the pod: ${missing.slice(0, 10).join(', ')}. Nothing was fetched.`,
+      odd.length + refusedNames === 0
+        ? 'Nothing that was asked for is on the pod.'
+        : 'Nothing that was asked for is on the pod as a file that could come home.',
+      {
+        hint: 'Look with dryRun and paths ["."], or read the job logs: it may have saved elsewhere.',
+        ...foreign,
+      },
+    );
+  if (missing.length > 0)
+    throw new InputError(
+      'path_missing',
+      `Missing on the pod: ${missing.slice(0, MAX_TOLD).join(', ')}. Nothing was fetched.`,
+      foreign,
+    );
+  if (unsettled.length + vanished.length > 0)
+    throw new RemoteError(
+      'checksum_mismatch',
+      'What was asked for changed on the pod while it was fetched. Nothing was fetched.',
+      { hint: 'Call again when the job has ended, or without strict.', ...foreign },
+    );
+  if (heldBackOf(found, patterns).length > 0)
+    throw new InputError(
+      'path_missing',
+      'A part of what was asked for cannot come home as it is. Nothing was fetched.',
+      {
+        hint: 'Mend it on the pod as the quoted text says, or call again without strict.',
+        ...foreign,
+      },
     );
 }
+
+const MAX_TOLD = 10;

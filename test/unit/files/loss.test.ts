@@ -155,6 +155,56 @@ describe('the gate', () => {
       'artifact_not_fetched out/closed',
       'artifact_not_fetched out/secret.bin',
     ]);
+
+    // Not absent: whether it is there is for this login not to know.
+    const denied = { code: 'permission_denied' };
+    for (const [asked, named] of [
+      ['out/secret.bin', 'out/secret.bin'],
+      ['out/closed/b.txt', 'out/closed'],
+      ['out/closed/deep/*.bin', 'out/closed'],
+    ] as const)
+      for (const strict of [false, true])
+        await expect(
+          files.fetch(fetchRequest({ jobId, paths: [asked], strict }), call),
+        ).rejects.toMatchObject({
+          ...denied,
+          message: expect.not.stringContaining(named) as string,
+          foreignText: expect.stringContaining(named) as string,
+        });
+    await expect(
+      files.fetch(fetchRequest({ jobId, paths: [], strict: true }), call),
+    ).rejects.toMatchObject(denied);
+    const part = await files.fetch(
+      fetchRequest({ jobId, paths: ['out/a.txt', 'out/closed/b.txt'] }),
+      call,
+    );
+    expect(part).toMatchObject({
+      missing: ['out/closed/b.txt'],
+      refused: [{ path: 'out/closed', why: expect.stringContaining('may not read') as string }],
+    });
+    world.jobs = [world.job({ artifacts: ['out/a.txt', 'out/closed/b.txt'] })];
+    expect((await files.gates(fetchRequest().podId, call)).map(({ path: name }) => name)).toEqual([
+      'out/closed',
+    ]);
+  });
+
+  it('strict takes no fetch for whole that a name or a link was left out of', async () => {
+    await using world = await openWorld();
+    await world.writePod({ 'out/a.txt': 'a' });
+    await symlink(world.local('elsewhere'), world.pod('out/link'));
+    await writeFile(world.local('elsewhere'), 'x');
+    await expect(world.fetch({ strict: true })).rejects.toMatchObject({
+      code: 'path_missing',
+      foreignText: expect.stringContaining('out/link') as string,
+    });
+    expect(await treeOf(world.local('results'))).toEqual({});
+    await rm(world.pod('out/link'));
+    await symlink('nowhere', world.pod('out/dead'));
+    expect((await world.fetch({ strict: true })).manifest.totalFiles).toBe(1);
+    await rm(world.pod('out/dead'));
+    const folder = Buffer.from(world.pod('out/'));
+    await writeFile(Buffer.concat([folder, Buffer.from([0x62, 0xff, 0xfe])]), 'only copy');
+    await expect(world.fetch({ strict: true })).rejects.toMatchObject({ code: 'path_missing' });
   });
 
   it('a part fetched after the end is not all of it when the pod cannot be read', async () => {
@@ -438,6 +488,9 @@ describe('landing', () => {
     };
     const result = await world.over(rotating).fetch(fetchRequest(), call);
     expect(result.manifest.files.map((file) => file.path)).toEqual(['out/step2.xyz']);
+    expect(result.refused).toMatchObject([
+      { path: 'out/step1.xyz', why: expect.stringContaining('deleted or renamed') as string },
+    ]);
     expect(await treeOf(world.local('results'))).toEqual({ 'out/step2.xyz': sha('two') });
   });
 
