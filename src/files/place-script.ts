@@ -59,9 +59,11 @@ export function placeScript(placing: Placing): string {
     ...(extras.length === 0
       ? []
       : [
-          '( cd -- "$T" || exit 3; r() { rm -f -- "$@" || exit 33; }',
+          '( cd -- "$T" || exit 3; r() { rm -f -- "$@" || exit 33; }; e() { rmdir -- "$@" 2>/dev/null; }',
           ...batches('r', extras.map(dotted)),
-          ') || exit $?',
+          // Folders that home has no more go when nothing else is in them, the deepest first.
+          ...batches('e', emptied(extras, listed.folders).map(dotted)),
+          'exit 0; ) || exit $?',
         ]),
     ...(hasFiles ? FENCE : [`printf 'fence\\0\\0'`]),
     'cd -- "$T" || exit 3',
@@ -77,6 +79,13 @@ export function placeScript(placing: Placing): string {
     'exit 0',
     '',
   ].join('\n');
+}
+
+function emptied(extras: readonly string[], kept: readonly string[]): readonly string[] {
+  const here = new Set(kept);
+  return foldersOf(extras)
+    .filter((folder) => !here.has(folder))
+    .toReversed();
 }
 
 /** Hashes everything, then moves it: a folder that the target lacks in one rename where it may, all else file by file. */

@@ -275,6 +275,20 @@ describe('sync', () => {
     ).toEqual([]);
   });
 
+  it('delete leaves no folder that home has no more, unless something else is in it [SY-14]', async () => {
+    await using world = await openWorld();
+    await world.write({ 'a.py': 'a', 'old/deep/er/x.py': 'x', 'old/y.py': 'y', 'mine/z.py': 'z' });
+    await world.sync();
+    await rm(world.local('project/old'), { recursive: true });
+    await rm(world.local('project/mine'), { recursive: true });
+    await world.writePod({ 'project/mine/log.txt': 'made there' });
+    const { deleted } = await world.sync({ delete: true });
+    expect([...deleted].toSorted()).toEqual(['mine/z.py', 'old/deep/er/x.py', 'old/y.py']);
+    expect((await readdir(world.pod('project'))).toSorted()).toEqual(['a.py', 'mine']);
+    expect(await readdir(world.pod('project/mine'))).toEqual(['log.txt']);
+    expect((await world.sync({ delete: true })).sent.files).toBe(0);
+  });
+
   it('tells what it sends nothing of: empty folders, and a pattern that nothing matches', async () => {
     await using world = await openWorld();
     await world.write({ 'a.py': 'a' });
