@@ -22,6 +22,14 @@ export function isTerminal(status: JobStatus): boolean {
   return ['completed', 'failed', 'cancelled', 'timed_out', 'lost'].includes(status);
 }
 
+/** Why a command never ran, in our own words: nobody has an exit code of it. */
+export const NOT_STARTED = {
+  disk_full: 'It did not start: the disk of the pod is full.',
+  folder_missing: 'It did not start: its working folder was gone.',
+} as const;
+const notStartedSchema = z.enum(['disk_full', 'folder_missing']);
+export type NotStarted = z.output<typeof notStartedSchema>;
+
 /** A command that outlives the connection that started it. The truth is on the pod, in `folder`. */
 export const jobSchema = z.object({
   jobId: jobIdSchema,
@@ -34,6 +42,7 @@ export const jobSchema = z.object({
   status: jobStatusSchema,
   exitCode: z.int().exactOptional(),
   signal: z.string().exactOptional(),
+  notStarted: notStartedSchema.exactOptional(),
   /** Declared outputs: paths or globs relative to `cwd`. What destroy asks for. */
   artifacts: z.array(z.string()),
   maxRuntimeMinutes: z.number().positive(),
@@ -74,6 +83,7 @@ export interface JobEvidence {
   readonly stdout: string;
   readonly stderr: string;
   readonly exitCode?: number | undefined;
+  readonly notStarted?: NotStarted | undefined;
   /** Processes killed by the pod's memory limit while the job ran. */
   readonly oomKills?: number | undefined;
   readonly ended:

@@ -1,4 +1,4 @@
-import type { Finding, JobEvidence } from '../core/job.ts';
+import { type Finding, type JobEvidence, NOT_STARTED, type NotStarted } from '../core/job.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import type { Rule } from './rule.ts';
 import { BOOT_RULES } from './rules-boot.ts';
@@ -60,7 +60,8 @@ export function diagnoseJob(evidence: JobEvidence): readonly Finding[] {
 }
 
 function factFindings(evidence: JobEvidence): readonly Finding[] {
-  const { ended, oomKills, exitCode } = evidence;
+  const { ended, oomKills, exitCode, notStarted } = evidence;
+  if (notStarted !== undefined) return [unstarted(notStarted)];
   const found: Finding[] = [];
   if (ended === 'reboot')
     found.push({
@@ -119,6 +120,20 @@ function factFindings(evidence: JobEvidence): readonly Finding[] {
     });
   return found;
 }
+
+const UNSTARTED = {
+  disk_full: {
+    class: 'disk',
+    fix: 'Make room in its folder and in the home of the login, and start it again; the supervisor log tells how much is free and how much it needs.',
+  },
+  folder_missing: { class: 'config', fix: 'Make the folder with sync_files, and start it again.' },
+} as const;
+const unstarted = (why: NotStarted): Finding => ({
+  code: 'not_started',
+  class: UNSTARTED[why].class,
+  retryable: 'after_fix',
+  remedy: `${NOT_STARTED[why]} ${UNSTARTED[why].fix}`,
+});
 
 /** Its last words. */
 function excerptOf({ stderr, stdout }: JobEvidence): Pick<Finding, 'evidence'> {

@@ -71,5 +71,5 @@ function evidenceOf(job: Job, look: Look): JobEvidence {
           ? 'killed'
           : 'exit';
   const { stdoutTail: stdout, stderrTail: stderr, oomKills } = look;
-  return { stdout, stderr, oomKills, exitCode: job.exitCode, ended };
+  return { stdout, stderr, oomKills, exitCode: job.exitCode, notStarted: job.notStarted, ended };
 }

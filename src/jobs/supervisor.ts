@@ -52,7 +52,11 @@ finish() {
     [ -z "$GL_M" ] || say "The command ended and left processes running:$GL_M"
   fi
   read -r why 2>/dev/null <"$GL_D/end" || why=exit
-  say "Ended: $why, exit code $code."
+  if [ -e "$GL_D/phase" ]; then
+    say "Ended: $why, exit code $code."
+  else
+    say "Not started: $why."
+  fi
   # Room kept for these last lines, so that a full disk cannot swallow the exit code.
   rm -f "$GL_D/reserve"
   tries=0

@@ -1,5 +1,12 @@
 import type { z } from 'zod';
-import { isTerminal, type Job, type JobStatus, type workSchema } from '../core/job.ts';
+import {
+  isTerminal,
+  type Job,
+  type JobStatus,
+  NOT_STARTED,
+  type NotStarted,
+  type workSchema,
+} from '../core/job.ts';
 import type { Look } from './look.ts';
 
 export type Work = z.output<typeof workSchema>;
@@ -49,13 +56,22 @@ export function jobAfter(job: Job, look: Look, observedAt: string): Job {
     ...(started === undefined ? {} : { startedAt: started }),
   };
   if (!isTerminal(status)) return next;
+  const ended = { ...next, endedAt: endOf(look) ?? observedAt };
+  const notStarted = notStartedOf(look);
+  // What the supervisor ended itself with says nothing about a command that never ran.
+  if (notStarted !== undefined) return { ...ended, notStarted };
   const signal = look.exitCode === undefined ? undefined : signalOf(look.exitCode);
   return {
-    ...next,
-    endedAt: endOf(look) ?? observedAt,
+    ...ended,
     ...(look.exitCode === undefined ? {} : { exitCode: look.exitCode }),
     ...(signal === undefined ? {} : { signal }),
   };
+}
+
+function notStartedOf({ state, end, phase, startedAt }: Look): NotStarted | undefined {
+  if (state !== 'ended' || phase !== undefined || startedAt !== undefined) return undefined;
+  if (end === 'disk_full') return 'disk_full';
+  return end === 'cwd_missing' ? 'folder_missing' : undefined;
 }
 
 function statusOf(before: JobStatus, look: Look): JobStatus {
@@ -132,7 +148,7 @@ function withoutLook(job: Job): Work {
 }
 
 function ended(job: Job, look: Look): Work {
-  const evidence = [endWords(job), ...reasonWords(look)];
+  const evidence = [endWords(job), ...(job.notStarted === undefined ? reasonWords(look) : [])];
   const good = job.status === 'completed' || job.status === 'cancelled';
   const left = look.processes ?? 0;
   if (left > 0)
@@ -147,13 +163,14 @@ function ended(job: Job, look: Look): Work {
 }
 
 function endWords(job: Job): string {
+  if (job.notStarted !== undefined) return NOT_STARTED[job.notStarted];
   const code = job.exitCode === undefined ? 'without an exit code' : `exit code ${job.exitCode}`;
   const signal = job.signal === undefined ? '' : ` (${job.signal})`;
   return `Ended as ${job.status}, ${code}${signal}.`;
 }
 
 /** Why it ended, beyond the exit code. */
-export function reasonWords(look: Look): readonly string[] {
+function reasonWords(look: Look): readonly string[] {
   const words: string[] = [];
   if (look.state === 'reboot') words.push('The pod restarted while the job ran.');
   if (look.state === 'dead')
@@ -166,7 +183,6 @@ export function reasonWords(look: Look): readonly string[] {
   if (look.end === 'timed_out') words.push('Ended by its time limit.');
   if (look.end === 'smoke_failed') words.push('The smoke command failed, so the job was not run.');
   if (look.end === 'smoke_timed_out') words.push('The smoke command did not end in time.');
-  if (look.end === 'cwd_missing') words.push('Its working folder was gone.');
   if ((look.oomKills ?? 0) > 0)
     words.push(`The memory limit of the pod killed ${look.oomKills ?? 0} processes meanwhile.`);
   return words;

@@ -2,7 +2,7 @@ import type { CallOptions, Clock } from '../core/call.ts';
 import { InputError, isAppError } from '../core/errors.ts';
 import type { ArtifactRecord, Files, Gate } from '../core/files.ts';
 import type { JobId, PodId } from '../core/ids.ts';
-import { isTerminal, type Job, type Jobs } from '../core/job.ts';
+import { isTerminal, type Job, type Jobs, NOT_STARTED } from '../core/job.ts';
 import type { Lease, Receipt } from '../core/lease.ts';
 import type { Pod, Pods } from '../core/pods.ts';
 import type { Report, Reports } from '../core/report.ts';
@@ -211,8 +211,8 @@ function errorsOf({ pod, lease, jobs, home }: Parts): string[] {
     ...jobs
       .filter(({ status }) => ['failed', 'timed_out', 'lost', 'cancelled'].includes(status))
       .map(
-        ({ jobId, status, exitCode }) =>
-          `Job ${jobId}: ${status}${exitCode === undefined ? '' : ` with exit code ${exitCode}`}`,
+        ({ jobId, status, exitCode, notStarted }) =>
+          `Job ${jobId}: ${status}${exitCode === undefined ? '' : ` with exit code ${exitCode}`}${notStarted === undefined ? '' : `. ${NOT_STARTED[notStarted]}`}`,
       ),
   ];
 }

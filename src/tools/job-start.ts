@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { InputError } from '../core/errors.ts';
 import { jobIdSchema, podIdSchema } from '../core/ids.ts';
-import { isTerminal, jobStatusSchema } from '../core/job.ts';
+import { isTerminal, jobStatusSchema, NOT_STARTED } from '../core/job.ts';
 import {
   envParam,
   MAX_COMMAND_CHARS,
@@ -56,7 +56,7 @@ export const jobStart = defineTool({
       });
     const machine = machineOf({ podId, profileId });
     const started = await jobs.start({ podId: machine, ...request }, { signal, progress });
-    const { jobId, status, name, cwd, artifacts } = started.job;
+    const { jobId, status, name, cwd, artifacts, notStarted } = started.job;
     const declared =
       artifacts.length === 0 ? ' No artifacts are declared: nothing guards its outputs.' : '';
     const over = isTerminal(status) && status !== 'completed';
@@ -73,7 +73,7 @@ export const jobStart = defineTool({
       artifacts,
       firstLines: started.firstLines,
       summary: over
-        ? `Job ${jobId} on ${machine} is ${status} already: nothing runs.${smoke} job_wait tells why.`
+        ? `Job ${jobId} on ${machine} is ${status} already: nothing runs.${notStarted === undefined ? smoke : ` ${NOT_STARTED[notStarted]}`} job_wait tells why.`
         : `Job ${jobId} on ${machine} is ${status}.${declared}${started.warning === undefined ? '' : ` ${started.warning}`}`,
       next: [
         ...(isTerminal(status)

@@ -62,7 +62,9 @@ function summaryOf({
   work,
   progress,
   runtimeSeconds,
+  diagnosis = [],
 }: JobReport): string {
+  const unstarted = diagnosis.find(({ code }) => code === 'not_started');
   return [
     `Job ${jobId} is ${status}${exitCode === undefined ? '' : ` with exit code ${exitCode}`}${signal === undefined ? '' : ', ended by a signal'}`,
     isTerminal(status) ? undefined : `work: ${work.state}`,
@@ -76,7 +78,7 @@ function summaryOf({
   ]
     .filter((part) => part !== undefined)
     .join(', ')
-    .concat('.');
+    .concat(unstarted === undefined ? '.' : `. ${unstarted.remedy}`);
 }
 
 /** The logs of a job stay at home; its files are there or nowhere. */

@@ -277,14 +277,21 @@ describe('a job on a pod', () => {
     expect(report.work.evidence.join(' ')).toContain('restarted');
   });
 
-  it('ends when the disk runs low, with its own reason and exit code 3 [JO-27]', async () => {
+  it('never runs on a full disk: its own reason, and no exit code that nobody has [JO-27]', async () => {
     const strict = open({ diskFloorBytes: 2 ** 60 });
     const { job } = await strict.start(request('touch ran'), options);
     const report = await finish(job.jobId);
-    expect(report).toMatchObject({ status: 'failed', exitCode: 3 });
+    expect(report).toMatchObject({
+      status: 'failed',
+      work: { state: 'broken', evidence: ['It did not start: the disk of the pod is full.'] },
+    });
+    expect(report).not.toHaveProperty('exitCode');
+    expect(await jobs.get(job.jobId)).toMatchObject({ status: 'failed', notStarted: 'disk_full' });
     expect(await readdir(pod)).not.toContain('ran');
     const log = await jobs.logs(job.jobId, { stream: 'supervisor', maxBytes: 5000 }, options);
     expect(log.output).toMatch(/DISK: \d+ KiB free/);
+    expect(log.output).toContain('Not started: disk_full.');
+    expect(log.output).not.toContain('exit code');
   });
 
   it('ends when the disk runs low in the middle [JO-27]', async () => {

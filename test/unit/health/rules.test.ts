@@ -135,6 +135,9 @@ describe('the cause of a bad end', () => {
     });
     expect(diagnoseJob({ ...nothing, exitCode: 137, oomKills: 0 })[0]?.code).toBe('D-055');
     expect(diagnoseJob({ ...nothing, ended: 'disk_full' })[0]?.class).toBe('disk');
+    const [never] = diagnoseJob({ ...nothing, ended: 'disk_full', notStarted: 'disk_full' });
+    expect(never).toMatchObject({ code: 'not_started', class: 'disk' });
+    expect(never?.remedy).toMatch(/^It did not start: the disk of the pod is full\. /);
     expect(diagnoseJob({ ...nothing, ended: 'timed_out' })[0]?.class).toBe('timeout');
     expect(diagnoseJob({ ...nothing, ended: 'killed' })[0]?.code).toBe('D-055');
   });

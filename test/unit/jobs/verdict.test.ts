@@ -55,6 +55,20 @@ describe('what the pod says becomes the status', () => {
     expect(jobAfter(job, look(extra), at).status).toBe(status);
   });
 
+  it.each([
+    ['disk_full', 3, 'disk_full'],
+    ['cwd_missing', 127, 'folder_missing'],
+  ])('%s before the command ran leaves no exit code of it', (end, exitCode, notStarted) => {
+    const fields = Object.entries(look({ state: 'ended', exitCode, end }));
+    const unstarted = Object.fromEntries(fields.filter(([name]) => name !== 'phase')) as Look;
+    const after = jobAfter(job, unstarted, at);
+    expect(after).toMatchObject({ status: 'failed', notStarted });
+    expect(after).not.toHaveProperty('exitCode');
+    expect(workOf(after, unstarted).evidence.join(' ')).toMatch(/^It did not start: /);
+    const ran = jobAfter(job, look({ state: 'ended', exitCode, end, startedAt: 1 }), at);
+    expect(ran).toMatchObject({ status: 'failed', exitCode });
+  });
+
   it('never changes what has ended', () => {
     const ended: Job = { ...job, status: 'failed', exitCode: 1 };
     expect(jobAfter(ended, look({ state: 'ended', exitCode: 0 }), at)).toBe(ended);

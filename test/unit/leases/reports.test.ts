@@ -113,6 +113,13 @@ describe('report', () => {
 
   it('names what is missing and one next step [RP-05] [RP-08]', async () => {
     const { bench, podId, report } = await rented();
+    const fields = Object.entries(aJob(podId, { status: 'failed', notStarted: 'disk_full' }));
+    bench.world.jobs = [
+      jobSchema.parse(Object.fromEntries(fields.filter(([name]) => name !== 'exitCode'))),
+    ];
+    expect((await report()).errors).toEqual([
+      `Job ${JOB_ID}: failed. It did not start: the disk of the pod is full.`,
+    ]);
     bench.world.jobs = [aJob(podId, { status: 'failed', exitCode: 3 })];
     bench.world.gates = [MISSING];
     expect(await report({ jobId: aJob(podId).jobId })).toMatchObject({

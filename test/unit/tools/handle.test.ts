@@ -522,6 +522,16 @@ it('a profile is addressed like a pod of provider ssh [MO-01]', async () => {
 });
 
 describe('job_wait', () => {
+  it('says in its first sentences that a command never ran', async () => {
+    const remedy = 'It did not start: the disk of the pod is full. Make room.';
+    const finding = { code: 'not_started', class: 'disk', retryable: 'after_fix' as const, remedy };
+    const report = aJobReport({ status: 'failed', diagnosis: [finding] });
+    const wait = async () => Promise.resolve(report);
+    const { summary } = await run('job_wait', { jobId: JOB }, context({ jobs: { wait } }));
+    expect(summary).toContain(`is failed. ${remedy}`);
+    expect(summary).not.toContain('exit code');
+  });
+
   const waiting = async (changes: Parameters<typeof aJobReport>[0]): Promise<Answer> =>
     run(
       'job_wait',
