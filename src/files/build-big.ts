@@ -4,6 +4,7 @@ import { shellQuote } from '../core/shell-quote.ts';
 import type { Blocks } from './block-hash.ts';
 import { BUILD_EXIT, buildScript, sumName } from './build-script.ts';
 import { type Codec, openWire, UNPACK } from './codec.ts';
+import { throwUnsent } from './local-failure.ts';
 import { CHUNK, packBuilt } from './pack-built.ts';
 import { failed, type Pod, transferSeconds } from './pod.ts';
 import { dotted } from './pod-names.ts';
@@ -86,11 +87,7 @@ export async function buildBig(
   const broken = wire.failure();
   if (isAppError(broken)) throw broken;
   // What the pod says of its end comes before what breaks here because of it.
-  if (broken !== undefined && [null, 0, BUILD_EXIT.cut].includes(exitCode))
-    throw new RemoteError('checksum_mismatch', 'A local file vanished while it was being sent.', {
-      cause: broken,
-      hint: 'Call again when the files no longer change.',
-    });
+  if (broken !== undefined && [null, 0, BUILD_EXIT.cut].includes(exitCode)) throwUnsent(broken);
   if (NO_PYTHON.includes(exitCode)) return undefined;
   if (exitCode === BUILD_EXIT.base)
     throw new RemoteError(

@@ -47,12 +47,33 @@ export async function withLocalFailures<Result>(work: () => Promise<Result>): Pr
   }
 }
 
+/**
+ * Throws on what broke the reading of files that were being sent: by name, as what a second call makes good. What may not
+ * be read is thrown as it is.
+ */
+export function throwUnsent(broken: unknown): never {
+  const code = broken instanceof Error && 'code' in broken ? broken.code : undefined;
+  if (typeof code === 'string' && FORBIDDEN.includes(code)) throw broken;
+  const name = nameIn(broken) ?? 'A local file';
+  const what = code === 'ENOENT' ? 'vanished' : 'changed or could not be read';
+  throw new RemoteError('checksum_mismatch', `${name} ${what} while it was being sent.`, {
+    cause: broken,
+    hint: 'Call again when the files no longer change, or exclude it.',
+  });
+}
+
+/** The file of this machine that a failure of its file system is about. */
+function nameIn(failure: unknown): string | undefined {
+  if (!(failure instanceof Error) || !('path' in failure)) return undefined;
+  return typeof failure.path === 'string' ? JSON.stringify(failure.path) : undefined;
+}
+
 /** Throws on what a sync threw; a file or folder of this machine that it may not read, as `invalid_input` by its name. */
 export function throwUnreadable(thrown: unknown): never {
   if (!(thrown instanceof Error) || !('code' in thrown) || typeof thrown.code !== 'string')
     throw thrown;
   if (!FORBIDDEN.includes(thrown.code)) throw thrown;
-  const name = 'path' in thrown && typeof thrown.path === 'string' ? thrown.path : 'a file';
+  const name = nameIn(thrown) ?? 'a file';
   throw new InputError('invalid_input', `This machine does not let us read ${name}.`, {
     cause: thrown,
     hint: 'Make it readable for the user who runs this server, or exclude it.',

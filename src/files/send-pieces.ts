@@ -1,5 +1,4 @@
 import { open } from 'node:fs/promises';
-import { RemoteError } from '../core/errors.ts';
 import { randomToken } from '../core/ids.ts';
 import { MAX_LANES } from '../core/remote.ts';
 import { shellQuote } from '../core/shell-quote.ts';
@@ -15,6 +14,7 @@ import {
   parseBlocks,
 } from './block-hash.ts';
 import { type Codec, type Meter, openWire, UNPACK } from './codec.ts';
+import { throwUnsent } from './local-failure.ts';
 import { PIECE_BYTES, type Piece, piecesOf } from './pieces.ts';
 import { failed, HASH_FUNCTION, hashSeconds, type Pod, transferSeconds } from './pod.ts';
 import { dotted } from './pod-names.ts';
@@ -186,11 +186,7 @@ async function writePieces(
       lane: options.lane,
     })
     .finally(() => wire.stream.destroy());
-  if (wire.failure() !== undefined)
-    throw new RemoteError('checksum_mismatch', 'A local file vanished while it was being sent.', {
-      cause: wire.failure(),
-      hint: 'Call again when the files no longer change.',
-    });
+  if (wire.failure() !== undefined) throwUnsent(wire.failure());
   if (exitCode === NO_FULL_BLOCKS) return false;
   if (exitCode !== 0) throw failed('write the files', exitCode, stderr);
   return true;

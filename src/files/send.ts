@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isAppError, RemoteError } from '../core/errors.ts';
+import { isAppError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import { asSent, CHANGED, isUntouched, withHash, without } from './as-sent.ts';
 import {
@@ -15,6 +15,7 @@ import {
 } from './codec.ts';
 import { collect } from './collect.ts';
 import type { LateHash } from './late-hash.ts';
+import { throwUnsent } from './local-failure.ts';
 import { END_OF_TAR, packFiles, packText } from './pack.ts';
 import { type Placing, placeScript } from './place-script.ts';
 import { type After, type Answer, RECEIVE_EXIT, readPlaced } from './placed.ts';
@@ -198,11 +199,7 @@ async function streamTo(pod: Pod, parcel: Parcel, wire: Wire, unpack: string): P
     .finally(() => wire.stream.destroy());
   const broken = wire.failure();
   if (isAppError(broken)) throw broken;
-  if (broken !== undefined)
-    throw new RemoteError('checksum_mismatch', 'A local file vanished while it was being sent.', {
-      cause: broken,
-      hint: 'Call again when the files no longer change.',
-    });
+  if (broken !== undefined) throwUnsent(broken);
   return { exitCode, stderr, stdout: printed.bytes() };
 }
 

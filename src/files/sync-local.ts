@@ -1,10 +1,11 @@
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
-import { InputError, RemoteError } from '../core/errors.ts';
+import { InputError } from '../core/errors.ts';
 import type { SyncRequest } from '../core/files.ts';
 import type { FilesDeps } from './deps.ts';
 import { createLateHash, type LateHash, mayWait } from './late-hash.ts';
+import { throwUnsent } from './local-failure.ts';
 import { type LocalHash, openHashCache } from './local-hash.ts';
 import { matcher, type Rules } from './rules.ts';
 import { secretByName } from './secrets.ts';
@@ -209,10 +210,7 @@ function goneIsNothing(failure: unknown): undefined {
 /** A file that went while it was being sent: told as what a second call makes good. Anything else is thrown as it is. */
 export function throwVanished(failure: unknown): never {
   if (!isGone(failure)) throw failure;
-  throw new RemoteError('checksum_mismatch', 'A local file vanished while it was being sent.', {
-    cause: failure,
-    hint: 'Call again when the files no longer change.',
-  });
+  throwUnsent(failure);
 }
 
 function isGone(failure: unknown): boolean {

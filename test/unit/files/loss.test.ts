@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import {
   appendFile,
   chmod,
@@ -20,7 +21,16 @@ import { RemoteError } from '../../../src/core/errors.ts';
 import type { Remote } from '../../../src/core/remote.ts';
 import { unfetchedOf } from '../../../src/core/unfetched.ts';
 import { amountOf } from '../../../src/files/sync-plan.ts';
-import { call, fetchRequest, jobId, openWorld, sha, treeOf, type World } from './harness.ts';
+import {
+  call,
+  fetchRequest,
+  jobId,
+  openWorld,
+  sha,
+  syncRequest,
+  treeOf,
+  type World,
+} from './harness.ts';
 
 /* Ways in which the only copy could be lost while everything looks well. */
 
@@ -519,3 +529,19 @@ it('amounts are said in fitting units', () => {
 function asNobody(script: string): string {
   return `exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c '${script.replaceAll("'", String.raw`'\''`)}'`;
 }
+
+it.each([
+  ['small', 10],
+  ['big', 3 << 20],
+])('a %s file that vanishes while it is sent is named [SY-12]', async (_size, bytes) => {
+  await using world = await openWorld();
+  await world.write({ 'a.txt': 'a', 'gone.bin': Buffer.alloc(bytes, 7), 'z.txt': 'z' });
+  const progress = (message: string): void => {
+    if (message.startsWith('Sending')) rmSync(world.local('project/gone.bin'), { force: true });
+  };
+  await expect(world.files.sync(syncRequest(), { ...call, progress })).rejects.toMatchObject({
+    code: 'checksum_mismatch',
+    message: `${JSON.stringify(world.local('project/gone.bin'))} vanished while it was being sent.`,
+  });
+  expect((await world.sync()).sent.files).toBe(2);
+});
