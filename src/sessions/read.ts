@@ -21,6 +21,8 @@ const LAST_LOOK_SECONDS = 1;
 
 interface Glance {
   readonly state: SessionState;
+  /** The command that runs now, where one does and has a name. */
+  readonly running?: string | undefined;
   readonly offset: number;
   readonly size: number;
   readonly key: string;
@@ -134,6 +136,7 @@ async function glance(
   const cut = Math.max(0, from - first);
   return {
     state: look.state,
+    running: look.runningCommandId,
     offset: from,
     size,
     key: look.key,
@@ -147,7 +150,7 @@ function pageOf(
   { sessionId }: SessionRecord,
   { format }: SessionRead,
   maxBytes: number,
-  { state, offset, size, key, bytes, before }: Glance,
+  { state, running, offset, size, key, bytes, before }: Glance,
   matched: boolean | undefined,
 ): SessionPage {
   const over = state === 'closed' || state === 'lost';
@@ -171,6 +174,11 @@ function pageOf(
     nextOffset: offset + length,
     hasMore: offset + length < size && !waits,
     ...(matched === undefined ? {} : { matched }),
-    commands: [...commandsOf(findMarks(page, offset, key))],
+    // The end of a command may lie beyond the page: whether it runs is what the pod says.
+    commands: commandsOf(findMarks(page, offset, key)).map((command) =>
+      state === 'idle' || (running !== undefined && command.commandId !== running)
+        ? { ...command, done: true }
+        : command,
+    ),
   };
 }

@@ -9,6 +9,7 @@ import { createLink, lookSoon } from './link.ts';
 import { openSession } from './open.ts';
 import { readSession } from './read.ts';
 import type { Runs } from './runs.ts';
+import { withOffset } from './typing.ts';
 import { checkWrite, type WriteDeps, writeSession } from './write.ts';
 import { createWriters } from './writer.ts';
 
@@ -25,8 +26,14 @@ export function createSessions(
   const { store, clock } = given;
   const opening = new KeyedLock();
   const cursors = new Map<SessionId, number>();
+  /** How far answers have shown the transcript, those of writes and reads alike. */
+  const shownTo = new Map<SessionId, number>();
   /** The secrets that tell genuine marks from look-alikes. */
   const keys = new Map<string, string>();
+
+  const noteShown = (sessionId: SessionId, { nextOffset }: { nextOffset: number }): void => {
+    shownTo.set(sessionId, Math.max(nextOffset, shownTo.get(sessionId) ?? 0));
+  };
 
   async function recordOf(sessionId: SessionId): Promise<SessionRecord> {
     const record = await store.sessions.get(sessionId);
@@ -64,7 +71,14 @@ export function createSessions(
         key = look.key;
         keys.set(sessionId, key);
       }
-      return writeSession(deps, record, request, { key, startedAt }, options);
+      try {
+        const given = { key, startedAt };
+        const written = await writeSession(deps, record, request, given, options);
+        noteShown(sessionId, written);
+        return written;
+      } catch (failure) {
+        throw withOffset(failure, shownTo.get(sessionId));
+      }
     },
 
     async read(sessionId, request, options) {
@@ -77,7 +91,10 @@ export function createSessions(
         keys,
         options,
       );
-      if (page.state !== 'unreachable') cursors.set(sessionId, page.nextOffset);
+      if (page.state !== 'unreachable') {
+        cursors.set(sessionId, page.nextOffset);
+        noteShown(sessionId, page);
+      }
       return page;
     },
 

@@ -116,12 +116,23 @@ export async function deliver(
   return words;
 }
 
+const UNKNOWN_OUTCOME =
+  'The link broke while the input was typed; it is not known whether it arrived.';
 export function unknownOutcome(cause?: unknown): RemoteError {
-  return new RemoteError(
-    'link_lost',
-    'The link broke while the input was typed; it is not known whether it arrived.',
-    { hint: 'Look with session_read before writing again.', cause },
-  );
+  return new RemoteError('link_lost', UNKNOWN_OUTCOME, {
+    hint: 'Look with session_read before writing again.',
+    cause,
+  });
+}
+
+/** The same failure; of an unknown outcome it also says from where on nothing of the transcript has been shown. */
+export function withOffset(failure: unknown, shownTo: number | undefined): unknown {
+  if (!(failure instanceof RemoteError) || failure.message !== UNKNOWN_OUTCOME) return failure;
+  if (shownTo === undefined) return failure;
+  return new RemoteError('link_lost', UNKNOWN_OUTCOME, {
+    hint: `Look with session_read, offset ${shownTo}, before writing again: what was shown so far ends there.`,
+    cause: failure.cause,
+  });
 }
 
 export function isFull(text: string): boolean {

@@ -29,7 +29,9 @@ export const sessionRead = defineTool({
       last === undefined
         ? ''
         : last.done
-          ? ` Last command ended with exit code ${last.exitCode ?? 'unknown'}.`
+          ? last.exitCode === undefined && page.hasMore
+            ? ' The last command here has ended; how, a later page tells.'
+            : ` Last command ended with exit code ${last.exitCode ?? 'unknown'}.`
           : page.state === 'closed' || page.state === 'lost'
             ? ' Its last command ended together with the shell.'
             : page.state === 'unreachable'

@@ -353,6 +353,20 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
     });
   });
 
+  it('an early page calls no command running that has ended beyond it', async () => {
+    const on = await fresh();
+    const first = await write('seq 1 400', { on });
+    const second = await write('sleep 300', { on, waitSeconds: 0.3 });
+    const page = await read({ offset: 0, maxBytes: 300 }, on);
+    expect(page).toMatchObject({ state: 'busy', hasMore: true });
+    expect(page.commands).toEqual([{ commandId: first.commandId, done: true }]);
+    const rest = await read({ offset: page.nextOffset }, on);
+    expect(rest.commands).toContainEqual({ commandId: second.commandId, done: false });
+    await key('ctrl-c', on);
+    const idle = await read({ offset: 0, maxBytes: 300 }, on);
+    expect(idle).toMatchObject({ state: 'idle', commands: [{ done: true }] });
+  });
+
   it('a link that is cut again and again types each command once or not at all', async () => {
     const on = await fresh();
     await write('rm -f ~/typed', { on });

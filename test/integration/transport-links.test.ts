@@ -360,6 +360,7 @@ it.each([
   'a silent link that nobody has found yet holds no call longer than its own limit: $words',
   async ({ newLinks }) => {
     const { bench, write, read, lines } = await openShell({ keepaliveSeconds: 60 });
+    const shown = await write('echo shown');
     bench.proxy.newLinks = newLinks;
     bench.proxy.strikeAll({ kind: 'silence' });
     const [page, failure] = await Promise.all([
@@ -368,7 +369,11 @@ it.each([
     ]);
     expect(page.state).toBe('unreachable');
     // The request was sent over the link that was silent already.
-    expect(failure).toMatchObject({ code: 'link_lost' });
+    expect(failure).toMatchObject({
+      code: 'link_lost',
+      hint: expect.stringContaining(`offset ${shown.nextOffset},`) as string,
+    });
+    expect(shown.nextOffset).toBeGreaterThan(0);
     expect(await lines('ran')).toEqual([]);
   },
 );

@@ -1036,6 +1036,19 @@ describe('what a newcomer reads', () => {
     expect(asks.next.map(({ tool }) => tool)).toEqual(['update_pod', 'fetch_artifacts']);
   });
 
+  it('session_read of an early page says of its command that it ended, not that it runs', async () => {
+    const { sessions } = context();
+    const read: ToolContext['sessions']['read'] = async (...args) => ({
+      ...(await sessions.read(...args)),
+      state: 'idle',
+      hasMore: true,
+      commands: [{ commandId: 'cmd_a', done: true }],
+    });
+    const call = { sessionId: SESSION, offset: 0 };
+    const { summary } = await run('session_read', call, context({ sessions: { read } }));
+    expect(summary).toContain('The last command here has ended; how, a later page tells.');
+  });
+
   it.each(['closed', 'lost', 'idle', 'unreachable'] as const)(
     'session_read of a session that is %s never says that a command runs when it cannot know',
     async (state) => {
