@@ -6,7 +6,7 @@ import type { Jobs } from '../core/job.ts';
 import type { Remote } from '../core/remote.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { findingsIn } from './match.ts';
-import { POD_PROBE, type PodFacts, podFactsFrom } from './pod-probe.ts';
+import { type PodFacts, podFactsFrom, podProbe } from './pod-probe.ts';
 import { judge } from './pod-verdict.ts';
 
 type Diagnosis = Awaited<ReturnType<Health['diagnose']>>;
@@ -74,7 +74,13 @@ async function ofPod(deps: HealthDeps, podId: PodId, options: CallOptions): Prom
   const before = deps.clock.now().getTime() / 1000;
   let probed: PodFacts;
   try {
-    const answer = await deps.remote.exec(podId, POD_PROBE, {
+    const work = await deps.remote.workFolder(podId, options).catch((failure: unknown) => {
+      // Without it the pod can still be looked at, or says itself that it cannot.
+      options.signal.throwIfAborted();
+      if (!isAppError(failure)) throw failure;
+      return undefined;
+    });
+    const answer = await deps.remote.exec(podId, podProbe(work), {
       ...options,
       timeoutSeconds: PROBE_LIMIT_SECONDS,
     });

@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import { z } from 'zod';
 import { RemoteError } from '../core/errors.ts';
+import { shellQuote } from '../core/shell-quote.ts';
 
 const count = z.coerce.number().nonnegative();
 const factsSchema = z.object({
@@ -10,6 +11,9 @@ const factsSchema = z.object({
   cpus: count.exactOptional(),
   diskTotalKb: count.exactOptional(),
   diskFreeKb: count.exactOptional(),
+  /** Of the folder that work goes to, which may be on another disk. */
+  workDiskTotalKb: count.exactOptional(),
+  workDiskFreeKb: count.exactOptional(),
   inodesTotal: count.exactOptional(),
   inodesFree: count.exactOptional(),
   shmTotalKb: count.exactOptional(),
@@ -40,7 +44,11 @@ export type Gpu = Readonly<z.output<typeof gpuSchema>>;
 export type PodFacts = Readonly<z.output<typeof factsSchema>> & { readonly gpus: readonly Gpu[] };
 
 /** Everything worth knowing about a pod in one round trip [WA-04]. Limits of the container before those of the host [HE-07]. */
-export const POD_PROBE = `
+export const podProbe = (workFolder: string | undefined): string => `
+work=${workFolder === undefined ? '' : shellQuote(workFolder)}
+${PROBE}`;
+
+const PROBE = `
 field() { [ -n "$2" ] && printf '%s %s\\n' "$1" "$2"; }
 first() { { read -r word _ <"$1"; } 2>/dev/null && printf '%s' "$word"; }
 quick() { if command -v timeout >/dev/null 2>&1; then timeout 10 "$@"; else "$@"; fi; }
@@ -60,6 +68,7 @@ field load1 "$(first /proc/loadavg)"
 field cpus "$(nproc 2>/dev/null)"
 place=$HOME; [ -d /workspace ] && place=/workspace
 df -Pk -- "$place" 2>/dev/null | columns diskTotalKb diskFreeKb
+[ -z "$work" ] || df -Pk -- "$work" 2>/dev/null | columns workDiskTotalKb workDiskFreeKb
 df -Pi -- "$place" 2>/dev/null | columns inodesTotal inodesFree
 [ -d /dev/shm ] && df -Pk /dev/shm 2>/dev/null | columns shmTotalKb shmFreeKb
 limit=$(first /sys/fs/cgroup/memory.max) used=$(first /sys/fs/cgroup/memory.current) stat=/sys/fs/cgroup/memory.stat cache=inactive_file

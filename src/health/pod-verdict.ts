@@ -32,6 +32,8 @@ export function judge(
 function storage({
   diskTotalKb,
   diskFreeKb,
+  workDiskTotalKb,
+  workDiskFreeKb,
   inodesTotal,
   inodesFree,
   shmTotalKb,
@@ -46,6 +48,18 @@ function storage({
         'disk',
         'The disk is nearly full: remove old checkpoints (never the best one) and caches.',
         `${disk} % of the disk is used`,
+      ),
+    );
+  const work = usedPercent(workDiskTotalKb, workDiskFreeKb);
+  const isOther = workDiskTotalKb !== diskTotalKb || workDiskFreeKb !== diskFreeKb;
+  if (isOther && work !== undefined && work >= FULL_PERCENT)
+    found.push(
+      judged(
+        'warn',
+        'HE-08-work',
+        'disk',
+        'The disk of the work folder is nearly full: no job starts there under 64 MiB free. Remove old checkpoints (never the best one) and caches.',
+        `${work} % of the disk of the work folder is used`,
       ),
     );
   const inodes = usedPercent(inodesTotal, inodesFree);

@@ -1,4 +1,5 @@
-import { chmod, copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -43,6 +44,28 @@ const offers = (): number => sshd.log().match(/Failed publickey/g)?.length ?? 0;
 const accepted = (): string => /Accepted publickey.*/.exec(sshd.log())?.[0] ?? '';
 const printOf = async (file: string): Promise<string> =>
   (await openSsh('ssh-keygen', ['-lf', `${file}.pub`])).split(' ')[1] ?? '';
+
+describe('the room that work needs', () => {
+  it('is looked at where work goes: a full work folder is no ready machine', async () => {
+    const work = path.join(bench.folder, "it's work");
+    await mkdir(work);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', work]);
+    try {
+      await bench.save({ ...address(), keyPath: await newKey('plain') });
+      expect(await bench.test()).toMatchObject({ status: 'ready' });
+      await bench.save({ workFolder: work });
+      expect(await bench.test()).toMatchObject({
+        status: 'warnings',
+        details: [
+          expect.stringContaining('Logged in as') as string,
+          expect.stringMatching(/^The disk of the work folder has \d MiB free/) as string,
+        ],
+      });
+    } finally {
+      execFileSync('umount', [work]);
+    }
+  });
+});
 
 describe('keys of the SSH agent', () => {
   it('a profile without a key logs in with what the real agent holds', async () => {

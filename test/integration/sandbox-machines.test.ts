@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/call.ts';
 import { poll } from '../../src/core/poll.ts';
-import { POD_PROBE, podFactsFrom } from '../../src/health/pod-probe.ts';
+import { podFactsFrom, podProbe } from '../../src/health/pod-probe.ts';
 import { openLocalProvider } from '../support/local-provider.ts';
 import { openSshClient } from '../support/openssh.ts';
 import {
@@ -79,7 +79,7 @@ describe('a machine of the sandbox', () => {
       Array.from({ length: 2 }, () => 'NVIDIA GeForce RTX 4090, 24564'),
     );
     expect((await ssh('nvidia-smi')).out).toContain('CUDA Version: 12.8');
-    const { gpuTool, gpus } = podFactsFrom(Buffer.from((await ssh(POD_PROBE)).out));
+    const { gpuTool, gpus } = podFactsFrom(Buffer.from((await ssh(podProbe(undefined))).out));
     expect(gpuTool).toBe('yes');
     expect(gpus).toMatchObject([
       { index: 0, memoryTotalMib: 24_564, utilizationPercent: 0 },

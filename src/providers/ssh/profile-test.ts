@@ -4,12 +4,29 @@ import { podIdOfProfile } from '../../core/ids.ts';
 import type { SshEndpoint } from '../../core/machine.ts';
 import type { Profile, Profiles } from '../../core/profile.ts';
 import type { Remote } from '../../core/remote.ts';
+import { shellQuote } from '../../core/shell-quote.ts';
 import { checkKeyFile } from './key-file.ts';
 import type { Routes } from './route.ts';
 
 const TEST_LIMIT_SECONDS = 10;
-/** The name of the login; several may share one account. */
-const WHO = 'printf %s "${LOGNAME:-$(id -un)}"';
+/** What a job needs free in its folder and in the home. */
+const NEEDED_KB = 64 * 1024;
+/** The name of the login (several may share one account); then KiB free in the home, and in the work folder where one is named. */
+const whoScript = (workFolder: string | undefined): string => `
+free() {
+  df -Pk -- "$1" 2>/dev/null | {
+    read -r _ && read -r row || exit 0
+    before=
+    for word in $row; do
+      case $word in *[0-9]%) printf '%s' "$before"; exit 0 ;; esac
+      before=$word
+    done
+  }
+}
+printf '%s\\nhome %s\\n' "\${LOGNAME:-$(id -un)}" "$(free "$HOME")"
+${workFolder === undefined ? '' : `printf 'work %s\\n' "$(free ${shellQuote(workFolder)})"`}
+exit 0
+`;
 const LOGIN = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;
 
 export interface ProfileTestDeps {
@@ -36,12 +53,14 @@ export async function tryProfile(
   try {
     if (profile.keyPath !== undefined) await checkKeyFile(profile.keyPath);
     const endpoint = await routes.endpointOf(profile, bounded);
-    const { exitCode, stdout } = await remote().exec(podIdOfProfile(profile.profileId), WHO, {
-      ...bounded,
-      timeoutSeconds: TEST_LIMIT_SECONDS,
-    });
-    const user = loginOf(stdout.toString('utf8'), endpoint);
-    const warnings = [...notes];
+    const { exitCode, stdout } = await remote().exec(
+      podIdOfProfile(profile.profileId),
+      whoScript(endpoint.workFolder),
+      { ...bounded, timeoutSeconds: TEST_LIMIT_SECONDS },
+    );
+    const [login = '', ...rooms] = stdout.toString('utf8').trim().split('\n');
+    const user = loginOf(login, endpoint);
+    const warnings = [...notes, ...roomWarnings(rooms)];
     if (exitCode !== 0)
       warnings.push(`The login works, but a command that does nothing ended with ${exitCode}.`);
     return {
@@ -69,6 +88,18 @@ export async function tryProfile(
     const details = [...notes, `${known.message} ${known.hint} (${known.code})`];
     return { profile, status: 'failed', details };
   }
+}
+
+/** Pure. A machine that does not tell how much is free is not called full. */
+function roomWarnings(rooms: readonly string[]): readonly string[] {
+  return rooms.flatMap((line) => {
+    const [, place, freeKb] = /^(home|work) (\d{1,15})$/.exec(line.trim()) ?? [];
+    if (freeKb === undefined || Number(freeKb) >= NEEDED_KB) return [];
+    const what = place === 'home' ? 'home of the login' : 'work folder';
+    return [
+      `The disk of the ${what} has ${Math.floor(Number(freeKb) / 1024)} MiB free: a job needs 64 MiB, and on a full one no shell opens. Make room there.`,
+    ];
+  });
 }
 
 /** What the machine says counts only where it is one of the logins that were tried. */

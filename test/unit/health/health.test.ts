@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -56,6 +57,22 @@ describe('diagnose', () => {
     expect(Number(facts['memoryLimitBytes'])).toBeGreaterThan(0);
     expect(Number(facts['diskFreeKb'])).toBeGreaterThan(0);
     expect(Math.abs(Number(facts['now']) - Date.now() / 1000)).toBeLessThan(30);
+  });
+
+  it('looks at the disk that the work folder is on too [HE-08]', async () => {
+    const work = join(folder, "it's work");
+    await mkdir(work);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', work]);
+    try {
+      await writeFile(join(work, 'fill'), Buffer.alloc(1_000_000));
+      remote.workFolder = async () => Promise.resolve(work);
+      const { verdict, facts, findings } = await healthWith().diagnose({ podId }, options);
+      expect(verdict).not.toBe('ok');
+      expect(facts).toMatchObject({ workDiskTotalKb: 1024 });
+      expect(findings.map(({ code }) => code)).toContain('HE-08-work');
+    } finally {
+      execFileSync('umount', [work]);
+    }
   });
 
   it('is unknown, never fine, when the pod cannot be reached [WA-07] [FA-10]', async () => {

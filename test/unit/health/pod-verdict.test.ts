@@ -54,6 +54,12 @@ describe('the verdict on a pod [HE-05]', () => {
     ],
     ['processes killed for memory [HE-07]', { ...good, oomKills: 1 }, 'warn', 'HE-07-oom'],
     ['a full disk [HE-08]', { ...good, diskFreeKb: 50 }, 'warn', 'HE-08-disk'],
+    [
+      'a full disk under the work folder [HE-08]',
+      { ...good, workDiskTotalKb: 32_768, workDiskFreeKb: 0 },
+      'warn',
+      'HE-08-work',
+    ],
     ['no inodes [HE-08]', { ...good, inodesFree: 10 }, 'warn', 'HE-08-inodes'],
     ['inodes made as needed [HE-08]', { ...good, inodesTotal: 0, inodesFree: 0 }, 'ok', undefined],
     ['little shared memory [HE-09]', { ...good, shmTotalKb: 65_536 }, 'warn', 'HE-09'],
