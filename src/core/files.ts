@@ -56,16 +56,19 @@ export const fetchResultSchema = z.object({
   dryRun: z.boolean(),
 });
 /** Matches that did not come home for one reason. */
-export interface Refusal {
-  readonly why: string;
-  readonly count: number;
+const refusalSchema = z.object({
+  why: z.string(),
+  count: z.int().positive(),
   /** Something would be lost with the pod: `destroy` asks for it. */
-  readonly holdsData: boolean;
-}
-export type FetchResult = z.output<typeof fetchResultSchema> & {
+  holdsData: z.boolean(),
+});
+export type Refusal = Readonly<z.output<typeof refusalSchema>>;
+/** All that a fetch answers; a tool shows `fetchResultSchema` of it. */
+export const fetchOutcomeSchema = fetchResultSchema.extend({
   /** `refused` by reason, and counted whole. */
-  readonly refusals?: readonly Refusal[];
-};
+  refusals: z.array(refusalSchema).readonly().exactOptional(),
+});
+export type FetchResult = z.output<typeof fetchOutcomeSchema>;
 
 /** A file that came home, and the proof that it is the same file. Kept in the store; the teardown gate reads it. */
 export const artifactRecordSchema = z.object({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { fetchResultSchema, proofSchema, syncResultSchema } from '../core/files.ts';
+import { fetchOutcomeSchema, proofSchema, syncResultSchema } from '../core/files.ts';
 import { jobIdSchema, podIdSchema } from '../core/ids.ts';
 import { jobSchema } from '../core/job.ts';
 import { sshEndpointSchema } from '../core/machine.ts';
@@ -35,7 +35,7 @@ export const FETCH = {
     strict: z.boolean(),
     dryRun: z.boolean(),
   }),
-  result: fetchResultSchema,
+  result: fetchOutcomeSchema,
 };
 export const DISCONNECT = { name: 'disconnect', args: pod, result: nothing };
 /** Hangs up everything and closes the state, so that the thread can be ended. */
