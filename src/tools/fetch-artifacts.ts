@@ -74,7 +74,7 @@ export const fetchArtifacts = defineTool({
   },
 });
 
-const MAX_REASONS = 3;
+const MAX_REASONS = 4;
 
 function summaryOf(
   { podId, manifest, missing, left, dryRun, refusals = [] }: FetchResult,
@@ -91,6 +91,7 @@ function summaryOf(
     missing.length > 0 &&
       `${count(missing.length, 'declared path')} missing. ${isOwn ? '' : GIVE_UP}`.trimEnd(),
     ...refusals
+      .toSorted((a, b) => Number(b.holdsData) - Number(a.holdsData))
       .slice(0, MAX_REASONS)
       .map(({ why, count: matches }) => `${matches} not fetched: ${why}`),
     left > 0 && `${count(left, 'file')} left on the pod.`,

@@ -1,7 +1,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { InputError, RemoteError } from '../../../src/core/errors.ts';
-import type { Files, SyncResult } from '../../../src/core/files.ts';
+import type { FetchResult, Files, SyncResult } from '../../../src/core/files.ts';
 import { podIdSchema } from '../../../src/core/ids.ts';
 import { type SshEndpoint, sshEndpointSchema } from '../../../src/core/machine.ts';
 import { type Server, serveTransfers, type Work } from '../../../src/transfer/serve.ts';
@@ -61,7 +61,8 @@ function bench(
   {
     isMute = () => false,
     idleSeconds = 60,
-  }: { isMute?: (at: number) => boolean; idleSeconds?: number } = {},
+    fetch = async () => Promise.reject(new Error('unused')),
+  }: { isMute?: (at: number) => boolean; idleSeconds?: number; fetch?: Files['fetch'] } = {},
 ): { transfers: Transfers; threads: FakeThread[] } {
   const threads: FakeThread[] = [];
   const start = (): Thread => {
@@ -95,7 +96,7 @@ function bench(
       serveTransfers(
         port2,
         (server): Work => ({
-          files: { sync: sync(server, at), fetch: async () => Promise.reject(new Error('unused')) },
+          files: { sync: sync(server, at), fetch },
           disconnect: async () => Promise.resolve(),
           [Symbol.asyncDispose]: async () => {
             thread.closed += 1;
@@ -271,4 +272,25 @@ describe('transfers in a thread of their own', () => {
     expect(threads[0]).toMatchObject({ hasEnded: true, closed: 1 });
     await expect(transfers.sync(REQUEST, options)).rejects.toMatchObject({ code: 'cancelled' });
   });
+});
+
+it('what a fetch refused comes out of the thread as it went in', async () => {
+  const why = 'It is a link.';
+  const result: FetchResult = {
+    podId,
+    manifest: { root: '/b', files: [], totalFiles: 0, totalBytes: 0 },
+    missing: [],
+    leftOnPod: [],
+    left: 0,
+    refused: [{ path: 'a', why }],
+    refusals: [{ why, count: 1, holdsData: true }],
+    dryRun: false,
+  };
+  const { transfers } = bench(() => async () => Promise.resolve(RESULT), {
+    fetch: async () => Promise.resolve(result),
+  });
+  const request = { podId, paths: ['a'], localPath: 'a', exclude: [], verify: 'load' } as const;
+  expect(await transfers.fetch({ ...request, strict: false, dryRun: false }, options)).toEqual(
+    result,
+  );
 });
