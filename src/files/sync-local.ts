@@ -217,6 +217,13 @@ function isGone(failure: unknown): boolean {
   return failure instanceof Error && 'code' in failure && failure.code === 'ENOENT';
 }
 
+/** Throws `path_missing` for what `include` names and no file is. */
+export function refuseUnmatched(rules: Pick<Rules, 'unusedIncludes'>): void {
+  const unused = rules.unusedIncludes().slice(0, 5);
+  if (unused.length > 0)
+    throw new InputError('path_missing', `include matches no file: ${unused.join(', ')}.`);
+}
+
 export function nothingToSend(walked: Walked): InputError {
   const why = walked.skipped.slice(0, 5).map(({ path: name, why: rule }) => `${name} (${rule})`);
   return new InputError(

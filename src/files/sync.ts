@@ -8,33 +8,31 @@ import { KeyedLock } from '../core/keyed-lock.ts';
 import type { FilesDeps } from './deps.ts';
 import { refuseRunningJob } from './job-guard.ts';
 import { createLooking, type Looking, type StartLooking } from './looking.ts';
+import { overwrittenWords } from './overwritten.ts';
 import { createPace } from './pace.ts';
 import { openPod, type Pod } from './pod.ts';
 import { podFolders } from './remote-folder.ts';
 import { type PodFolders, resolveRemoteTarget } from './remote-target.ts';
 import { lacksRoom, refuseFull } from './room.ts';
-import { createRules, type Rules } from './rules.ts';
+import { createRules } from './rules.ts';
 import type { Pace } from './send.ts';
 import { comparedAsSent } from './send-big.ts';
 import { createSentBefore, type SentBefore } from './sent.ts';
 import { createStagings, type Stagings } from './staging.ts';
-import { hashLocal, nothingToSend, oneFile, throwVanished, walkFolder } from './sync-local.ts';
-import type { Look } from './sync-look.ts';
-import { afterLook } from './sync-memory.ts';
+import { findExtras, NO_EXTRAS } from './sync-extras.ts';
 import {
-  bytesOf,
-  keptWords,
-  listOf,
-  type PlannedFile,
-  planDelete,
-  refuseMassDeletion,
-  refuseTooLarge,
-  skippedOf,
-} from './sync-plan.ts';
-import { carryOut, compare, findFilePlace, listRemote } from './sync-remote.ts';
+  hashLocal,
+  nothingToSend,
+  oneFile,
+  refuseUnmatched,
+  throwVanished,
+  walkFolder,
+} from './sync-local.ts';
+import { afterLook } from './sync-memory.ts';
+import { bytesOf, keptWords, type PlannedFile, refuseTooLarge, skippedOf } from './sync-plan.ts';
+import { carryOut, compare, findFilePlace } from './sync-remote.ts';
 import { createStates, isSameState, type StateFile, type SyncState } from './sync-state.ts';
 import { createTrees, type TreeMemory } from './sync-trees.ts';
-import type { Walked } from './walk.ts';
 import { resolveExisting } from './workspace.ts';
 
 const MAX_SKIPPED = 200;
@@ -127,12 +125,7 @@ async function syncFiles(
   const walked = isFolder
     ? await walkFolder(local, rules, request, options, tree.walk)
     : oneFile(local, name, request);
-  const unused = rules.unusedIncludes();
-  if (isFolder && unused.length > 0)
-    throw new InputError(
-      'path_missing',
-      `include matches no file: ${unused.slice(0, 5).join(', ')}.`,
-    );
+  if (isFolder) refuseUnmatched(rules);
   if (walked.files.length === 0 && walked.secretNames.length === 0) throw nothingToSend(walked);
   if (!request.dryRun) refuseTooLarge(walked.files);
 
@@ -175,13 +168,14 @@ async function syncFiles(
       ? await findExtras(desk, pod, look, request, { files, walked, rules })
       : NO_EXTRAS;
   const skipped = skippedOf(kept, walked);
+  const overwritten = overwrittenWords(remembered, state, plan.send);
   const answer = (
     sent: readonly PlannedFile[],
     wireBytes: number,
     same: readonly PlannedFile[] = [],
   ): SyncResult => {
     const unchanged = same.length === 0 ? plan.unchanged : [...plan.unchanged, ...same];
-    const warnings = [...hashing.warnings(), ...keptWords(kept)];
+    const warnings = [...hashing.warnings(), ...keptWords(kept), ...overwritten];
     return {
       podId: request.podId,
       remotePath: isFolder ? look.real : `${look.real}/${name}`,
@@ -197,7 +191,9 @@ async function syncFiles(
       ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
     };
   };
-  if (state !== remembered && !isSameState(state, remembered)) await memory.save(state);
+  // What is said of edits there is said again until they are replaced.
+  if (state !== remembered && overwritten.length === 0 && !isSameState(state, remembered))
+    await memory.save(state);
   if (request.dryRun) return answer(plan.send, 0);
 
   refuseFull(look, plan.send);
@@ -214,37 +210,3 @@ async function syncFiles(
   if (done.state !== state) await memory.save(done.state);
   return answer(done.files, done.wireBytes, done.same);
 }
-
-async function findExtras(
-  desk: Desk,
-  pod: Pod,
-  look: Look,
-  request: SyncRequest,
-  local: {
-    readonly files: readonly PlannedFile[];
-    readonly walked: Walked;
-    readonly rules: Rules;
-  },
-): Promise<Extras> {
-  const there = await listRemote(pod, look.real);
-  const names = new Set(local.files.map((file) => file.path));
-  const gone = planDelete(there, names, local.rules, local.walked.skipped);
-  // What the pod made may be the only copy of it: only what came from here and nobody touched goes.
-  const sent = await desk.sentBefore(pod, look.real, there, true);
-  const extras = gone.filter((path) => sent.has(path));
-  const key = `${request.podId}\0${look.real}`;
-  if (request.dryRun) desk.previews.set(key, listOf(extras));
-  else {
-    refuseMassDeletion(extras, there.length, desk.previews.get(key));
-    desk.previews.delete(key);
-  }
-  return { extras, kept: gone.filter((path) => !sent.has(path)) };
-}
-
-interface Extras {
-  /** Sent from here before, untouched there since, and gone here. */
-  readonly extras: readonly string[];
-  /** Not here, and made or changed on the pod. */
-  readonly kept: readonly string[];
-}
-const NO_EXTRAS: Extras = { extras: [], kept: [] };

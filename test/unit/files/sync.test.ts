@@ -275,6 +275,24 @@ describe('sync', () => {
     ).toEqual([]);
   });
 
+  it('says which edits made on the pod it replaces, also in a dry run', async () => {
+    await using world = await openWorld();
+    await world.write({ 'a.py': 'one', 'b.py': 'two', 'c.py': 'three', 'd.py': 'four' });
+    await world.sync();
+    await world.writePod({
+      'project/a.py': 'ONE',
+      'project/b.py': 'longer',
+      'project/d.py': 'four',
+    });
+    await world.write({ 'b.py': 'another', 'c.py': 'edited here', 'd.py': 'edited here too' });
+    const words = [
+      '2 files changed on the pod since the last sync, and replaced by what is here: "a.py", "b.py".',
+    ];
+    expect((await world.sync({ dryRun: true })).warnings).toEqual(words);
+    expect((await world.sync()).warnings).toEqual(words);
+    expect((await world.sync()).warnings).toBeUndefined();
+  });
+
   it('delete leaves no folder that home has no more, unless something else is in it [SY-14]', async () => {
     await using world = await openWorld();
     await world.write({ 'a.py': 'a', 'old/deep/er/x.py': 'x', 'old/y.py': 'y', 'mine/z.py': 'z' });
