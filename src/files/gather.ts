@@ -110,7 +110,9 @@ export async function gather(
     const unsettled = unsure.filter((name) => now.has(name));
     const vanished = seen.files
       .map(({ path: name }) => name)
-      .filter((name) => !settled.has(name) && !now.has(name));
+      .filter((name) => !settled.has(name) && !now.has(name))
+      // What may not be read, or lies below what may not, is refused by its name.
+      .filter((name) => !after.odd.some(({ path: odd }) => `${name}/`.startsWith(`${odd}/`)));
     return { ...after, files, unsettled, vanished, missing };
   }
 }
