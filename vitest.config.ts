@@ -74,7 +74,7 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     // Most tests wait for real processes, so more of them than cores run at once.
-    maxWorkers: 6,
+    maxWorkers: 5,
     sequence: { sequencer: LongestFirst },
     projects: [
       project('integration', { testTimeout: 60_000, retry: 1 }),

@@ -223,6 +223,25 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
     expect(await write('echo alive')).toMatchObject({ output: 'alive\n' });
   });
 
+  it('ctrl-c ends a command that the shell has not begun: it never runs, and the shell goes on', async () => {
+    const on = await fresh();
+    await write('cd', { on });
+    const pid = (await write('echo $$', { on })).output.trim();
+    await onPod(`kill -STOP ${pid}`);
+    await write('touch ran-all-the-same', { on, waitSeconds: 0 });
+    const pressed = key('ctrl-c', on);
+    // Until it has been typed, like the three before it.
+    await onPod(
+      `while [ $(ls ~/.gpu-lease/sessions/${on}/c/*.at | wc -l) -lt 4 ]; do sleep 0.1; done`,
+    );
+    // `script` stops with its child.
+    await onPod(`kill -CONT $(ps -o ppid= -p ${pid}) ${pid}`);
+    expect(await pressed).toMatchObject({ done: true, exitCode: 130, state: 'idle' });
+    expect((await write('ls ran-all-the-same; echo alive', { on })).output).toMatch(
+      /ory\nalive\n$/,
+    );
+  });
+
   it('output that looks like a mark is output [SE-26]', async () => {
     const nonce = '0'.repeat(24);
     const forged = await write(

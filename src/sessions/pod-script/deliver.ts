@@ -59,7 +59,7 @@ unwritten() {
 }
 deliver() {
 umask 077
-say=gone
+say=gone again=
 [ -d "$d" ] || return
 f=$d/c/$id.sh w=$d/c/$id
 if [ -n "$bytes" ]; then
@@ -120,6 +120,12 @@ if [ -n "$isInterrupt" ]; then
   n=0; while [ "$run" != - ] && [ "$started" != "$typed" ] && [ $n -lt 100 ]; do
     sleep 0.03 2>/dev/null || sleep 1; n=$((n+1)); { read -r started < "$d/started"; } 2>/dev/null
   done
+  # One that has not is dropped with the queue, and nobody would ever see its end: it is typed again, to do nothing but end.
+  if [ "$terminal" = pty ] && [ "$run" != - ] && [ "$started" != "$typed" ]; then
+    printf 'return 130\\n' > "$d/c/$run.sh.n" && mv "$d/c/$run.sh.n" "$d/c/$run.sh" && again=1
+    { read -r started < "$d/started"; } 2>/dev/null
+    [ "$started" != "$typed" ] || again=
+  fi
 fi
 to=program; [ "$st" = idle ] && to=shell
 if [ "$run" = - ]; then : > "$d/raw"; elif [ -n "$isText" ]; then : > "$d/feeding"; fi
@@ -135,6 +141,10 @@ else
   { rm -f "$f"; cat 1<>"$d/in"; [ ! -e "$d/feeding" ] || mv "$d/feeding" "$d/fed"; } <"$f" >/dev/null 2>&1 & c=$!
   n=0; while kill -0 $c 2>/dev/null && [ $n -lt 200 ]; do sleep 0.01 2>/dev/null || sleep 1; n=$((n+1)); done
   case " $was " in *[\\ \\;]echo[\\ \\;]*) sleep 0.2 2>/dev/null; stty echo < "/proc/$pid/fd/0" 2>/dev/null;; esac
+fi
+if [ -n "$again" ]; then
+  sleep 0.1 2>/dev/null
+  printf "$erase"' [ "$(command cat "$__gl_d/started")" = %s ] || . "$__gl_d/c/%s"\\n' "$run" "$run" 1<>"$d/in"
 fi
 say="typed $run $to $at"
 printf '%s\\n' "$say" > "$w.at"
