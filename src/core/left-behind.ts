@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { count } from './count.ts';
-import type { Gate } from './files.ts';
-import { type ArtifactRecord, NO_FILE_MATCHES } from './files.ts';
+import { type ArtifactRecord, type Gate, NO_FILE_MATCHES } from './files.ts';
 import type { JobId, PodId } from './ids.ts';
 import type { Receipt } from './lease.ts';
 import { isInPart, type LostOutput } from './unfetched.ts';

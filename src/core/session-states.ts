@@ -1,8 +1,8 @@
-import type { CallOptions } from './call.ts';
+import { type CallOptions, timeLimit } from './call.ts';
 import type { PodId } from './ids.ts';
 import type { SessionRecord, Sessions } from './session.ts';
 
-const LOOK_LIMIT_MS = 8_000;
+const LOOK_LIMIT_SECONDS = 8;
 
 /** Whether the shell has ended, so that its record says all there is. */
 export const isSessionOver = ({ state }: Pick<SessionRecord, 'state'>): boolean =>
@@ -21,7 +21,7 @@ export async function sessionsNow(
 ): Promise<readonly SessionRecord[]> {
   const { look } = sessions;
   if (records.every(isSessionOver)) return records;
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(LOOK_LIMIT_MS)]);
+  const signal = AbortSignal.any([options.signal, timeLimit(LOOK_LIMIT_SECONDS)]);
   const seen =
     mayAnswer && look !== undefined
       ? await look(podId, { ...options, signal }).catch((failure: unknown) => {

@@ -7,7 +7,8 @@ import { listOf, type PlannedFile, planDelete, refuseMassDeletion } from './sync
 import { listRemote } from './sync-remote.ts';
 import type { Walked } from './walk.ts';
 
-interface Desk {
+/** What is known of earlier syncs when something is to be deleted. */
+export interface DeleteDesk {
   readonly sentBefore: SentBefore;
   /** By pod and target: what a dry run said would be deleted. */
   readonly previews: Map<string, string>;
@@ -15,7 +16,7 @@ interface Desk {
 
 /** What of the target `delete` takes. Throws `invalid_input` when that is much of it and no dry run has shown it. */
 export async function findExtras(
-  desk: Desk,
+  desk: DeleteDesk,
   pod: Pod,
   look: Look,
   request: SyncRequest,

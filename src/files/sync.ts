@@ -17,9 +17,9 @@ import { lacksRoom, refuseFull } from './room.ts';
 import { createRules } from './rules.ts';
 import type { Pace } from './send.ts';
 import { comparedAsSent } from './send-big.ts';
-import { createSentBefore, type SentBefore } from './sent.ts';
+import { createSentBefore } from './sent.ts';
 import { createStagings, type Stagings } from './staging.ts';
-import { findExtras, NO_EXTRAS } from './sync-extras.ts';
+import { type DeleteDesk, findExtras, NO_EXTRAS } from './sync-extras.ts';
 import {
   hashLocal,
   nothingToSend,
@@ -37,7 +37,7 @@ import { resolveExisting } from './workspace.ts';
 
 const MAX_SKIPPED = 200;
 
-interface Desk {
+interface Desk extends DeleteDesk {
   readonly deps: FilesDeps;
   readonly states: (podId: PodId, target: string) => StateFile;
   readonly stagings: Stagings;
@@ -45,9 +45,6 @@ interface Desk {
   readonly pace: (podId: PodId) => Pace;
   /** Home and work folder of each pod as it named them last. */
   readonly folders: Map<PodId, PodFolders>;
-  /** By pod and target: what a dry run said would be deleted. */
-  readonly previews: Map<string, string>;
-  readonly sentBefore: SentBefore;
   readonly trees: (request: SyncRequest, local: string, target: string) => TreeMemory;
 }
 

@@ -2,7 +2,8 @@ import type { CallOptions } from '../core/call.ts';
 import { RemoteError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
 import { type SessionRecord, sessionStateSchema } from '../core/session.ts';
-import { type EndedDeps, isOver } from './ended.ts';
+import { isSessionOver } from '../core/session-states.ts';
+import type { EndedDeps } from './ended.ts';
 import { statesOf } from './open.ts';
 
 /** See `Sessions.look`: one look at all of them. What is seen is not stored: a moment later it is another. */
@@ -12,7 +13,7 @@ export async function lookAtSessions(
   options: CallOptions,
 ): Promise<readonly SessionRecord[]> {
   const records = (await deps.store.sessions.list())
-    .filter((one) => one.podId === podId && !isOver(one))
+    .filter((one) => one.podId === podId && !isSessionOver(one))
     .reverse();
   if (records.length === 0) return [];
   const lines = await statesOf(deps, podId, records, options);

@@ -2,7 +2,8 @@ import type { CallOptions } from '../core/call.ts';
 import { isAppError, RemoteError } from '../core/errors.ts';
 import { providerOf } from '../core/ids.ts';
 import type { SessionClosed, SessionRecord } from '../core/session.ts';
-import { type EndedDeps, fileEnd, isOver } from './ended.ts';
+import { isSessionOver } from '../core/session-states.ts';
+import { type EndedDeps, fileEnd } from './ended.ts';
 import { killProcesses } from './kill.ts';
 import { again } from './link.ts';
 import { beforeCloseScript } from './pod-script/talk.ts';
@@ -28,7 +29,7 @@ export async function closeSession(
   try {
     return await endShell(deps, record, request, options);
   } catch (failure) {
-    if (!request.force || isOver(record) || !isShutOut(record, failure)) throw failure;
+    if (!request.force || isSessionOver(record) || !isShutOut(record, failure)) throw failure;
     return closedAs(await fileLost(deps, record), 'unknown');
   }
 }
@@ -51,7 +52,7 @@ export async function fileLost(
   link.stop(record.sessionId);
   return store.transaction(async (tx) => {
     const now = (await tx.sessions.get(record.sessionId)) ?? record;
-    if (isOver(now)) return now;
+    if (isSessionOver(now)) return now;
     const lost: SessionRecord = { ...now, state: 'lost', closedAt: clock.now().toISOString() };
     await tx.sessions.put(record.sessionId, lost);
     return lost;
@@ -73,7 +74,7 @@ async function endShell(
   options: CallOptions,
 ): Promise<SessionClosed> {
   const { sessionId, podId, folder } = record;
-  if (isOver(record)) {
+  if (isSessionOver(record)) {
     // The shell is over, what it left in the background may not be.
     const left = await killProcesses(deps.runs, podId, {
       variable: SESSION_VARIABLE,

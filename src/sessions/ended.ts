@@ -54,7 +54,3 @@ export async function fileEnd(
     });
   return ended;
 }
-
-export function isOver({ state }: SessionRecord): boolean {
-  return state === 'closed' || state === 'lost';
-}

@@ -2,9 +2,10 @@ import type { CallOptions } from '../core/call.ts';
 import { InputError, PolicyError, RemoteError } from '../core/errors.ts';
 import { localPartOf, newSessionId, type PodId, providerOf, randomToken } from '../core/ids.ts';
 import type { SessionOpened, SessionRecord } from '../core/session.ts';
+import { isSessionOver } from '../core/session-states.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import { quoteForeign } from '../core/untrusted.ts';
-import { type EndedDeps, fileEnd, isOver } from './ended.ts';
+import { type EndedDeps, fileEnd } from './ended.ts';
 import { again } from './link.ts';
 import { TRANSCRIPT_BYTES } from './pod-script/keep.ts';
 import { launchScript, MAX_SESSIONS_PER_POD } from './pod-script/launch.ts';
@@ -63,7 +64,7 @@ async function reusable(
   options: CallOptions,
 ): Promise<SessionOpened | undefined> {
   const records = (await deps.store.sessions.list())
-    .filter((one) => one.podId === podId && !isOver(one))
+    .filter((one) => one.podId === podId && !isSessionOver(one))
     .reverse();
   const states = records.length > 1 ? await statesOf(deps, podId, records, options) : undefined;
   for (const [index, record] of records.entries()) {
@@ -189,7 +190,7 @@ async function launch(
 async function openSessions(store: EndedDeps['store'], podId: PodId): Promise<string> {
   const records = await store.sessions.list();
   return records
-    .filter((one) => one.podId === podId && !isOver(one))
+    .filter((one) => one.podId === podId && !isSessionOver(one))
     .map((one) => one.sessionId)
     .join(' ');
 }

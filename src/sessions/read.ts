@@ -2,8 +2,9 @@ import type { CallOptions } from '../core/call.ts';
 import { isAppError, RemoteError } from '../core/errors.ts';
 import { MAX_PAGE_BYTES, MAX_WAIT_SECONDS } from '../core/page.ts';
 import type { SessionPage, SessionRead, SessionRecord, SessionState } from '../core/session.ts';
+import { isSessionOver } from '../core/session-states.ts';
 import { readArchive } from './archive.ts';
-import { fileEnd, isOver } from './ended.ts';
+import { fileEnd } from './ended.ts';
 import { cleanOutput, commandsOf, findMarks, pageLength, programOutput } from './framing.ts';
 import { isUnreachable } from './link.ts';
 import { within } from './wait.ts';
@@ -99,7 +100,7 @@ async function glance(
 ): Promise<Glance> {
   const now = (await deps.store.sessions.get(record.sessionId)) ?? record;
   const key = keys.get(record.sessionId) ?? '';
-  if (isOver(now)) {
+  if (isSessionOver(now)) {
     const none = Buffer.alloc(0);
     if (now.archivePath === undefined)
       return { state: now.state, offset: 0, size: 0, key, bytes: none, before: none };

@@ -2,9 +2,10 @@ import { InputError, RemoteError } from '../core/errors.ts';
 import type { SessionId } from '../core/ids.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
 import type { SessionRecord, Sessions } from '../core/session.ts';
+import { isSessionOver } from '../core/session-states.ts';
 import { hasBusySession, lookAtSessions } from './busy.ts';
 import { closeSession, fileLost } from './close.ts';
-import { fileEnd, isOver } from './ended.ts';
+import { fileEnd } from './ended.ts';
 import { createLink, lookSoon } from './link.ts';
 import { openSession } from './open.ts';
 import { readSession } from './read.ts';
@@ -113,7 +114,7 @@ export function createSessions(
 
     async closePod(podId, options) {
       for (const record of await sessions.list(podId)) {
-        if (isOver(record)) continue;
+        if (isSessionOver(record)) continue;
         try {
           await closeSession(deps, record, { force: true }, options);
         } catch {
