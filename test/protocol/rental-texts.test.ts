@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { offerIdSchema, podIdSchema } from '../../src/core/ids.ts';
 import type { Attempt, Receipt } from '../../src/core/lease.ts';
 import type { Volume } from '../../src/core/provider.ts';
-import { AT, anOffer, aPod, aQuote, type Overrides, POD } from '../support/fake-services.ts';
+import {
+  AT,
+  anOffer,
+  aPod,
+  aQuote,
+  type Overrides,
+  POD,
+  RECEIPT,
+} from '../support/fake-services.ts';
 import { type CallAnswer, inProcess, PEERS } from '../support/mcp-clients.ts';
 
 const OTHER = podIdSchema.parse('vast:124');
@@ -267,15 +275,9 @@ describe('volumes', () => {
   });
   it('that outlive a pod are named when it is gone', async () => {
     const receipt: Receipt = {
-      podId: POD,
-      name: 'train',
-      provider: 'vast',
-      usdPerHour: 0.35,
-      createdAt: AT,
-      endedAt: AT,
+      ...RECEIPT,
       runtimeSeconds: 3600,
       estimatedUsd: 0.35,
-      artifacts: [],
       proof: { how: 'not in the list', readAt: AT },
       volumes: [{ volumeId: VOLUME.volumeId, sizeGb: 20, usdPerMonth: 3 }],
     };

@@ -8,7 +8,7 @@ import {
   sessionIdSchema,
 } from '../../src/core/ids.ts';
 import type { Job, JobReport } from '../../src/core/job.ts';
-import type { Quote } from '../../src/core/lease.ts';
+import type { Quote, Receipt } from '../../src/core/lease.ts';
 import type { Offer } from '../../src/core/offer.ts';
 import type { Pod } from '../../src/core/pods.ts';
 import type { Profile } from '../../src/core/profile.ts';
@@ -23,6 +23,18 @@ export const SESSION = sessionIdSchema.parse('ses_aaaabbbbcccc');
 export const QUOTE = quoteIdSchema.parse('quo_aaaabbbbcccc');
 export const PROFILE = profileIdSchema.parse('lab');
 export const AT = '2026-01-01T00:00:00.000Z';
+export const RECEIPT: Receipt = {
+  podId: POD,
+  name: 'train',
+  provider: 'vast',
+  usdPerHour: 0.35,
+  createdAt: AT,
+  endedAt: AT,
+  runtimeSeconds: 60,
+  estimatedUsd: 0.1,
+  artifacts: [],
+  proof: { how: 'Not in the list.', readAt: AT },
+};
 
 export const anOffer = (changes: Partial<Offer> = {}): Offer => ({
   offerId: OFFER,

@@ -22,21 +22,9 @@ import {
   type Overrides,
   POD,
   QUOTE,
+  RECEIPT,
   SESSION,
 } from '../../support/fake-services.ts';
-
-const RECEIPT: Receipt = {
-  podId: POD,
-  name: 'train',
-  provider: 'vast',
-  usdPerHour: 0.35,
-  createdAt: AT,
-  endedAt: AT,
-  runtimeSeconds: 60,
-  estimatedUsd: 0.1,
-  artifacts: [],
-  proof: { how: 'Not in the list.', readAt: AT },
-};
 
 const toolOf = (name: string): Tool => {
   const tool = TOOLS.find((each) => each.name === name);
