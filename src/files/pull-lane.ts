@@ -15,6 +15,8 @@ export interface LaneOptions extends SinkOptions {
   readonly aheadBytes: () => number;
   /** What to ask for next; undefined ends the stream. */
   readonly next: () => Work | undefined;
+  /** Nothing is asked for before. */
+  readonly released: Promise<void>;
   readonly leftBytes: number;
 }
 
@@ -57,7 +59,7 @@ export async function runLane(pod: Pod, options: LaneOptions): Promise<LaneEnd> 
   });
 
   questions.write(pullPrelude(options.root));
-  ask();
+  void options.released.then(ask);
   let failure: unknown;
   let exitCode = 0;
   let entrance: Writable = sink.stream;

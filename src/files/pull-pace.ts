@@ -1,5 +1,3 @@
-import { MAX_LANES } from '../core/remote.ts';
-
 const MEBI = 1024 * 1024;
 /** A channel carries 2 MiB in each round trip; where that may bind, more is allowed on the way. */
 const USUAL_WINDOW_BYTES = 2 * MEBI;
@@ -10,8 +8,8 @@ const OWN_LINK_BYTES = 48 * MEBI;
 export const MOST_AHEAD_BYTES = 64 * MEBI;
 /** The window binds when this much of what it allows is reached; round trips are estimated, so not all of it. */
 const BINDING = 0.45;
-/** Another connection that brought less than this was not what was missing. */
-const GAIN = 1.15;
+/** About what a login over a long link takes, with some for what it is good for. */
+const LOGIN_SECONDS = 1.5;
 /** gzip takes text at about this speed; a faster link is better used plain. */
 const SLOW_LINK_BYTES_PER_SECOND = 30e6;
 const WORTH_SECONDS = 1;
@@ -45,25 +43,34 @@ export function aheadFor(
   return Math.min(MOST_AHEAD_BYTES, Math.max(2 * USUAL_WINDOW_BYTES, enough));
 }
 
-/** What was measured since the number of lanes last changed. */
-export interface Measured {
-  readonly rttSeconds: number;
-  readonly windowBytes: number | undefined;
-  readonly lanes: number;
-  readonly bytesPerSecond: number;
-  /** With fewer lanes, before the last change. */
-  readonly before: number | undefined;
-  readonly leftBytes: number;
+/** What one stream brings at most. */
+export function usualPace(rttSeconds: number, windowBytes: number | undefined): number {
+  return (windowBytes ?? USUAL_WINDOW_BYTES) / rttSeconds;
 }
 
-/** How many streams, each on a connection of its own, should run now. Follows bandwidth and round trip as they are measured. */
-export function lanesFor(measured: Measured): number {
-  const { rttSeconds, windowBytes, lanes, bytesPerSecond, before, leftBytes } = measured;
-  if (rttSeconds <= LONG_LINK_SECONDS || lanes >= MAX_LANES) return lanes;
-  if (leftBytes < Math.max(WORTH_BYTES, bytesPerSecond * WORTH_SECONDS * 1.2)) return lanes;
-  if (before !== undefined && bytesPerSecond < before * GAIN) return lanes;
-  const most = (lanes * (windowBytes ?? USUAL_WINDOW_BYTES)) / rttSeconds;
-  return bytesPerSecond < most * BINDING ? lanes : Math.min(MAX_LANES, lanes * 2);
+/** Whether so much is left that logins over a long link pay. */
+export function isWorthLogin(now: {
+  readonly rttSeconds: number;
+  readonly bytesPerSecond: number;
+  readonly leftBytes: number;
+}): boolean {
+  const { rttSeconds, bytesPerSecond, leftBytes } = now;
+  return (
+    rttSeconds > LONG_LINK_SECONDS &&
+    leftBytes > Math.max(WORTH_BYTES, bytesPerSecond * LOGIN_SECONDS)
+  );
+}
+
+/** Whether one stream brings about as much as its window lets it, so that more of them would bring more. */
+export function isWindowBound(measured: {
+  readonly rttSeconds: number;
+  readonly windowBytes: number | undefined;
+  readonly bytesPerSecond: number;
+}): boolean {
+  const { rttSeconds, windowBytes, bytesPerSecond } = measured;
+  return (
+    rttSeconds > LONG_LINK_SECONDS && bytesPerSecond >= usualPace(rttSeconds, windowBytes) * BINDING
+  );
 }
 
 /** Whether the rest is better compressed. `ratio`: what gzip left of a sample. */

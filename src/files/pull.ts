@@ -1,24 +1,13 @@
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
 import type { Clock } from '../core/call.ts';
-import { isAppError, RemoteError } from '../core/errors.ts';
 import { localFailure } from './local-failure.ts';
 import { type Arrived, readJournal } from './partial-file.ts';
 import type { Pod } from './pod.ts';
-import { type LaneEnd, runLane } from './pull-lane.ts';
-import {
-  aheadFor,
-  firstLaneFor,
-  lanesFor,
-  MOST_AHEAD_BYTES,
-  shouldZip,
-  windowFor,
-} from './pull-pace.ts';
-import { createPullQueue, type PullQueue } from './pull-queue.ts';
-import { UnsafeStream } from './pull-sink.ts';
+import { type Road, runLanes } from './pull-lanes.ts';
+import { createPullQueue } from './pull-queue.ts';
 import { createPullStore } from './pull-store.ts';
-import { CUT_SHORT, NO_ROOT, type Piece, SMALL_BYTES, type Wanted } from './pull-work.ts';
+import { type Piece, SMALL_BYTES, type Wanted } from './pull-work.ts';
 import type { Span } from './spans.ts';
 
 export interface PullOptions {
@@ -30,11 +19,8 @@ export interface PullOptions {
 
 const ATTEMPTS = 3;
 const RETRY_SECONDS = 5;
-const MEASURE_SECONDS = 0.3;
 /** Less than this is over before anything was measured. */
 const LOOK_BYTES = 256 << 10;
-const SAMPLE_BYTES = 64 << 10;
-const TELL_BYTES = 64e6;
 
 /**
  * Pulls exactly the bytes of `files`, as streams cut by the sizes of the listing: the pod sends no names, so it can choose
@@ -82,123 +68,6 @@ export async function pullFiles(
   }
 }
 
-/** Streams until nothing is left to ask for, or a link breaks. What did not come is in the queue again. */
-async function runLanes(
-  clock: Clock,
-  pod: Pod,
-  queue: PullQueue,
-  receive: (piece: Piece, offset: number, parts: readonly Buffer[]) => Promise<void>,
-  { rttSeconds, hasGzip }: Road,
-  root: string,
-): Promise<{ readonly received: number; readonly broken?: Error }> {
-  const windowBytes = windowFor(rttSeconds, queue.leftBytes);
-  const first = firstLaneFor(rttSeconds, queue.leftBytes);
-  const running = new Set<Promise<void>>();
-  const ends: { readonly lane: number; readonly end: LaneEnd }[] = [];
-  let lanes = 1;
-  let zipping = false;
-  let received = 0;
-  let told = 0;
-  let since = clock.now().getTime();
-  let mark = 0;
-  let pace: number | undefined;
-  let before: number | undefined;
-
-  const start = (lane: number, zip: boolean): void => {
-    const done = runLane(pod, {
-      root,
-      lane,
-      windowBytes,
-      zip,
-      leftBytes: queue.leftBytes,
-      aheadBytes: () => aheadFor(pace, windowBytes, lanes),
-      next: () =>
-        queue.next(
-          zip ? MOST_AHEAD_BYTES : aheadFor(pace, windowBytes, lanes) / 2,
-          !zipping ? undefined : zip ? 'plain' : 'packed',
-        ),
-      receive,
-      onBytes: measure,
-    }).then((end) => {
-      ends.push({ lane, end });
-      settle(queue, end);
-      running.delete(done);
-    });
-    running.add(done);
-  };
-  const measure = (chunk: Buffer): void => {
-    if (received === 0) since = clock.now().getTime();
-    received += chunk.length;
-    if (received - told >= TELL_BYTES) {
-      told = received;
-      pod.call.progress?.(`Received ${Math.round(received / 1e6)} MB.`);
-    }
-    const seconds = (clock.now().getTime() - since) / 1000;
-    if (seconds < Math.max(MEASURE_SECONDS, rttSeconds * 5)) return;
-    const bytesPerSecond = (received - mark) / seconds;
-    pace = bytesPerSecond;
-    const { leftBytes } = queue;
-    since = clock.now().getTime();
-    mark = received;
-    if (zipping) return;
-    if (hasGzip && shouldZip(bytesPerSecond, leftBytes, ratioOf(chunk))) {
-      zipping = true;
-      start(first, true);
-      return;
-    }
-    const more = lanesFor({ rttSeconds, windowBytes, lanes, bytesPerSecond, before, leftBytes });
-    if (more > lanes) before = bytesPerSecond;
-    for (; lanes < more; lanes += 1) start(first + lanes, false);
-  };
-
-  start(first, false);
-  while (running.size > 0) await Promise.race(running);
-  for (const { end } of ends)
-    if (!isBreak(end.failure) && end.failure !== undefined) throw wordsFor(end.failure);
-  const broken = ends.find(({ lane, end }) => lane === first && end.failure !== undefined)?.end
-    .failure;
-  // Without the first the others were extra: what they did not bring is asked for again.
-  return { received, ...(broken instanceof Error ? { broken } : {}) };
-}
-
-/** What did not come is asked for again, but for what a stream that ended by itself could not send. */
-function settle(queue: PullQueue, { unfinished, failure, exitCode }: LaneEnd): void {
-  const [first] = unfinished;
-  if (first === undefined) return;
-  if (isBreak(failure) || failure !== undefined) {
-    queue.giveBack(unfinished);
-    return;
-  }
-  const short = new Set<Wanted>();
-  if (exitCode === NO_ROOT) for (const { file } of unfinished) short.add(file);
-  else if (first.file.bytes > SMALL_BYTES || exitCode === CUT_SHORT) short.add(first.file);
-  else for (const { file } of unfinished) if (file.bytes <= SMALL_BYTES) short.add(file);
-  queue.drop(short);
-  queue.giveBack(unfinished.filter(({ file }) => !short.has(file)));
-}
-
-const isBreak = (failure: unknown): boolean =>
-  isAppError(failure) && ['link_lost', 'ssh_unreachable'].includes(failure.code);
-
-function wordsFor(failure: unknown): unknown {
-  if (!(failure instanceof UnsafeStream)) return failure;
-  return new RemoteError(
-    'unsafe_archive',
-    'The pod sent more than the files that were asked for. Nothing was written.',
-    { cause: failure },
-  );
-}
-
-/** How much gzip leaves of what comes. Undefined: too little to tell. */
-function ratioOf(chunk: Buffer): number | undefined {
-  const sample = chunk.subarray(0, SAMPLE_BYTES);
-  return sample.length < 4096 ? undefined : gzipSync(sample, { level: 1 }).length / sample.length;
-}
-
-interface Road {
-  readonly rttSeconds: number;
-  readonly hasGzip: boolean;
-}
 const NO_ROAD: Road = { rttSeconds: 0, hasGzip: false };
 
 /** The round trip is an estimate, and rather too short: a command takes two, or one where a channel stands ready. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { systemClock } from '../../src/core/call.ts';
+import { CancelledError, RemoteError } from '../../src/core/errors.ts';
 import { Redactor } from '../../src/core/redact.ts';
 import type { Remote, StreamOptions } from '../../src/core/remote.ts';
 import { createFiles } from '../../src/files/files.ts';
@@ -19,6 +20,8 @@ interface Stream {
   readonly script: string;
   readonly lane: number | undefined;
   readonly windowBytes: number | undefined;
+  /** That came over it. */
+  bytes: number;
 }
 interface Bench extends AsyncDisposable {
   readonly out: string;
@@ -28,7 +31,17 @@ interface Bench extends AsyncDisposable {
   fetch(): Promise<unknown>;
 }
 
-async function openBench(shape: LinkShape, onBytes?: (bytes: number) => void): Promise<Bench> {
+/** `stand` answers for some of them; undefined: as it is. */
+async function openBench(
+  shape: LinkShape,
+  {
+    onBytes,
+    stand,
+  }: {
+    readonly onBytes?: (bytes: number) => void;
+    readonly stand?: (options: StreamOptions) => (() => Promise<never>) | undefined;
+  } = {},
+): Promise<Bench> {
   const sshd = await startSshd();
   const proxy = await startDelayProxy(sshd.endpoint.port, shape);
   const root = await realpath(await mkdtemp(path.join(tmpdir(), 'lanes-')));
@@ -49,14 +62,19 @@ async function openBench(shape: LinkShape, onBytes?: (bytes: number) => void): P
   const watched: Remote = {
     exec: async (...parameters) => remote.exec(...parameters),
     stream: async (podId, script, options: StreamOptions) => {
-      streams.push({ script, lane: options.lane, windowBytes: options.windowBytes });
-      let bytes = 0;
-      options.stdout?.on('pipe', (source: NodeJS.ReadableStream) => {
-        source.on('data', (chunk: Buffer) => {
-          bytes += chunk.length;
-          onBytes?.(bytes);
-        });
-      });
+      const { lane, windowBytes } = options;
+      const stream: Stream = { script, lane, windowBytes, bytes: 0 };
+      streams.push(stream);
+      const instead = stand?.(options);
+      if (instead !== undefined) return instead();
+      const { stdout } = options;
+      const write = stdout?.write.bind(stdout);
+      if (stdout !== undefined && write !== undefined)
+        stdout.write = (chunk: Buffer, ...rest: unknown[]): boolean => {
+          stream.bytes += chunk.length;
+          onBytes?.(stream.bytes);
+          return Reflect.apply(write, stdout, [chunk, ...rest]) as boolean;
+        };
       return remote.stream(podId, script, options);
     },
     workFolder: async (...parameters) => remote.workFolder(...parameters),
@@ -125,11 +143,16 @@ it('text over a slow link is compressed once that is measured, what does not shr
 it('a link that breaks while several lanes run costs no byte', async () => {
   let cuts = 0;
   let cut: () => Promise<void> = async () => Promise.resolve();
-  await using bench = await openBench({ rttMs: 150 }, (bytes) => {
-    if (cuts > 0 || bench.streams.length < 2 || bytes < 8 << 20) return;
-    cuts += 1;
-    void cut();
-  });
+  await using bench = await openBench(
+    { rttMs: 150 },
+    {
+      onBytes(bytes) {
+        if (cuts > 0 || bench.streams.length < 2 || bytes < 8 << 20) return;
+        cuts += 1;
+        void cut();
+      },
+    },
+  );
   cut = bench.cut;
   await random(path.join(bench.out, 'big.xyz'), 160);
   await bench.fetch();
@@ -137,3 +160,46 @@ it('a link that breaks while several lanes run costs no byte', async () => {
   expect(await treeOf(bench.results)).toEqual(await treeOf(bench.out));
   expect(await readdir(path.dirname(path.dirname(bench.results)))).toEqual(['results']);
 }, 90_000);
+
+it('over a slow link much leaves the connection that people type on, and no more connections carry it', async () => {
+  await using bench = await openBench({ rttMs: 60, bytesPerSecond: 20e6 });
+  await random(path.join(bench.out, 'big.xyz'), 100);
+  await bench.fetch();
+  expect(await treeOf(bench.results)).toEqual(await treeOf(bench.out));
+  const carried = bench.streams.map(({ lane = 0, bytes }) => [lane, bytes >> 20]);
+  expect(Object.fromEntries(carried)).toMatchObject({ 2: 0, 3: 0, 4: 0 });
+  const own = bench.streams.find(({ lane }) => lane === 1);
+  expect(own?.bytes).toBeGreaterThan(30 << 20);
+}, 60_000);
+
+it.each([
+  ['hang', async (signal: AbortSignal): Promise<never> => refusedWhenAborted(signal)],
+  [
+    'are refused',
+    async (): Promise<never> =>
+      Promise.reject(new RemoteError('ssh_unreachable', 'No more connections.')),
+  ],
+])(
+  'logins that %s hold up nobody',
+  async (_how, outcome) => {
+    await using bench = await openBench(
+      { rttMs: 150 },
+      {
+        stand: ({ lane = 0, signal }) => (lane === 0 ? undefined : async () => outcome(signal)),
+      },
+    );
+    await random(path.join(bench.out, 'big.xyz'), 160);
+    await bench.fetch();
+    expect(await treeOf(bench.results)).toEqual(await treeOf(bench.out));
+    expect(bench.streams.filter(({ lane = 0 }) => lane > 0).length).toBeGreaterThan(0);
+  },
+  60_000,
+);
+
+async function refusedWhenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => {
+      reject(new CancelledError('cancelled', 'Cancelled.'));
+    });
+  });
+}

@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { journalOf, openPartial, readJournal } from '../../../src/files/partial-file.ts';
-import { lanesFor, shouldZip, windowFor } from '../../../src/files/pull-pace.ts';
+import {
+  isWindowBound,
+  isWorthLogin,
+  shouldZip,
+  usualPace,
+  windowFor,
+} from '../../../src/files/pull-pace.ts';
 import { createPullQueue } from '../../../src/files/pull-queue.ts';
 import { BLOCK_BYTES, type Wanted } from '../../../src/files/pull-work.ts';
 import { addSpan, gapsOf, parseSpans, reachOf, spanLine } from '../../../src/files/spans.ts';
@@ -220,8 +226,6 @@ describe('the pace', () => {
   const link = {
     rttSeconds: 0.1,
     windowBytes: 8 * MEBI,
-    lanes: 1,
-    before: undefined,
     leftBytes: 1e9,
   };
 
@@ -231,18 +235,21 @@ describe('the pace', () => {
     expect(windowFor(0.1, 1e6)).toBeUndefined();
   });
 
-  it('more lanes come where the window binds, and no others', () => {
-    expect(lanesFor({ ...link, bytesPerSecond: 80e6 })).toBe(2);
-    expect(lanesFor({ ...link, lanes: 2, before: 80e6, bytesPerSecond: 150e6 })).toBe(4);
+  it('logins over a long link are made where so much is left that they pay', () => {
+    expect(isWorthLogin({ ...link, bytesPerSecond: 80e6 })).toBe(true);
+    expect(isWorthLogin({ ...link, bytesPerSecond: 80e6, leftBytes: 90e6 })).toBe(false);
+    expect(isWorthLogin({ ...link, bytesPerSecond: 1e6, leftBytes: 10e6 })).toBe(false);
+    expect(isWorthLogin({ ...link, rttSeconds: 0.001, bytesPerSecond: 200e6 })).toBe(false);
+  });
+
+  it('more lanes run where the window binds, and no others', () => {
+    expect(usualPace(0.1, 8 * MEBI)).toBeCloseTo(84e6, -6);
+    expect(isWindowBound({ ...link, bytesPerSecond: 80e6 })).toBe(true);
     // A link of 25 MB/s is full with one.
-    expect(lanesFor({ ...link, bytesPerSecond: 25e6 })).toBe(1);
-    expect(lanesFor({ ...link, rttSeconds: 0.03, bytesPerSecond: 25e6 })).toBe(1);
-    // The second brought nothing.
-    expect(lanesFor({ ...link, lanes: 2, before: 80e6, bytesPerSecond: 82e6 })).toBe(2);
+    expect(isWindowBound({ ...link, bytesPerSecond: 25e6 })).toBe(false);
+    expect(isWindowBound({ ...link, rttSeconds: 0.03, bytesPerSecond: 25e6 })).toBe(false);
     // Short links are bound by the processor.
-    expect(lanesFor({ ...link, rttSeconds: 0.001, bytesPerSecond: 200e6 })).toBe(1);
-    // Nearly done.
-    expect(lanesFor({ ...link, bytesPerSecond: 80e6, leftBytes: 90e6 })).toBe(1);
+    expect(isWindowBound({ ...link, rttSeconds: 0.001, bytesPerSecond: 200e6 })).toBe(false);
   });
 
   it('compresses what shrinks, on a slow link, while enough is left', () => {
