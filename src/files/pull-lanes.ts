@@ -21,7 +21,7 @@ import { CUT_SHORT, NO_ROOT, type Piece, SMALL_BYTES, type Wanted } from './pull
 const MEASURE_SECONDS = 0.3;
 const SAMPLE_BYTES = 64 << 10;
 const TELL_BYTES = 64e6;
-/** The lane that takes over from the common connection, on which people type. */
+/** The lane that takes over from the common connection, which the questions of others go over. */
 const OWN_LANE = 1;
 
 export interface Road {

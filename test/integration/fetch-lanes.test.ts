@@ -161,7 +161,7 @@ it('a link that breaks while several lanes run costs no byte', async () => {
   expect(await readdir(path.dirname(path.dirname(bench.results)))).toEqual(['results']);
 }, 90_000);
 
-it('over a slow link much leaves the connection that people type on, and no more connections carry it', async () => {
+it('over a slow link much leaves the connection that commands go over, and one more carries it', async () => {
   await using bench = await openBench({ rttMs: 60, bytesPerSecond: 20e6 });
   await random(path.join(bench.out, 'big.xyz'), 100);
   await bench.fetch();
