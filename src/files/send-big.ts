@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import { RemoteError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import {
@@ -8,13 +7,13 @@ import {
   blocksOf,
   NO_BLOCKS,
   parseBlocks,
-  readWhole,
 } from './block-hash.ts';
 import { type Built, buildBig } from './build-big.ts';
 import type { Codec } from './codec.ts';
 import { failed, hashSeconds, type Pod } from './pod.ts';
 import { fastHash } from './pod-hash.ts';
 import { factsScript, parseFacts } from './pod-names.ts';
+import { readAhead, readThrough } from './read-through.ts';
 import type { Parcel } from './send.ts';
 import { isBased, LONG_SECONDS, sendPieces, withoutPython } from './send-pieces.ts';
 import type { Look } from './sync-look.ts';
@@ -69,7 +68,7 @@ export async function sendBig(
   return sendHashed(pod, parcel, files, { codec: options.codec, roundTripSeconds });
 }
 
-/** In two passes: each is hashed before anything of it leaves, unless it is known already. */
+/** What may be there already is hashed before anything of it leaves; all else is while it goes, just ahead of what is sent. */
 async function sendHashed(
   pod: Pod,
   parcel: Parcel,
@@ -78,9 +77,10 @@ async function sendHashed(
 ): Promise<BigSent | undefined> {
   const late = files.filter(({ sha256 }) => sha256 === '');
   const older = late.filter((file) => isBased(parcel, file));
+  const first = parcel.resume ? late : older;
   // Both ends hash at the same time.
   const asking = hashesThere(pod, parcel, older);
-  const reading = readThrough(late, parcel, pod.call.signal);
+  const reading = readThrough(first, parcel, pod.call.signal);
   const [there, hashes] = await Promise.all([asking, reading]).finally(async () =>
     Promise.allSettled([asking, reading]),
   );
@@ -94,31 +94,19 @@ async function sendHashed(
     ...file,
     sha256: file.sha256 || (hashes.get(file.path) ?? ''),
   }));
-  const isSent = left.length === 0 || (await sendPieces(pod, parcel, hashed, options));
-  return isSent ? { hashes, sums: new Map(), same } : undefined;
-}
-
-/** By path: the hashes of files that could not be sent while they were read. One that changed has none. */
-async function readThrough(
-  files: readonly PlannedFile[],
-  parcel: Parcel,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, string>> {
-  const hashes = new Map<string, string>();
-  const buffer = Buffer.allocUnsafe(1 << 20);
-  for (const file of files) {
-    const hash = parcel.late.begin(file, parcel.resume || parcel.isThere(file.path));
-    await using handle = await open(file.absolute, 'r');
-    for (;;) {
-      signal.throwIfAborted();
-      const bytesRead = await readWhole(handle, buffer);
-      if (bytesRead === 0) break;
-      await hash.add(buffer.subarray(0, bytesRead));
-    }
-    const sha256 = await hash.end();
-    if (sha256 !== undefined) hashes.set(file.path, sha256);
+  if (left.length === 0) return { hashes, sums: new Map(), same };
+  const ahead = readAhead(
+    late.filter((file) => !first.includes(file)),
+    parcel,
+    pod.call.signal,
+  );
+  try {
+    const isSent = await sendPieces(pod, parcel, hashed, { ...options, whenRead: ahead.whenRead });
+    const found = await ahead.hashes;
+    return isSent ? { hashes: new Map([...hashes, ...found]), sums: new Map(), same } : undefined;
+  } finally {
+    await ahead.stop();
   }
-  return hashes;
 }
 
 /** What is in place of these files; asks the pod for what is not known for sure. */

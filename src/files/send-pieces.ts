@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { isAppError } from '../core/errors.ts';
 import { randomToken } from '../core/ids.ts';
 import { MAX_LANES } from '../core/remote.ts';
 import { shellQuote } from '../core/shell-quote.ts';
@@ -35,9 +36,14 @@ export async function sendPieces(
   pod: Pod,
   parcel: Parcel,
   files: readonly PlannedFile[],
-  options: { readonly codec: Codec; readonly roundTripSeconds: number },
+  options: {
+    readonly codec: Codec;
+    readonly roundTripSeconds: number;
+    /** Nothing of a file leaves before. */
+    readonly whenRead: (path: string, bytes: number) => Promise<void>;
+  },
 ): Promise<boolean> {
-  const { codec, roundTripSeconds } = options;
+  const { codec, roundTripSeconds, whenRead } = options;
   const folder = `${parcel.look.real}/${parcel.staging}`;
   const { signal: given } = pod.call;
   const grain = parcel.look.programs.has('python3') ? BLOCK_BYTES : COARSE_BYTES;
@@ -74,7 +80,13 @@ export async function sendPieces(
   const outcomes = await Promise.allSettled(
     Array.from({ length: hands }, async (_, hand) =>
       writePieces({ ...pod, call: { ...pod.call, signal } }, folder, files, {
-        take: () => queue.pop(),
+        async take() {
+          const piece = queue.pop();
+          const file = files[(piece?.file ?? 0) - 1];
+          if (piece !== undefined && file !== undefined)
+            await whenRead(file.path, Math.min(file.bytes, piece.at + piece.bytes));
+          return piece;
+        },
         bytes,
         lane: hands === 1 ? 1 : 1 + (hand % MAX_LANES),
         codec,
@@ -157,7 +169,7 @@ async function writePieces(
   folder: string,
   files: readonly PlannedFile[],
   options: {
-    readonly take: () => Piece | undefined;
+    readonly take: () => Promise<Piece | undefined>;
     readonly bytes: number;
     readonly lane: number;
     readonly codec: Codec;
@@ -185,7 +197,12 @@ async function writePieces(
       stdin: wire.stream,
       lane: options.lane,
     })
+    .catch((failure: unknown) => {
+      // What was refused here is why the line was cut off.
+      throw isAppError(wire.failure()) ? wire.failure() : failure;
+    })
     .finally(() => wire.stream.destroy());
+  if (isAppError(wire.failure())) throw wire.failure();
   if (wire.failure() !== undefined) throwUnsent(wire.failure());
   if (exitCode === NO_FULL_BLOCKS) return false;
   if (exitCode !== 0) throw failed('write the files', exitCode, stderr);
@@ -194,11 +211,11 @@ async function writePieces(
 
 async function* packPieces(
   files: readonly PlannedFile[],
-  take: () => Piece | undefined,
+  take: () => Promise<Piece | undefined>,
   token: string,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
-  for (let piece = take(); piece !== undefined; piece = take()) {
+  for (let piece = await take(); piece !== undefined; piece = await take()) {
     const file = files[piece.file - 1];
     if (file === undefined) return;
     const block = piece.at / BLOCK_BYTES;

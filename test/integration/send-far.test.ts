@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import { openFarBench } from '../support/far-bench.ts';
+import { treeOf } from '../unit/files/harness.ts';
+
+/* Big files over a real OpenSSH connection with a long round trip: several streams, each file read through just ahead of them. */
+
+const RTT = { rttMs: 60 };
+
+it('big files and small ones go over several streams, and an old one is patched', async () => {
+  await using bench = await openFarBench(RTT);
+  const local = path.join(bench.workspace, 'project');
+  await mkdir(path.join(local, 'deep'), { recursive: true });
+  const old = randomBytes(80 << 20);
+  await writeFile(path.join(local, 'first.xyz'), randomBytes((40 << 20) + 5));
+  await writeFile(path.join(local, 'deep/second.xyz'), randomBytes(9 << 20));
+  await writeFile(path.join(local, 'old.xyz'), old);
+  await writeFile(path.join(local, 'small.txt'), 'small');
+  const request = { localPath: 'project', remotePath: 'project' };
+  expect(await bench.sync(request)).toMatchObject({ sent: { files: 4 }, verified: true });
+  const there = path.join(bench.pod, 'project');
+  expect(await treeOf(there)).toEqual(await treeOf(local));
+  expect(new Set(bench.streams.map(({ lane }) => lane)).size).toBeGreaterThan(2);
+
+  old.fill(7, 30 << 20, (30 << 20) + 4096);
+  await writeFile(path.join(local, 'old.xyz'), old);
+  await writeFile(path.join(local, 'third.xyz'), randomBytes(12 << 20));
+  const second = await bench.sync(request);
+  expect(second).toMatchObject({ sent: { files: 2 }, unchanged: { files: 3 }, verified: true });
+  expect(second.wireBytes).toBeLessThan(20 << 20);
+  expect(await treeOf(there)).toEqual(await treeOf(local));
+}, 90_000);
+
+it('a secret at the end of a big file stops it before that part leaves; nothing is placed or left', async () => {
+  await using bench = await openFarBench(RTT);
+  const local = path.join(bench.workspace, 'project');
+  await mkdir(local);
+  const lines = 'learning rate 0.001, batch 32, no secret here\n'.repeat(700_000);
+  const key = `-----BEGIN OPENSSH PRIVATE KEY-----\n${randomBytes(600).toString('base64')}\n`;
+  await writeFile(path.join(local, 'notes.txt'), `${lines}${key}`);
+  await mkdir(path.join(bench.pod, 'project'));
+  await writeFile(path.join(bench.pod, 'project/notes.txt'), 'what was there');
+  const outcome = bench.sync({ localPath: 'project', remotePath: 'project' });
+  await expect(outcome).rejects.toMatchObject({ code: 'secret_refused' });
+  await expect(outcome).rejects.toThrow(/notes\.txt/);
+  expect(await readdir(path.join(bench.pod, 'project'))).toEqual(['notes.txt']);
+  expect(await readFile(path.join(bench.pod, 'project/notes.txt'), 'utf8')).toBe('what was there');
+}, 60_000);
+
+it('a file that is cut short while it goes is read anew and arrives as it is now', async () => {
+  await using bench = await openFarBench({ ...RTT, bytesPerSecond: 20e6 });
+  const local = path.join(bench.workspace, 'project');
+  await mkdir(local);
+  await writeFile(path.join(local, 'weights.xyz'), randomBytes(60 << 20));
+  await writeFile(path.join(local, 'zeros.xyz'), Buffer.alloc(9 << 20));
+  const outcome = bench.sync({ localPath: 'project', remotePath: 'project' });
+  outcome.catch(() => undefined);
+  await expect
+    .poll(() => bench.streams.filter(({ lane = 0 }) => lane > 0).length, { timeout: 20_000 })
+    .toBeGreaterThan(0);
+  await writeFile(path.join(local, 'weights.xyz'), randomBytes(1 << 20));
+  const result = await outcome;
+  // Read anew at once, as it is now.
+  expect(result).toMatchObject({ sent: { files: 2 }, verified: true });
+  expect((await stat(path.join(bench.pod, 'project/weights.xyz'))).size).toBe(1 << 20);
+  expect(await treeOf(path.join(bench.pod, 'project'))).toEqual(await treeOf(local));
+}, 60_000);
