@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { LateHash } from './late-hash.ts';
+import { goneIsNothing, openFile } from './open-local.ts';
 import type { PlannedFile } from './sync-plan.ts';
 import { localFile } from './walk.ts';
 
@@ -24,13 +26,28 @@ export function without(
   return files.filter(({ path }) => !names.has(path));
 }
 
-/** What was read piece by piece is what was hashed before, as long as nothing changed it since. */
+/** What was read piece by piece is what was hashed before: nothing changed it since, or it only grew. */
+export async function isAsHashed(file: PlannedFile, signal: AbortSignal): Promise<boolean> {
+  return isUntouched(file) || (file.mayHaveGrown === true && (await beginsAs(file, signal)));
+}
+
+/** Nothing changed it since it was found. */
 export function isUntouched(file: PlannedFile): boolean {
   try {
     return localFile(file.absolute, file.path).key === file.key;
   } catch {
     return false;
   }
+}
+
+async function beginsAs(file: PlannedFile, signal: AbortSignal): Promise<boolean> {
+  await using handle = await openFile(file.absolute).catch(goneIsNothing);
+  if (handle === undefined) return false;
+  const hash = createHash('sha256');
+  const begin = { end: Math.max(0, file.bytes - 1), highWaterMark: 1 << 20, autoClose: false };
+  for await (const chunk of handle.createReadStream({ ...begin, signal }))
+    if (Buffer.isBuffer(chunk)) hash.update(chunk);
+  return hash.digest('hex') === file.sha256;
 }
 
 /** With the hash that it was found to have when it was read, if it had none. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { shellQuote } from '../core/shell-quote.ts';
+import { openFile } from './open-local.ts';
 import { dotted } from './pod-names.ts';
 
 /** One write on the pod, and the grain of what is compared there by python3. */
@@ -124,7 +125,7 @@ export async function localBlocks(
   blockBytes: number,
   signal: AbortSignal,
 ): Promise<Blocks> {
-  await using handle = await open(absolute, 'r');
+  await using handle = await openFile(absolute);
   const digests: string[] = [];
   const buffer = Buffer.allocUnsafe(CHUNK);
   let hash = createHash('sha256');

@@ -1,10 +1,12 @@
 import { isAppError, RemoteError } from '../core/errors.ts';
 import { randomToken } from '../core/ids.ts';
 import { shellQuote } from '../core/shell-quote.ts';
+import { CHANGED } from './as-sent.ts';
 import type { Blocks } from './block-hash.ts';
 import { BUILD_EXIT, buildScript, sumName } from './build-script.ts';
 import { type Codec, openWire, UNPACK } from './codec.ts';
 import { throwUnsent } from './local-failure.ts';
+import { goneIsNothing, openFile } from './open-local.ts';
 import { CHUNK, packBuilt } from './pack-built.ts';
 import { failed, type Pod, transferSeconds } from './pod.ts';
 import { dotted } from './pod-names.ts';
@@ -18,7 +20,7 @@ const NO_PYTHON: readonly (number | null)[] = [1, 126, 127];
 export interface Built {
   /** In which home was not waited for; undefined when that is not known. */
   readonly lineSeconds?: number;
-  /** By path, of files that were hashed on their way out. */
+  /** By path, of files that were hashed on their way out; of one that had gone, what is no hash. */
   readonly hashes: ReadonlyMap<string, string>;
   /** By path: a file in the staging folder with the hash of what was written there. */
   readonly sums: ReadonlyMap<string, string>;
@@ -54,7 +56,12 @@ export async function buildBig(
         ...{ number: index + 1, base: bases[index], late: parcel.late, memory, token },
         mayBeAlike: parcel.executableThere(file.path) === file.executable,
       };
-      const { sha256, isAlike } = yield* packBuilt(file, way, pod.call.signal);
+      await using handle = await openFile(file.absolute).catch(goneIsNothing);
+      if (handle === undefined) {
+        hashes.set(file.path, CHANGED);
+        continue;
+      }
+      const { sha256, isAlike } = yield* packBuilt(file, handle, way, pod.call.signal);
       if (sha256 !== undefined) hashes.set(file.path, sha256);
       if (isAlike) alike.add(file.path);
     }

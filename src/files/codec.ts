@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { pipeline, Readable, Transform, type Writable } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
+import { READ_ONLY } from './open-local.ts';
 import type { LocalFile } from './walk.ts';
 
 export type Codec = 'none' | 'gzip' | 'zstd';
@@ -69,7 +70,7 @@ export function sampleRatio(files: readonly LocalFile[]): number {
 
 function readAt(file: string, buffer: Buffer, position: number): number {
   try {
-    const descriptor = openSync(file, 'r');
+    const descriptor = openSync(file, READ_ONLY);
     try {
       return readSync(descriptor, buffer, 0, buffer.length, position);
     } finally {

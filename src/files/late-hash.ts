@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import type { Begun, HashCache, LocalHash } from './local-hash.ts';
+import { READ_ONLY } from './open-local.ts';
 import { refuseSecrets } from './sync-plan.ts';
 import type { LocalFile } from './walk.ts';
 
@@ -107,7 +108,7 @@ export function createLateHash(options: {
 
 /** The file, or as much of it as `room` holds: a room with a byte to spare shows whether that is all. */
 export function readInto(absolute: string, room: Buffer): Buffer {
-  const descriptor = openSync(absolute, 'r');
+  const descriptor = openSync(absolute, READ_ONLY);
   try {
     let at = 0;
     for (;;) {

@@ -1,13 +1,13 @@
 import { createHash, hash as hashOf } from 'node:crypto';
-import { lstatSync, readFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, lstatSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../core/call.ts';
 import { DELTA_BYTES, readWhole } from './block-hash.ts';
 import { type Entry, forgetHashes, readHashes, writeHashes } from './hash-store.ts';
+import { goneIsNothing, openFile, READ_ONLY } from './open-local.ts';
 import { countLines, type SecretFinding, secretIn } from './secrets.ts';
 import { createStreamHash, isShellName, type StreamHash } from './stream-hash.ts';
-import { keyOf, type LocalFile } from './walk.ts';
+import { fileOf, keyOf, type LocalFile } from './walk.ts';
 
 /** Writing ten thousand entries costs more than to hash this much again after a restart. */
 const MOST_UNSAVED_BYTES = 4 << 20;
@@ -30,14 +30,18 @@ export interface HashCache {
   known(file: LocalFile): LocalHash | undefined;
   /** `inBlocks`: the hashes of its blocks are remembered as well, from the same read. */
   hash(file: LocalFile, signal: AbortSignal, inBlocks?: boolean): Promise<LocalHash>;
-  /** Read once more, whatever is remembered. */
-  hashAgain(file: LocalFile, signal: AbortSignal): Promise<LocalHash>;
+  /** Read once more, whatever is remembered: the file as it was at one moment, or is still. Undefined: it is gone. */
+  hashAgain(file: LocalFile, signal: AbortSignal): Promise<Again | undefined>;
   /** Of what was just read of it; undefined when it is no longer the file that was found. */
   take(file: LocalFile, content: Buffer): LocalHash | undefined;
   /** Of a content that is read as it is sent. `end` answers undefined when it is no longer the file that was found. */
   begin(file: LocalFile, inBlocks: boolean): Begun;
   /** What is known of `files`, and of no others. */
   save(files: readonly LocalFile[]): Promise<void>;
+}
+export interface Again {
+  readonly file: LocalFile;
+  readonly hash: Omit<Entry, 'key'>;
 }
 export interface Begun extends Pick<StreamHash, 'add' | 'hasSecret'> {
   end(): Promise<LocalHash | undefined>;
@@ -88,7 +92,10 @@ export async function openHashCache(options: {
       known(local) ?? (await read(local, signal, inBlocks)),
     async hashAgain(local, signal) {
       memory.entries.delete(local.path);
-      return read(local, signal, false);
+      const startedMs = nowMs();
+      const again = await hashToEnd(local, signal);
+      if (again !== undefined) note(again.file, startedMs, { ...again, key: again.file.key });
+      return again;
     },
     take(local, content) {
       const startedMs = nowMs();
@@ -105,9 +112,8 @@ export async function openHashCache(options: {
         hasSecret: stream.hasSecret,
         async end() {
           const hash = await stream.end();
-          const key = keyOf(lstatSync(local.absolute, { bigint: true }));
-          if (key !== local.key) return undefined;
-          note(local, startedMs, { hash, key });
+          if (keyNow(local.absolute) !== local.key) return undefined;
+          note(local, startedMs, { hash, key: local.key });
           return hash;
         },
       };
@@ -137,7 +143,12 @@ async function hashSmall(absolute: string, signal: AbortSignal): Promise<Fresh> 
   // Lets others run between files.
   await new Promise((resolve) => setImmediate(resolve));
   signal.throwIfAborted();
-  return freshOf(absolute, readFileSync(absolute));
+  const descriptor = openSync(absolute, READ_ONLY);
+  try {
+    return freshOf(absolute, readFileSync(descriptor));
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** Of a content that was read whole; the key is what the file is now. */
@@ -157,7 +168,7 @@ function freshOf(absolute: string, content: Buffer): Fresh {
 
 async function hashFile(absolute: string, signal: AbortSignal, inBlocks: boolean): Promise<Fresh> {
   const hash = createStreamHash(absolute, inBlocks);
-  await using handle = await open(absolute, 'r');
+  await using handle = await openFile(absolute);
   // The next piece is read while this one is looked at.
   let [buffer, other] = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)];
   let reading = readWhole(handle, buffer);
@@ -172,4 +183,34 @@ async function hashFile(absolute: string, signal: AbortSignal, inBlocks: boolean
     hash.add(chunk);
   }
   return { hash: await hash.end(), key: keyOf(await handle.stat({ bigint: true })) };
+}
+
+/** A writer that is faster than this reader is not waited for. */
+const MOST_GROWN_BYTES = 256 << 20;
+
+/** To where the file ends in the moment of its end, however it grew meanwhile. Undefined: it is gone. */
+async function hashToEnd(local: LocalFile, signal: AbortSignal): Promise<Again | undefined> {
+  await using handle = await openFile(local.absolute).catch(goneIsNothing);
+  if (handle === undefined) return undefined;
+  const hash = createStreamHash(local.absolute, false);
+  const buffer = Buffer.allocUnsafe(CHUNK);
+  const atMost = (await handle.stat()).size + MOST_GROWN_BYTES;
+  for (let at = 0; ; ) {
+    signal.throwIfAborted();
+    const bytesRead = await readWhole(handle, buffer);
+    hash.add(buffer.subarray(0, bytesRead));
+    at += bytesRead;
+    const stats = await handle.stat({ bigint: true });
+    if (Number(stats.size) <= at || at > atMost)
+      return { file: fileOf(local.absolute, local.path, stats), hash: await hash.end() };
+  }
+}
+
+function keyNow(absolute: string): string | undefined {
+  try {
+    return keyOf(lstatSync(absolute, { bigint: true }));
+  } catch (failure) {
+    goneIsNothing(failure);
+    return undefined;
+  }
 }

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { BLOCK_BYTES, type Blocks, digestsOf, readWhole } from './block-hash.ts';
 import type { LateHash } from './late-hash.ts';
 import type { PlannedFile } from './sync-plan.ts';
@@ -33,6 +33,7 @@ export interface Packed {
  */
 export async function* packBuilt(
   file: PlannedFile,
+  handle: FileHandle,
   { number, base: asked, mayBeAlike, late, memory, token }: Way,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, Packed, undefined> {
@@ -53,7 +54,6 @@ export async function* packBuilt(
     state.isBegun = true;
     yield line('b', number, answered?.base === undefined ? 0 : 1);
   };
-  await using handle = await open(file.absolute, 'r');
   /** Up to here it is decided what goes out. */
   let decided = 0;
   const catchUp = async function* (to: number): AsyncGenerator<Buffer, void, undefined> {

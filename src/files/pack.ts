@@ -1,7 +1,7 @@
 import { createHash, type Hash, hash } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import { type LateHash, readInto } from './late-hash.ts';
 import { SMALL_BYTES } from './local-hash.ts';
+import { goneIsNothing, openFile } from './open-local.ts';
 import type { PlannedFile } from './sync-plan.ts';
 import type { LocalFile } from './walk.ts';
 
@@ -17,8 +17,8 @@ const CHANGED = 'changed';
 
 /**
  * The files as members of a GNU tar stream without its end (long names as `L` records, raw UTF-8, which busybox reads too), with `sent` told the
- * sha256 of the bytes that really went out. A file that changed since it was found goes out as zeros, or cut or padded, and
- * its hash then differs from the planned one; one without a planned hash is read by `late`.
+ * sha256 of the bytes that really went out. A file that changed or went since it was found goes out as zeros, or cut or
+ * padded, and its hash then differs from the planned one; one without a planned hash is read by `late`.
  */
 export async function* packFiles(
   files: readonly PlannedFile[],
@@ -87,9 +87,13 @@ export const END_OF_TAR = Buffer.alloc(2 * BLOCK);
  */
 function readWhole(file: PlannedFile, room: Buffer, late: Pick<LateHash, 'read'>): string {
   const isLate = file.sha256 === '';
-  const { content, sha256 } = isLate ? late.read(file, room) : hashInto(file, room);
-  const isPlanned = content.length === file.bytes && (isLate || sha256 === file.sha256);
-  if (isPlanned && sha256 !== undefined) return sha256;
+  try {
+    const { content, sha256 } = isLate ? late.read(file, room) : hashInto(file, room);
+    const isPlanned = content.length === file.bytes && (isLate || sha256 === file.sha256);
+    if (isPlanned && sha256 !== undefined) return sha256;
+  } catch (failure) {
+    goneIsNothing(failure);
+  }
   room.fill(0);
   return CHANGED;
 }
@@ -98,7 +102,8 @@ function hashInto(
   file: PlannedFile,
   room: Buffer,
 ): { readonly content: Buffer; readonly sha256: string } {
-  const content = readInto(file.absolute, room);
+  const all = readInto(file.absolute, room);
+  const content = file.mayHaveGrown === true ? all.subarray(0, file.bytes) : all;
   return {
     content,
     sha256: hash('sha256', content, 'hex'),
@@ -111,11 +116,12 @@ async function* contentOf(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
   let left = file.bytes;
-  await using handle = await open(file.absolute, 'r');
+  await using handle = await openFile(file.absolute).catch(goneIsNothing);
   while (left > 0) {
     signal.throwIfAborted();
     const buffer = Buffer.allocUnsafe(Math.min(left, CHUNK));
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, null);
+    const read = await handle?.read(buffer, 0, buffer.length, null);
+    const bytesRead = read?.bytesRead ?? 0;
     const chunk = bytesRead === 0 ? buffer.fill(0) : buffer.subarray(0, bytesRead);
     left -= chunk.length;
     hash.update(chunk);

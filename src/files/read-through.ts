@@ -1,9 +1,9 @@
-import { open } from 'node:fs/promises';
 import { readWhole } from './block-hash.ts';
+import { goneIsNothing, openFile } from './open-local.ts';
 import type { Parcel } from './send.ts';
 import type { PlannedFile } from './sync-plan.ts';
 
-/** By path: the hashes of files that are not sent while they are read. One that changed has none. */
+/** By path: the hashes of files that are not sent while they are read. One that changed or went has none. */
 export async function readThrough(
   files: readonly PlannedFile[],
   parcel: Pick<Parcel, 'late' | 'resume' | 'isThere'>,
@@ -14,7 +14,8 @@ export async function readThrough(
   const buffer = Buffer.allocUnsafe(1 << 20);
   for (const file of files) {
     const hash = parcel.late.begin(file, parcel.resume || parcel.isThere(file.path));
-    await using handle = await open(file.absolute, 'r');
+    await using handle = await openFile(file.absolute).catch(goneIsNothing);
+    if (handle === undefined) continue;
     for (let bytes = 0; ; ) {
       signal.throwIfAborted();
       const bytesRead = await readWhole(handle, buffer);

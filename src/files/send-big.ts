@@ -90,11 +90,12 @@ async function sendHashed(
     parcel.executableThere(path) === executable;
   const same = new Set(older.filter(isSame).map(({ path }) => path));
   const left = files.filter(({ path }) => !same.has(path));
-  const hashed = left.map((file) => ({
-    ...file,
-    sha256: file.sha256 || (hashes.get(file.path) ?? ''),
-  }));
-  if (left.length === 0) return { hashes, sums: new Map(), same };
+  const isFirst = new Set(first.map(({ path }) => path));
+  const hashed = left
+    .map((file) => ({ ...file, sha256: file.sha256 || (hashes.get(file.path) ?? '') }))
+    // One that has none although it was read through changed or went meanwhile: it comes up again.
+    .filter(({ path, sha256 }) => sha256 !== '' || !isFirst.has(path));
+  if (hashed.length === 0) return { hashes, sums: new Map(), same };
   const ahead = readAhead(
     late.filter((file) => !first.includes(file)),
     parcel,

@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import { isAppError } from '../core/errors.ts';
 import { randomToken } from '../core/ids.ts';
 import { MAX_LANES } from '../core/remote.ts';
@@ -16,6 +15,7 @@ import {
 } from './block-hash.ts';
 import { type Codec, type Meter, openWire, UNPACK } from './codec.ts';
 import { throwUnsent } from './local-failure.ts';
+import { goneIsNothing, openFile } from './open-local.ts';
 import { PIECE_BYTES, type Piece, piecesOf } from './pieces.ts';
 import { failed, HASH_FUNCTION, hashSeconds, type Pod, transferSeconds } from './pod.ts';
 import { dotted } from './pod-names.ts';
@@ -60,7 +60,8 @@ export async function sendPieces(
       if (!isCompared(file)) return undefined;
       const blockBytes = remembered[index]?.blockBytes ?? grain;
       return (
-        blocksOf(file.sha256, blockBytes) ?? (await localBlocks(file.absolute, blockBytes, given))
+        blocksOf(file.sha256, blockBytes) ??
+        (await localBlocks(file.absolute, blockBytes, given).catch(goneIsNothing))
       );
     }),
   );
@@ -218,10 +219,12 @@ async function* packPieces(
   for (let piece = await take(); piece !== undefined; piece = await take()) {
     const file = files[piece.file - 1];
     if (file === undefined) return;
+    await using handle = await openFile(file.absolute).catch(goneIsNothing);
+    // Nobody waits for the rest of a file that is gone.
+    if (handle === undefined) continue;
     const block = piece.at / BLOCK_BYTES;
     const amount = piece.isTail ? piece.bytes : piece.bytes / BLOCK_BYTES;
     yield Buffer.from(`${piece.isTail ? 't' : 'w'} ${piece.file} ${block} ${amount} ${token}\n`);
-    await using handle = await open(file.absolute, 'r');
     for (let at = 0; at < piece.bytes; ) {
       signal.throwIfAborted();
       const buffer = Buffer.allocUnsafe(Math.min(1 << 20, piece.bytes - at));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isAppError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
-import { asSent, CHANGED, isUntouched, withHash, without } from './as-sent.ts';
+import { asSent, CHANGED, isAsHashed, withHash, without } from './as-sent.ts';
 import {
   type Codec,
   chooseCodec,
@@ -128,7 +128,9 @@ async function sendThrough(
       if (withHash(file, parcel.late).sha256 === '') sent.set(file.path, CHANGED);
       continue;
     }
-    const sha256 = isUntouched(file) ? (built.hashes.get(file.path) ?? file.sha256) : CHANGED;
+    const sha256 = (await isAsHashed(file, pod.call.signal))
+      ? (built.hashes.get(file.path) ?? file.sha256)
+      : CHANGED;
     const isSame = built.same.has(file.path) && sha256 !== CHANGED;
     if (isSame) same.push({ ...file, sha256 });
     sent.set(file.path, isSame ? CHANGED : sha256);

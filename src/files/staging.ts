@@ -33,7 +33,11 @@ export function createStagings(home: string): Stagings {
       for (const name of [`${own}${key}`, `${own}${randomToken(12)}`]) {
         const lock = path.join(folder, name);
         if (await take(lock))
-          return { name, [Symbol.asyncDispose]: async () => rm(lock, { force: true }) };
+          return {
+            name,
+            // One that stays is this process's own until it ends; why the call ended must not be hidden by it.
+            [Symbol.asyncDispose]: async () => rm(lock, { force: true }).catch(() => undefined),
+          };
       }
       // A home that cannot be written: a name nobody else can have, and nothing to go on with later.
       return {

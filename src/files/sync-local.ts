@@ -5,8 +5,8 @@ import { InputError } from '../core/errors.ts';
 import type { SyncRequest } from '../core/files.ts';
 import type { FilesDeps } from './deps.ts';
 import { createLateHash, type LateHash, mayWait } from './late-hash.ts';
-import { throwUnsent } from './local-failure.ts';
 import { type LocalHash, openHashCache } from './local-hash.ts';
+import { goneIsNothing } from './open-local.ts';
 import { matcher, type Rules } from './rules.ts';
 import { secretByName } from './secrets.ts';
 import { BIG_BYTES } from './send-big.ts';
@@ -70,8 +70,8 @@ export interface Hashing {
   ): Promise<readonly PlannedFile[]>;
   /** For the rest. */
   late(files: readonly PlannedFile[]): LateHash;
-  /** Of a file that changed while it was sent. */
-  again(file: LocalFile): Promise<PlannedFile>;
+  /** Of a file that changed while it was sent: as it was at one moment since; undefined when it is gone. */
+  again(file: LocalFile): Promise<PlannedFile | undefined>;
   warnings(): readonly string[];
   save(): Promise<void>;
 }
@@ -189,10 +189,10 @@ export async function hashLocal(
     async again(file) {
       // A program that maps a file into its memory changes it without changing its times.
       last.files = [];
-      const hash = await cache.hashAgain(file, signal);
-      if (hash.secret !== undefined && !isAllowed(file))
-        refuseSecrets([], [[file, hash]], 'It came while files were being sent.');
-      return { ...file, sha256: hash.sha256 };
+      const again = await cache.hashAgain(file, signal);
+      if (again?.hash.secret !== undefined && !isAllowed(file))
+        refuseSecrets([], [[file, again.hash]], 'It came while files were being sent.');
+      return again && { ...again.file, sha256: again.hash.sha256, mayHaveGrown: true };
     },
     warnings: () => warnings.slice(0, 20),
     save: async () => cache.save(files),
@@ -201,20 +201,6 @@ export async function hashLocal(
 
 function isHashed(file: LocalFile & { readonly sha256?: string }): file is PlannedFile {
   return (file.sha256 ?? '') !== '';
-}
-
-function goneIsNothing(failure: unknown): undefined {
-  if (!isGone(failure)) throw failure;
-}
-
-/** A file that went while it was being sent: told as what a second call makes good. Anything else is thrown as it is. */
-export function throwVanished(failure: unknown): never {
-  if (!isGone(failure)) throw failure;
-  throwUnsent(failure);
-}
-
-function isGone(failure: unknown): boolean {
-  return failure instanceof Error && 'code' in failure && failure.code === 'ENOENT';
 }
 
 /** Throws `path_missing` for what `include` names and no file is. */

@@ -14,6 +14,8 @@ export const MAX_BYTES = 5e9;
 export interface PlannedFile extends LocalFile {
   /** Empty: not known before it is read on its way out. */
   readonly sha256: string;
+  /** It was exactly this at one moment, and has been added to since: what is behind its `bytes` does not count. */
+  readonly mayHaveGrown?: true;
 }
 export interface SyncPlan {
   readonly send: readonly PlannedFile[];

@@ -5,9 +5,11 @@ import { InputError } from '../core/errors.ts';
 import type { SyncRequest, SyncResult } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
+import { type CarriedOut, carryOut } from './carry-out.ts';
 import type { FilesDeps } from './deps.ts';
 import { refuseRunningJob } from './job-guard.ts';
 import { createLooking, type Looking, type StartLooking } from './looking.ts';
+import { meanwhileWords, refuseAllVanished, refuseUnsettled, vanishedOf } from './meanwhile.ts';
 import { overwrittenWords } from './overwritten.ts';
 import { createPace } from './pace.ts';
 import { openPod, type Pod } from './pod.ts';
@@ -20,22 +22,16 @@ import { comparedAsSent } from './send-big.ts';
 import { createSentBefore } from './sent.ts';
 import { createStagings, type Stagings } from './staging.ts';
 import { type DeleteDesk, findExtras, NO_EXTRAS } from './sync-extras.ts';
-import {
-  hashLocal,
-  nothingToSend,
-  oneFile,
-  refuseUnmatched,
-  throwVanished,
-  walkFolder,
-} from './sync-local.ts';
+import { hashLocal, nothingToSend, oneFile, refuseUnmatched, walkFolder } from './sync-local.ts';
 import { afterLook } from './sync-memory.ts';
 import { bytesOf, keptWords, type PlannedFile, refuseTooLarge, skippedOf } from './sync-plan.ts';
-import { carryOut, compare, findFilePlace } from './sync-remote.ts';
+import { compare, findFilePlace } from './sync-remote.ts';
 import { createStates, isSameState, type StateFile, type SyncState } from './sync-state.ts';
 import { createTrees, type TreeMemory } from './sync-trees.ts';
 import { resolveExisting } from './workspace.ts';
 
 const MAX_SKIPPED = 200;
+const NOTHING = { grown: [], same: [], vanished: [], wireBytes: 0 };
 
 interface Desk extends DeleteDesk {
   readonly deps: FilesDeps;
@@ -160,19 +156,20 @@ async function syncFiles(
     files = await hashing.present(files, (file) => before.entries.has(file));
     ({ plan, state } = await compared(files));
   }
+  refuseAllVanished(files);
   const { extras, kept } =
     request.delete && isFolder && look.kind === 'folder'
       ? await findExtras(desk, pod, look, request, { files, walked, rules })
       : NO_EXTRAS;
-  const skipped = skippedOf(kept, walked);
   const overwritten = overwrittenWords(remembered, state, plan.send);
   const answer = (
-    sent: readonly PlannedFile[],
-    wireBytes: number,
-    same: readonly PlannedFile[] = [],
+    done: Pick<CarriedOut, 'files' | 'grown' | 'same' | 'vanished' | 'wireBytes'>,
   ): SyncResult => {
+    const { files: sent, same, wireBytes } = done;
     const unchanged = same.length === 0 ? plan.unchanged : [...plan.unchanged, ...same];
-    const warnings = [...hashing.warnings(), ...keptWords(kept), ...overwritten];
+    const told = meanwhileWords(done);
+    const warnings = [...told, ...hashing.warnings(), ...keptWords(kept), ...overwritten];
+    const skipped = [...vanishedOf(done.vanished), ...skippedOf(kept, walked)];
     return {
       podId: request.podId,
       remotePath: isFolder ? look.real : `${look.real}/${name}`,
@@ -191,19 +188,20 @@ async function syncFiles(
   // What is said of edits there is said again until they are replaced.
   if (state !== remembered && overwritten.length === 0 && !isSameState(state, remembered))
     await memory.save(state);
-  if (request.dryRun) return answer(plan.send, 0);
+  if (request.dryRun) return answer({ ...NOTHING, files: plan.send });
 
   refuseFull(look, plan.send);
   const { stagings } = desk;
   const pace = desk.pace(request.podId);
+  const keep = async (now: SyncState): Promise<void> => memory.save(now);
   const done = await carryOut(
-    { deps, pod, look, hashing, stagings, pace, files, extras },
+    { deps, pod, look, hashing, stagings, pace, files, extras, keep },
     plan.send,
     state,
-  )
-    .catch(throwVanished)
-    .finally(async () => hashing.save());
+  ).finally(async () => hashing.save());
   tree.settled(done.state, files);
   if (done.state !== state) await memory.save(done.state);
-  return answer(done.files, done.wireBytes, done.same);
+  refuseAllVanished(files, done);
+  refuseUnsettled(done, [...plan.unchanged, ...done.same, ...done.files]);
+  return answer(done);
 }

@@ -1,5 +1,6 @@
 import { type BigIntStats, type Dirent, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { goneIsNothing } from './open-local.ts';
 import { isPrivatePath } from './remote-target.ts';
 import type { Rules } from './rules.ts';
 import { secretByName } from './secrets.ts';
@@ -98,6 +99,17 @@ export async function walkTree(
     };
   };
 
+  /** Nothing for a folder that went since its name was read. */
+  const visitNow = (folder: string): FolderSeen | undefined => {
+    try {
+      return visit(folder);
+    } catch (failure) {
+      if (folder === '') throw failure;
+      goneIsNothing(failure);
+      return undefined;
+    }
+  };
+
   const look = (made: Made, entry: Dirent, folder: string, absolute: string): void => {
     const { name } = entry;
     const relative = folder === '' ? name : `${folder}/${name}`;
@@ -135,7 +147,8 @@ export async function walkTree(
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     await new Promise((resolve) => setImmediate(resolve));
     options.signal.throwIfAborted();
-    const one = visit(folder);
+    const one = visitNow(folder);
+    if (one === undefined) continue;
     seen.set(folder, one);
     if (folder !== '' && one.entries?.length === 0) empty.push(folder);
     for (const each of one.folders) folders.push(each);
@@ -205,7 +218,8 @@ export function localFile(absolute: string, relative: string): LocalFile {
   return fileOf(absolute, relative, lstatSync(absolute, { bigint: true }));
 }
 
-function fileOf(absolute: string, relative: string, stats: BigIntStats): LocalFile {
+/** What `stats` say of a file. */
+export function fileOf(absolute: string, relative: string, stats: BigIntStats): LocalFile {
   const { mtimeNs, ctimeNs } = stats;
   return {
     path: relative,
