@@ -29,6 +29,9 @@ export const systemClock: Clock = {
     }),
 };
 
+/** For ending what waits where nobody hears why: an abort without a reason makes an error of its own, stack and all. */
+export const OVER = new Error('over');
+
 function reasonOf(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error('aborted');
 }

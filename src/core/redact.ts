@@ -51,9 +51,23 @@ export class Redactor {
   }
 
   redact(text: string): string {
-    let masked = this.#withoutKnown(text);
-    for (const pattern of PATTERNS) masked = masked.replace(pattern, WORD);
-    return masked.replace(PADDED, WORD);
+    return withoutPatterns(this.#withoutKnown(text, () => this.#prints.isEmpty()));
+  }
+
+  /** The same of every text in a value, names of fields too. What other servers know is looked up once for all. */
+  redactAll(value: unknown): unknown {
+    const isEmpty = this.#prints.isEmpty();
+    const redact = (text: string): string =>
+      withoutPatterns(this.#withoutKnown(text, () => isEmpty));
+    const each = (part: unknown): unknown => {
+      if (typeof part === 'string') return redact(part);
+      if (Array.isArray(part)) return part.map(each);
+      if (typeof part !== 'object' || part === null) return part;
+      return Object.fromEntries(
+        Object.entries(part).map(([name, item]) => [redact(name), each(item)]),
+      );
+    };
+    return each(value);
   }
 
   /** A copy in which known values are masked and every byte keeps its place. */
@@ -99,8 +113,8 @@ export class Redactor {
     return open;
   }
 
-  #withoutKnown(text: string): string {
-    if (text.length < HEAD_BYTES || this.#prints.isEmpty()) return text;
+  #withoutKnown(text: string, isNoneKnown: () => boolean): string {
+    if (text.length < HEAD_BYTES || isNoneKnown()) return text;
     const bytes = Buffer.from(text);
     const spans = [...this.#prints.find(bytes), ...this.#cutOff(text)].toSorted(
       (a, b) => a.start - b.start,
@@ -123,6 +137,13 @@ export class Redactor {
       return start < before.length ? [{ start, end: before.length }] : [];
     });
   }
+}
+
+function withoutPatterns(text: string): string {
+  if (text.length <= WORD.length) return text;
+  let masked = text;
+  for (const pattern of PATTERNS) masked = masked.replace(pattern, WORD);
+  return masked.replace(PADDED, WORD);
 }
 
 /** Whether a value is long enough to be told from ordinary words. */

@@ -1,5 +1,5 @@
 import type { ServerContext } from '@modelcontextprotocol/server';
-import type { Clock } from '../core/call.ts';
+import { type Clock, OVER } from '../core/call.ts';
 
 /** Hosts drop silent calls; this keeps them patient. It never extends a limit of theirs. */
 const HEARTBEAT_SECONDS = 8;
@@ -48,7 +48,7 @@ export function startProgress(
       send(message);
     },
     end() {
-      stop.abort();
+      stop.abort(OVER);
     },
   };
 }

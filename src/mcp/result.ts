@@ -14,7 +14,7 @@ const objectSchema = z.record(z.string(), z.unknown());
 export function success(tool: Tool, output: unknown, redactor: Redactor): CallToolResult {
   const parsed = tool.output.parse(output);
   const text = redactor.redact(tool.render(parsed));
-  const structuredContent = fitResult(objectSchema.parse(redacted(parsed, redactor)));
+  const structuredContent = fitResult(objectSchema.parse(redactor.redactAll(parsed)));
   return { content: [{ type: 'text', text: cut(text, MAX_RESULT_CHARS) }], structuredContent };
 }
 
@@ -60,15 +60,6 @@ export function failure(
     structuredContent: build(foreignText),
     isError: true,
   };
-}
-
-function redacted(value: unknown, redactor: Redactor): unknown {
-  if (typeof value === 'string') return redactor.redact(value);
-  if (Array.isArray(value)) return value.map((item) => redacted(item, redactor));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [redactor.redact(key), redacted(item, redactor)]),
-  );
 }
 
 function cut(text: string, maxChars: number): string {

@@ -7,7 +7,6 @@ import { nonceOf } from './framing.ts';
 import { KEY_BYTES, KEY_SIGNALS } from './keys.ts';
 import { isUnreachable } from './link.ts';
 import { type Delivery, deliverCall, deliverScript } from './pod-script/deliver.ts';
-import { commandWrapper } from './pod-script/shell.ts';
 import { within } from './wait.ts';
 import type { WriteDeps } from './write.ts';
 
@@ -55,12 +54,7 @@ export async function deliver(
     // Only a whole line can be a command; keys and half lines go to the terminal as they are.
     ...(input !== undefined && newline && input.trim() !== ''
       ? {
-          wrapper: commandWrapper({
-            folder,
-            commandId: writeId,
-            nonce: nonceOf(key, writeId),
-            shown: shown(input, secret),
-          }),
+          command: { nonce: nonceOf(key, writeId), shown: shown(input, secret) },
         }
       : {}),
     inputBytes,
@@ -75,12 +69,12 @@ export async function deliver(
   const whole: Delivery = inline ? { ...delivery, input: text } : delivery;
   // A script of its own may stand in the command line of a shell, where everybody on the machine reads it.
   const byStdin = secret || !inline;
-  const script = deliverScript(byStdin ? delivery : whole);
   const said = inline ? await writers.ask(podId, writeId, deliverCall(whole), options) : undefined;
   if (typeof said === 'object' && !isFull(said.answer)) return lastWords(said.answer);
   let mayHaveArrived = said === 'silent';
   const secondsLeft = (): number => DELIVER_SECONDS - (clock.now().getTime() - startedAt) / 1000;
 
+  const script = deliverScript(byStdin ? delivery : whole);
   // The same id every time: what was carried out without telling is not typed again.
   const attempt = async (): Promise<ExecResult> => {
     const seconds = Math.max(LEAST_SECONDS, secondsLeft());

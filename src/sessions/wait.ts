@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type CallOptions, systemClock, timeLimit } from '../core/call.ts';
+import { type CallOptions, OVER, systemClock, timeLimit } from '../core/call.ts';
 import { CancelledError } from '../core/errors.ts';
 
 /** Stops waiting when the caller does; the work goes on for whoever else waits for it. */
@@ -43,7 +43,7 @@ export async function within<T>(
   } finally {
     running.catch(() => undefined);
     timer.catch(() => undefined);
-    done.abort();
+    done.abort(OVER);
   }
 }
 

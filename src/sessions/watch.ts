@@ -1,4 +1,4 @@
-import type { CallOptions, Clock } from '../core/call.ts';
+import { type CallOptions, type Clock, OVER } from '../core/call.ts';
 import { CancelledError, RemoteError } from '../core/errors.ts';
 import type { SessionRecord } from '../core/session.ts';
 import { findMarks, programOutput } from './framing.ts';
@@ -178,7 +178,7 @@ export async function watch(
     );
     const result = await Promise.race([changed, slept]);
     wake = undefined;
-    stopSleep.abort();
+    stopSleep.abort(OVER);
     stopIfAborted();
     return result;
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, link, mkdir, open, rm, stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { chmod, link, mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../core/call.ts';
 import { isMissing } from '../core/json-file.ts';
@@ -8,10 +9,13 @@ import { poll } from '../core/poll.ts';
 /** Another process that rescues the same file is done by then, or dead. */
 const OTHER_LIMIT_SECONDS = 5;
 
-/** Which file stands at this path now; `undefined`: none. */
-export async function identityOf(file: string): Promise<string | undefined> {
+/**
+ * Which file stands at this path now; `undefined`: none. At once, as SQLite reads: by way of another thread it would cost each
+ * read of a record more than the reading.
+ */
+export function identityOf(file: string): string | undefined {
   try {
-    const { dev, ino } = await stat(file);
+    const { dev, ino } = statSync(file);
     return `${dev}:${ino}`;
   } catch (failure) {
     if (isMissing(failure)) return undefined;
@@ -24,7 +28,7 @@ export async function identityOf(file: string): Promise<string | undefined> {
  * writes the copy. A file that stands there by now is left alone, whoever made it.
  */
 export async function putBack(file: string, copyTo: (copy: string) => void): Promise<void> {
-  if ((await identityOf(file)) !== undefined) return;
+  if (identityOf(file) !== undefined) return;
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   const copy = `${file}.${randomBytes(6).toString('hex')}.copy`;
   const lock = `${file}.copy-lock`;
@@ -32,7 +36,7 @@ export async function putBack(file: string, copyTo: (copy: string) => void): Pro
     copyTo(copy);
     await chmod(copy, 0o600);
     await alone(lock, async () => {
-      if ((await identityOf(file)) !== undefined) return;
+      if (identityOf(file) !== undefined) return;
       // The log of the deleted file would be replayed into the copy.
       for (const suffix of ['-wal', '-shm']) await rm(`${file}${suffix}`, { force: true });
       await link(copy, file);

@@ -68,7 +68,7 @@ export async function openSqlite(file: string, onBroken: () => void): Promise<Co
       database.close();
       throw failure;
     }
-    const identity = await identityOf(file);
+    const identity = identityOf(file);
     const db: Queries = new kysely.Kysely({ dialect: new kysely.SqliteDialect({ database }) });
     return connectionOf(file, { db, database, identity, onBroken });
   } catch (cause) {
@@ -77,10 +77,12 @@ export async function openSqlite(file: string, onBroken: () => void): Promise<Co
 }
 
 /** As `identityOf`; not being able to look is a failure of the state. */
-async function placeOf(file: string): Promise<string | undefined> {
-  return identityOf(file).catch((cause: unknown) => {
+function placeOf(file: string): string | undefined {
+  try {
+    return identityOf(file);
+  } catch (cause) {
     throw brokenState(file, cause);
-  });
+  }
 }
 
 function migrate(file: string, database: Database.Database): void {
@@ -123,7 +125,7 @@ function connectionOf(
     db.connection().execute(work);
   const whileInPlace = async <T>(work: (db: Queries) => Promise<T>): Promise<T> =>
     inTurn(async (tx) => {
-      if ((await placeOf(file)) !== identity) throw new FileReplacedError();
+      if (placeOf(file) !== identity) throw new FileReplacedError();
       return work(tx);
     });
   return {

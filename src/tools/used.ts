@@ -1,4 +1,4 @@
-import type { Clock } from '../core/call.ts';
+import { type Clock, OVER } from '../core/call.ts';
 import type { Pods } from '../core/pods.ts';
 import type { Tool } from './tool.ts';
 import { idsIn } from './warned.ts';
@@ -25,7 +25,7 @@ export function startUse(
   sayOn().catch(() => undefined);
   return {
     end() {
-      over.abort();
+      over.abort(OVER);
       used(ids).catch(() => undefined);
     },
   };

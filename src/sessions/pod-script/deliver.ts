@@ -1,5 +1,6 @@
 import { shellQuote } from '../../core/shell-quote.ts';
 import { LOCK } from './lock.ts';
+import { WRAPPER } from './shell.ts';
 import { STATE } from './talk.ts';
 
 /*
@@ -57,9 +58,11 @@ unwritten() {
   rm -f "$w.n"
   say=
 }
+# A request names only what it has, since the shell that waits reads it byte by byte.
+blank() { d= id= qw= nonce= shown= input= bytes= at= isText= newline= secret= signal= isInterrupt= isLongLine=; }
 deliver() {
 umask 077
-say=gone again=
+say=gone again= qw=\${qw:-$d/c/$id}
 [ -d "$d" ] || return
 f=$d/c/$id.sh w=$d/c/$id
 if [ -n "$bytes" ]; then
@@ -96,11 +99,11 @@ while [ -n "$isText" ] && [ "$st" = busy ] && [ "$terminal" = pty ]; do
   state
 done
 [ "$st" = closed ] || [ "$st" = lost ] && { rm -f "$d/feeding"; say=$st; return; }
-if [ -n "$wrapper" ] && [ "$st" = idle ]; then
+if [ -n "$nonce" ] && [ "$st" = idle ]; then
   if [ -n "$bytes" ]; then { mv "$t" "$f" && printf '\\n' >> "$f"; } || { unwritten; return; }
   else printf '%s\\n' "$input" > "$f" || { unwritten; return; }; fi
   [ -z "$secret" ] || { { printf 'command rm -f %s\\n' "$qw.sh"; cat "$f"; } > "$f.n" && mv "$f.n" "$f"; } || { unwritten; return; }
-  printf %s "$wrapper" > "$w" || { unwritten; return; }
+  ${WRAPPER} > "$w" || { unwritten; return; }
   if [ -e "$d/raw" ]; then rm -f "$d/raw"; [ "$terminal" = pty ] && { printf '\\003' 1<>"$d/in"; sleep 0.2; }; fi
   printf %s "$id" 1<>"$d/typed"
   printf "$erase"' . %s\\n' "$qw" 1<>"$d/in"
@@ -155,8 +158,8 @@ export interface Delivery {
   readonly folder: string;
   /** Names this write; asking twice types once. */
   readonly writeId: string;
-  /** The wrapper that a typed line sources; absent: never a command, always typed. */
-  readonly wrapper?: string;
+  /** What the wrapper that a typed line sources says of its command; absent: never a command, always typed. */
+  readonly command?: { readonly nonce: string; readonly shown: string };
   /** Absent: so many bytes are on stdin. */
   readonly input?: string;
   readonly inputBytes: number;
@@ -175,13 +178,16 @@ export interface Delivery {
 
 /** One line that calls \`deliver\` of the library for one write. */
 export function deliverCall(delivery: Delivery): string {
-  const { folder, writeId, wrapper = '', input, inputBytes, seenTo, signal = '' } = delivery;
+  const { folder, writeId, command, input, inputBytes, seenTo, signal = '' } = delivery;
+  const place = `${folder}/c/${writeId}`;
   const flag = (value: boolean): string => (value ? '1' : '');
   const words = {
     d: folder,
     id: writeId,
-    qw: shellQuote(`${folder}/c/${writeId}`),
-    wrapper,
+    // Bare where it needs no quotes, and then the pod knows it.
+    qw: shellQuote(place) === place ? '' : shellQuote(place),
+    nonce: command?.nonce ?? '',
+    shown: command === undefined ? '' : shellQuote(command.shown),
     input: input ?? '',
     bytes: input === undefined ? String(inputBytes) : '',
     at: seenTo === undefined ? '' : String(seenTo),
@@ -192,16 +198,17 @@ export function deliverCall(delivery: Delivery): string {
     isInterrupt: flag(delivery.isInterrupt),
     isLongLine: flag(delivery.isLongLine),
   };
-  const assignments = Object.entries(words).map(
+  const assignments = Object.entries(words)
+    .filter(([, value]) => value !== '')
     // A line break can only stand inside single quotes here.
-    ([name, value]) => `${name}=${shellQuote(value).replaceAll('\n', `'"$nl"'`)}`,
-  );
+    .map(([name, value]) => `${name}=${shellQuote(value).replaceAll('\n', `'"$nl"'`)}`);
   return `${assignments.join(' ')}; deliver`;
 }
 
 /** A script of its own for one write: what it says is the last line. */
 export function deliverScript(delivery: Delivery): string {
-  return `${DELIVER_LIBRARY}${deliverCall(delivery)}
+  return `${DELIVER_LIBRARY}blank
+${deliverCall(delivery)}
 printf '%s\\n' "$say"
 unlock
 `;
@@ -212,6 +219,7 @@ export const WRITER_SCRIPT = `LC_ALL=C
 ${DELIVER_LIBRARY}
 while IFS=' ' read -r k q; do
   say=
+  blank
   eval "$q" 2>&1 </dev/null
   printf '%s\\n=%s\\n' "$say" "$k"
   unlock

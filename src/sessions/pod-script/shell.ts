@@ -62,24 +62,11 @@ printf none >| "$__gl_d/ended"
 `;
 }
 
-/** What the typed line sources: the command of the person in a file of its own, so that nothing it reads is ours. */
-export function commandWrapper({
-  folder,
-  commandId,
-  nonce,
-  shown,
-}: {
-  readonly folder: string;
-  readonly commandId: string;
-  readonly nonce: string;
-  readonly shown: string;
-}): string {
-  const text = shellQuote(`${folder}/c/${commandId}.sh`);
-  return `__gl_b ${commandId} ${nonce} ${shellQuote(shown)}
-. ${text}
-__gl_e "$?"
-`;
-}
+/**
+ * Prints what the typed line sources: the command of the person in a file of its own, so that nothing it reads is ours. Needs
+ * $id of the command, $nonce, and as words for a shell $shown and the place $qw of the command.
+ */
+export const WRAPPER = `printf '__gl_b %s %s %s\\n. %s\\n__gl_e "$?"\\n' "$id" "$nonce" "$shown" "$qw.sh"`;
 
 /** Runs inside the terminal: the surroundings of the shell, then the shell itself under the same pid. */
 export function terminalScript({
