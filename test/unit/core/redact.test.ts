@@ -224,3 +224,33 @@ describe('a file of what a pod printed', () => {
     }
   });
 });
+
+describe('all texts of a value', () => {
+  it('are masked as each by itself, names of fields too, with what another server added a moment ago', () => {
+    const redactor = redactorOf('all');
+    expect(redactor.redactAll({ a: 'open-sesame-4711' })).toEqual({ a: 'open-sesame-4711' });
+    redactorOf('all').add('open-sesame-4711');
+    const piece = fc.oneof(
+      fc.string(),
+      fc.constantFrom(
+        'open-sesame-4711',
+        'sk-0123456789abcdef',
+        'AKIA0123456789ABCDEF',
+        '[redacted]*',
+      ),
+      fc.constantFrom('[redacted]***', 'hf_0123456789abcdef', 'open-sesame', 'ghp_0123456789abcde'),
+    );
+    const text = fc.array(piece, { maxLength: 4 }).map((pieces) => pieces.join(' '));
+    fc.assert(
+      fc.property(text, text, fc.integer(), (one, two, number) => {
+        const [first, second] = [one, two].map((each) => redactor.redact(each));
+        expect(redactor.redactAll({ [one]: [two, { deep: one }, number, null, true] })).toEqual({
+          [first ?? '']: [second, { deep: first }, number, null, true],
+        });
+      }),
+    );
+    expect(
+      redactor.redactAll(['x open-sesame-4711 y', 'sk-0123456789abcdef', '[redacted]*']),
+    ).toEqual(['x [redacted] y', '[redacted]', '[redacted]']);
+  });
+});

@@ -1,8 +1,13 @@
+import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { sessionRecordSchema } from '../../../src/core/session.ts';
+import { shellQuote } from '../../../src/core/shell-quote.ts';
+import { deliverCall } from '../../../src/sessions/pod-script/deliver.ts';
+import { WRAPPER } from '../../../src/sessions/pod-script/shell.ts';
 import { deliver } from '../../../src/sessions/typing.ts';
 import type { WriteDeps } from '../../../src/sessions/write.ts';
 import { ManualClock } from '../../support/clock.ts';
+import { fc } from '../../support/property.ts';
 
 const record = sessionRecordSchema.parse({
   sessionId: 'ses_abcdefgh',
@@ -76,5 +81,76 @@ describe('what is typed as a secret', () => {
     const { script, stdin } = await sent('echo hello-4711', false);
     expect(script).toContain('echo hello-4711');
     expect(stdin).toBe('');
+  });
+});
+
+describe('a request', () => {
+  const plain = {
+    folder: record.folder,
+    writeId: 'cmd_0123456789abcdef',
+    command: { nonce: 'a'.repeat(24), shown: '$ true' },
+    input: 'true',
+    inputBytes: 4,
+    seenTo: 4711,
+    isText: true,
+    newline: true,
+    secret: false,
+    isInterrupt: false,
+    isLongLine: false,
+  };
+
+  it('names only what it has, since the shell that waits reads it byte by byte', () => {
+    const call = deliverCall(plain);
+    expect(call.match(/\w+=/g)).toEqual(
+      ['d', 'id', 'nonce', 'shown', 'input', 'at', 'isText', 'newline'].map((name) => `${name}=`),
+    );
+    expect(call.length).toBeLessThan(plain.folder.length + 160);
+  });
+
+  /** What the wrapper hands to the shell, after the words of another request and those of this one. */
+  const wrapped = (folder: string, shown: string): string[] => {
+    const call = deliverCall({ ...plain, folder, command: { ...plain.command, shown } });
+    const script = `nl='
+'
+deliver() { qw=\${qw:-$d/c/$id}; ${WRAPPER}; }
+w=$(LC_ALL=C; ${call}; echo .)
+printf '%s\\0' "\${w%.}"
+`;
+    const [wrapper = ''] = sh(script);
+    // In place of reading the command it says which file that would be.
+    return sh(GL + wrapper.replace('\n. ', '\nplace '));
+  };
+  const GL = `say() { printf '%s\\0' "$@"; }
+__gl_b() { say "$@"; }
+place() { say "$@"; }
+__gl_e() { say "ended $1"; }
+`;
+  const sh = (script: string): string[] =>
+    execFileSync('sh', ['-c', script]).toString('utf8').split('\0').slice(0, -1);
+
+  it('makes the same wrapper of any text and in any folder', () => {
+    const words = fc.string({
+      unit: fc.constantFrom('a', ' ', "'", '"', '\\', '$', '`', '!', ';', '&', '\n', '%', 'ü', '€'),
+    });
+    fc.assert(
+      fc.property(words, words, (name, shown) => {
+        const folder = `/home/${name}/ses_abcdefgh`;
+        expect(wrapped(folder, shown)).toEqual([
+          plain.writeId,
+          plain.command.nonce,
+          shown,
+          `${folder}/c/${plain.writeId}.sh`,
+          'ended 0',
+        ]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('types the place of the command as one word', () => {
+    const folder = "/home/it's here/ses_abcdefgh";
+    expect(deliverCall({ ...plain, folder })).toContain(
+      `qw=${shellQuote(shellQuote(`${folder}/c/${plain.writeId}`))}`,
+    );
   });
 });
