@@ -24,7 +24,7 @@ export interface Errand {
   readonly deps: FilesDeps;
   readonly pod: Pod;
   readonly look: Look;
-  readonly hashing: Pick<Hashing, 'late' | 'again'>;
+  readonly hashing: Pick<Hashing, 'late' | 'again' | 'save'>;
   readonly stagings: Stagings;
   readonly pace: Pace;
   /** All that the local tree holds, for the list at the end. */
@@ -88,6 +88,8 @@ export async function carryOut(
       executableThere: (name) => there.get(name)?.executable,
       late: hashing.late(left),
       meter,
+      // While the pod puts them in place.
+      packed: () => void hashing.save(),
     });
     done.push(...sent.placed);
     same.push(...sent.same);
@@ -111,7 +113,7 @@ async function sendWithRetry(
   files: readonly PlannedFile[],
   rest: Pick<
     Parcel,
-    'place' | 'read' | 'isThere' | 'hashThere' | 'executableThere' | 'late' | 'meter'
+    'place' | 'read' | 'isThere' | 'hashThere' | 'executableThere' | 'late' | 'meter' | 'packed'
   >,
 ): Promise<Sent> {
   let known = files;

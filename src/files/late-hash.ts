@@ -1,8 +1,8 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import type { Begun, HashCache, LocalHash } from './local-hash.ts';
 import { READ_ONLY } from './open-local.ts';
 import { refuseSecrets } from './sync-plan.ts';
-import type { LocalFile } from './walk.ts';
+import { keyOf, type LocalFile } from './walk.ts';
 
 /** Up to here a file is read whole, so that what is hashed and looked through is what goes out. */
 const LATE_BYTES = 1 << 20;
@@ -66,15 +66,16 @@ export function createLateHash(options: {
   };
   const lookAgain = (file: LocalFile): LocalHash | undefined => {
     try {
-      return cache.take(file, readFileSync(file.absolute));
+      const content = readFileSync(file.absolute);
+      return cache.take(file, content, keyOf(lstatSync(file.absolute, { bigint: true })));
     } catch {
       return undefined;
     }
   };
   return {
     read(file, room) {
-      const content = readInto(file.absolute, room);
-      const hash = cache.take(file, content);
+      const { content, key } = readInto(file.absolute, room);
+      const hash = cache.take(file, content, key);
       if (hash === undefined) return { content, sha256: undefined };
       if (isSecret(file, hash)) refuse();
       warn(file, hash);
@@ -106,8 +107,14 @@ export function createLateHash(options: {
   };
 }
 
-/** The file, or as much of it as `room` holds: a room with a byte to spare shows whether that is all. */
-export function readInto(absolute: string, room: Buffer): Buffer {
+/**
+ * The file, or as much of it as `room` holds: a room with a byte to spare shows whether that is all. `key`: of the file that
+ * was read, after that.
+ */
+export function readInto(
+  absolute: string,
+  room: Buffer,
+): { readonly content: Buffer; readonly key: string } {
   const descriptor = openSync(absolute, READ_ONLY);
   try {
     let at = 0;
@@ -115,7 +122,9 @@ export function readInto(absolute: string, room: Buffer): Buffer {
       const bytesRead = readSync(descriptor, room, at, room.length - at, null);
       at += bytesRead;
       // A piece that ends where the file was seen to end needs no second look.
-      if (bytesRead === 0 || at >= room.length - 1) return room.subarray(0, at);
+      if (bytesRead > 0 && at < room.length - 1) continue;
+      const key = keyOf(fstatSync(descriptor, { bigint: true }));
+      return { content: room.subarray(0, at), key };
     }
   } finally {
     closeSync(descriptor);

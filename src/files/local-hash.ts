@@ -32,8 +32,8 @@ export interface HashCache {
   hash(file: LocalFile, signal: AbortSignal, inBlocks?: boolean): Promise<LocalHash>;
   /** Read once more, whatever is remembered: the file as it was at one moment, or is still. Undefined: it is gone. */
   hashAgain(file: LocalFile, signal: AbortSignal): Promise<Again | undefined>;
-  /** Of what was just read of it; undefined when it is no longer the file that was found. */
-  take(file: LocalFile, content: Buffer): LocalHash | undefined;
+  /** Of what was just read of a file with this key; undefined when it is no longer the file that was found. */
+  take(file: LocalFile, content: Buffer, key: string): LocalHash | undefined;
   /** Of a content that is read as it is sent. `end` answers undefined when it is no longer the file that was found. */
   begin(file: LocalFile, inBlocks: boolean): Begun;
   /** What is known of `files`, and of no others. */
@@ -97,12 +97,12 @@ export async function openHashCache(options: {
       if (again !== undefined) note(again.file, startedMs, { ...again, key: again.file.key });
       return again;
     },
-    take(local, content) {
+    take(local, content, key) {
+      if (key !== local.key) return undefined;
       const startedMs = nowMs();
-      const fresh = freshOf(local.absolute, content);
-      if (fresh.key !== local.key) return undefined;
-      note(local, startedMs, fresh);
-      return fresh.hash;
+      const hash = lookThrough(local.absolute, content);
+      note(local, startedMs, { hash, key });
+      return hash;
     },
     begin(local, inBlocks) {
       const startedMs = nowMs();
@@ -145,24 +145,22 @@ async function hashSmall(absolute: string, signal: AbortSignal): Promise<Fresh> 
   signal.throwIfAborted();
   const descriptor = openSync(absolute, READ_ONLY);
   try {
-    return freshOf(absolute, readFileSync(descriptor));
+    const hash = lookThrough(absolute, readFileSync(descriptor));
+    return { hash, key: keyOf(lstatSync(absolute, { bigint: true })) };
   } finally {
     closeSync(descriptor);
   }
 }
 
-/** Of a content that was read whole; the key is what the file is now. */
-function freshOf(absolute: string, content: Buffer): Fresh {
+/** Of a content that was read whole. */
+function lookThrough(absolute: string, content: Buffer): Fresh['hash'] {
   const secret = secretIn(absolute, content);
   return {
-    hash: {
-      sha256: hashOf('sha256', content, 'hex'),
-      crlf: isShellName(absolute) && content.includes('\r\n'),
-      ...(secret === undefined
-        ? {}
-        : { secret: { kind: secret.kind, line: 1 + countLines(content.subarray(0, secret.at)) } }),
-    },
-    key: keyOf(lstatSync(absolute, { bigint: true })),
+    sha256: hashOf('sha256', content, 'hex'),
+    crlf: isShellName(absolute) && content.includes('\r\n'),
+    ...(secret === undefined
+      ? {}
+      : { secret: { kind: secret.kind, line: 1 + countLines(content.subarray(0, secret.at)) } }),
   };
 }
 

@@ -3,17 +3,23 @@ import { type LateHash, readInto } from './late-hash.ts';
 import { SMALL_BYTES } from './local-hash.ts';
 import { goneIsNothing, openFile } from './open-local.ts';
 import type { PlannedFile } from './sync-plan.ts';
+import type { UsedAgain } from './used-again.ts';
 import type { LocalFile } from './walk.ts';
 
 const BLOCK = 512;
 const CHUNK = 1 << 20;
-/** Small files are joined, so that a tree of ten thousand is not ten thousand writes. */
-const JOIN_BYTES = 256 << 10;
-/** They are read into pieces of this size: memory of its own for each would cost more than reading it. */
-const SLAB_BYTES = 2 << 20;
+/** What small files are read into: memory of its own for each would cost more than reading it. */
+export const SLAB_BYTES = 512 << 10;
 const LONG_LINK = Buffer.from('././@LongLink');
 /** No hash of anything. */
 const CHANGED = 'changed';
+
+interface Packing {
+  readonly late: Pick<LateHash, 'read'>;
+  /** Of `SLAB_BYTES` each. */
+  readonly memory: Pick<UsedAgain, 'next' | 'lend'>;
+  readonly signal: AbortSignal;
+}
 
 /**
  * The files as members of a GNU tar stream without its end (long names as `L` records, raw UTF-8, which busybox reads too), with `sent` told the
@@ -23,44 +29,41 @@ const CHANGED = 'changed';
 export async function* packFiles(
   files: readonly PlannedFile[],
   sent: (path: string, sha256: string) => void,
-  { late, signal }: { readonly late: Pick<LateHash, 'read'>; readonly signal: AbortSignal },
+  { late, memory, signal }: Packing,
 ): AsyncGenerator<Buffer, void, undefined> {
   const isWhole = (file: PlannedFile): boolean => file.sha256 === '' || file.bytes <= SMALL_BYTES;
-  let left = files.reduce((sum, file) => sum + roomFor(file, isWhole(file)), 0);
-  // Never what was in this memory before: every byte of what is handed on is written.
-  let slab = Buffer.alloc(0);
-  let from = 0;
+  // Of what was in this memory before, nothing is handed on: every byte of it is written.
+  let slab: Buffer | undefined;
   let at = 0;
+  const full = function* (): Generator<Buffer, void, undefined> {
+    if (slab === undefined) return;
+    if (slab.length === SLAB_BYTES) memory.lend(slab, at);
+    yield slab.subarray(0, at);
+    slab = undefined;
+    at = 0;
+  };
   for (const file of files) {
     signal.throwIfAborted();
     const whole = isWhole(file);
     const room = roomFor(file, whole);
-    if (at + room > slab.length) {
-      if (at > from) yield slab.subarray(from, at);
-      slab = Buffer.allocUnsafeSlow(Math.max(room, Math.min(SLAB_BYTES, left)));
-      from = at = 0;
-    }
-    left -= room;
+    if (slab !== undefined && at + room > slab.length) yield* full();
+    slab ??= room <= SLAB_BYTES ? memory.next() : Buffer.allocUnsafeSlow(room);
     at = writeHeaders(slab, at, file);
     if (whole) {
       sent(file.path, readWhole(file, slab.subarray(at, at + file.bytes + 1), late));
       at += file.bytes;
+      slab.fill(0, at, at + paddingBytes(file.bytes));
+      at += paddingBytes(file.bytes);
     } else {
-      yield slab.subarray(from, at);
-      from = at;
+      yield* full();
       const hash = createHash('sha256');
       yield* contentOf(file, hash, signal);
       sent(file.path, hash.digest('hex'));
-    }
-    const padding = paddingBytes(file.bytes);
-    slab.fill(0, at, at + padding);
-    at += padding;
-    if (at - from >= JOIN_BYTES) {
-      yield slab.subarray(from, at);
-      from = at;
+      const padding = paddingBytes(file.bytes);
+      if (padding > 0) yield Buffer.alloc(padding);
     }
   }
-  if (at > from) yield slab.subarray(from, at);
+  yield* full();
 }
 
 /** A member of our own; `name` is short. */
@@ -102,7 +105,7 @@ function hashInto(
   file: PlannedFile,
   room: Buffer,
 ): { readonly content: Buffer; readonly sha256: string } {
-  const all = readInto(file.absolute, room);
+  const { content: all } = readInto(file.absolute, room);
   const content = file.mayHaveGrown === true ? all.subarray(0, file.bytes) : all;
   return {
     content,

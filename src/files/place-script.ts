@@ -1,23 +1,17 @@
-import { createHash } from 'node:crypto';
 import { shellQuote } from '../core/shell-quote.ts';
-import { sentSeconds } from './pack.ts';
+import type { HashParts } from './hash-parts.ts';
+import { hashLines } from './place-hash.ts';
 import { HASH_FUNCTION } from './pod.ts';
-import { fastHash } from './pod-hash.ts';
-import { batches, dotted, foldersOf, isOdd } from './pod-names.ts';
-import { BIG_BYTES } from './send-big.ts';
+import { batches, dotted, foldersOf } from './pod-names.ts';
 import { STAGING_PREFIX } from './sync-look.ts';
-import { type PlannedFile, totalBytes } from './sync-plan.ts';
+import type { PlannedFile } from './sync-plan.ts';
 import { folderLines, treeLines } from './tree-listing.ts';
 
-/** A start of a program costs as much as hashing several files; their names must fit into one line. */
-const HASHED_AT_ONCE = 1500;
 const STALE_SECONDS = 48 * 3600;
 /** A file system's clock ticks every few milliseconds; one that does not in this many tries ticks by the second. */
 const TICK_TRIES = 12;
 
 export const PLACE_EXIT = { blocked: 48, folder: 31, move: 32, remove: 33 } as const;
-/** Before what is listed of files that did not arrive as sent. */
-export const WRONG = 'wrong';
 
 export interface ListedAfter {
   readonly files: readonly string[];
@@ -32,6 +26,8 @@ export interface Placing {
   readonly files: readonly PlannedFile[];
   /** By path: a file in the staging folder with the hash of what was written there, as it was written. */
   readonly sums?: ReadonlyMap<string, string> | undefined;
+  /** Of `files`, those that were hashed as they arrived. */
+  readonly parts?: Pick<HashParts, 'has' | 'got' | 'digest'>;
   /** The staging folder holds these files and nothing else, so that whole folders of it can be moved. */
   readonly alone: boolean;
   /** Relative names that are removed afterwards. */
@@ -89,27 +85,17 @@ function emptied(extras: readonly string[], kept: readonly string[]): readonly s
 }
 
 /** Hashes everything, then moves it: a folder that the target lacks in one rename where it may, all else file by file. */
-function moveLines({ files, alone, sums }: Placing): readonly string[] {
+function moveLines({ files, alone, sums, parts }: Placing): readonly string[] {
   const words = files.map(({ path }) => dotted(path));
   const folders = foldersOf(files.map(({ path }) => path)).map(dotted);
-  const groups = [...byFolder(words)].flatMap(([folder, names]) => [
+  const moves = ([folder, names]: readonly [string, readonly string[]]): readonly string[] => [
     `d=${shellQuote(folder)}`,
     ...batches('b', names),
-  ]);
+  ];
+  const named = byFolder(words);
+  const groups = [...named].flatMap(moves);
   const [first = ':', ...more] = batches('r', words, RENAMED_AT_ONCE);
-  return [
-    ...hashLines(files, sums),
-    // Once more, since time has passed: nothing may be written through a link.
-    '( cd -- "$T" || exit 3',
-    `c() { for d do if [ -h "$d" ] || { [ -e "$d" ] && ! [ -d "$d" ]; }; then exit ${PLACE_EXIT.blocked}; fi; done; }`,
-    `k() { mkdir -p -- "$@" || exit ${PLACE_EXIT.folder}; }`,
-    ...batches('c', folders),
-    ...(alone ? [] : batches('k', folders)),
-    ') || exit $?',
-    `m() { mv -f -- "$@" "$T/$d/" || exit ${PLACE_EXIT.move}; }`,
-    ...(alone ? wholeLines(folders) : []),
-    // A folder that is no longer here has moved with all that is in it.
-    'b() { if [ -d "./$d" ]; then m "$@"; fi; }',
+  const each = [
     ...(folders.length < MANY_FOLDERS
       ? groups
       : [
@@ -121,6 +107,21 @@ function moveLines({ files, alone, sums }: Placing): readonly string[] {
           ...['else', ...groups, 'fi'],
         ]),
   ];
+  return [
+    ...hashLines({ files, sums, parts }),
+    // Once more, since time has passed: nothing may be written through a link.
+    '( cd -- "$T" || exit 3',
+    `c() { for d do if [ -h "$d" ] || { [ -e "$d" ] && ! [ -d "$d" ]; }; then exit ${PLACE_EXIT.blocked}; fi; done; }`,
+    `k() { mkdir -p -- "$@" || exit ${PLACE_EXIT.folder}; }`,
+    ...batches('c', folders),
+    ...(alone ? [] : batches('k', folders)),
+    ') || exit $?',
+    `m() { mv -f -- "$@" "$T/$d/" || exit ${PLACE_EXIT.move}; }`,
+    ...(alone ? wholeLines(folders) : []),
+    // A folder that is no longer here has moved with all that is in it.
+    'b() { if [ -d "./$d" ]; then m "$@"; fi; }',
+    ...(alone ? unlessMoved(folders, moves(['', named.get('') ?? []]), each) : each),
+  ];
 }
 
 /** From so many on, one program that renames is faster than a `mv` for each folder. */
@@ -129,6 +130,20 @@ const RENAMED_AT_ONCE = 1500;
 /** As `b` does, said before anything is moved: some have no perl, or one that does not start. What rename refuses, `mv` may copy, or says why not. */
 const RENAME =
   '$| = 1; print "begun"; $t = shift; for (@ARGV) { ($d) = m{^(.*)/}s; rename($_, "$t/$_") or !-d $d or system("mv", "-f", "--", $_, "$t/$d/") == 0 or exit 1 }';
+
+/** `each` moves every file; only `first` is needed where all folders have moved whole. */
+function unlessMoved(
+  folders: readonly string[],
+  first: readonly string[],
+  each: readonly string[],
+): readonly string[] {
+  const highest = folders.filter((folder) => !folder.slice(2).includes('/'));
+  return [
+    'l=; z() { for d do if [ -d "$d" ]; then l=1; fi; done; }',
+    ...batches('z', highest),
+    ...['if [ -z "$l" ]; then', ...first, 'else', ...each, 'fi'],
+  ];
+}
 
 /** Parents come before children, so that what stays is only what the target has. */
 function wholeLines(folders: readonly string[]): readonly string[] {
@@ -154,72 +169,6 @@ function byFolder(words: readonly string[]): ReadonlyMap<string, readonly string
     else group.push(word);
   }
   return groups;
-}
-
-/** One after the other, so that each has about as much to hash; only one when that is little. */
-function inGroups(files: readonly PlannedFile[]): readonly (readonly PlannedFile[])[] {
-  const cost = files.reduce((sum, { bytes }) => sum + bytes + FILE_COST_BYTES, 0);
-  const count = Math.min(MOST_GROUPS, Math.floor(cost / GROUP_BYTES));
-  if (count < 2) return [files];
-  const groups: PlannedFile[][] = Array.from({ length: count }, () => []);
-  let seen = 0;
-  for (const file of files) {
-    groups[Math.min(count - 1, Math.floor((seen / cost) * count))]?.push(file);
-    seen += file.bytes + FILE_COST_BYTES;
-  }
-  return groups;
-}
-
-/** What the pod hashed. */
-const GOT = '.gpu-lease-got';
-const MOST_GROUPS = 4;
-/** From so much on another program is worth its start. */
-const GROUP_BYTES = 16 << 20;
-/** To open a file takes as long as to hash so much. */
-const FILE_COST_BYTES = 16 << 10;
-
-/** Ends the script unless every file is what was sent. */
-function hashLines(files: readonly PlannedFile[], sums: Placing['sums']): readonly string[] {
-  const plain = files.filter((file) => file.bytes < BIG_BYTES && !isOdd(file.path));
-  const others = files.filter((file) => file.bytes >= BIG_BYTES || isOdd(file.path));
-  const groups = inGroups(plain);
-  const aside = groups.slice(0, -1);
-  const last = groups.at(-1) ?? [];
-  const gotAside = aside.map((_, index) => `${GOT}-${index}`);
-  const got = aside.length === 0 ? GOT : `${GOT}-all`;
-  const hashed = (some: readonly PlannedFile[]): readonly string[] =>
-    batches(
-      'b',
-      some.map(({ path }) => dotted(path)),
-      HASHED_AT_ONCE,
-    );
-  // sha256sum and openssl differ in what they print before the name.
-  const digests = ['  ', ' *'].map((mark) =>
-    createHash('sha256')
-      .update(plain.map(({ path, sha256 }) => `${sha256}${mark}${dotted(path)}\n`).join(''))
-      .update(others.map(({ sha256 }) => `${sha256}\n`).join(''))
-      .digest('hex'),
-  );
-  return [
-    ...fastHash(totalBytes(files)),
-    'b() { G "$@" </dev/null; }',
-    `q() { s=$(G <"$1") && printf '%.64s\\n' "$s"; }`,
-    // These came piece by piece, without what tar sets.
-    'g() { chmod "$2" "$1"; touch -c -d "@$3" "$1" 2>/dev/null; if [ -n "$4" ]; then cat "$4"; else q "$1"; fi; }',
-    // At once, as far as the pod has processors.
-    ...aside.flatMap((group, index) => ['{ :', ...hashed(group), `} >${gotAside[index]} &`]),
-    '{ :',
-    ...hashed(last),
-    ...others.map((file) => {
-      const word = shellQuote(dotted(file.path));
-      if (file.bytes < BIG_BYTES) return `q ${word}`;
-      return `g ${word} ${file.executable ? '755' : '644'} ${sentSeconds(file)} ${shellQuote(sums?.get(file.path) ?? '')}`;
-    }),
-    `} >${GOT}`,
-    ...(aside.length === 0 ? [] : [`wait; cat ${gotAside.join(' ')} ${GOT} >${got}`]),
-    `x=$(H <${got})`,
-    `case "\${x%% *}" in ${digests.join('|')}) ;; *) printf '${WRONG}\\0'; cat ${got}; exit 0;; esac`,
-  ];
 }
 
 /**

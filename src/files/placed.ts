@@ -1,7 +1,8 @@
 import { count } from '../core/count.ts';
 import { InputError, RemoteError } from '../core/errors.ts';
 import { quoteForeign } from '../core/untrusted.ts';
-import { PLACE_EXIT, WRONG } from './place-script.ts';
+import { WRONG } from './place-hash.ts';
+import { PLACE_EXIT } from './place-script.ts';
 import { failed } from './pod.ts';
 import { END_OF_TREE, fieldsOf } from './sync-look.ts';
 import type { PlannedFile } from './sync-plan.ts';

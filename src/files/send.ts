@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { isAppError } from '../core/errors.ts';
 import { shellQuote } from '../core/shell-quote.ts';
 import { asSent, CHANGED, isAsHashed, withHash, without } from './as-sent.ts';
@@ -11,21 +10,21 @@ import {
   type Rates,
   sampleRatio,
   UNPACK,
-  type Wire,
 } from './codec.ts';
-import { collect } from './collect.ts';
+import { createHashParts } from './hash-parts.ts';
 import type { LateHash } from './late-hash.ts';
-import { throwUnsent } from './local-failure.ts';
-import { END_OF_TAR, packFiles, packText } from './pack.ts';
+import { END_OF_TAR, packFiles, SLAB_BYTES } from './pack.ts';
 import { type Placing, placeScript } from './place-script.ts';
-import { type After, type Answer, RECEIVE_EXIT, readPlaced } from './placed.ts';
-import { HASH_FUNCTION, hashSeconds, type Pod, transferSeconds } from './pod.ts';
+import { type After, readPlaced } from './placed.ts';
+import { hashSeconds, type Pod } from './pod.ts';
 import { fastHash } from './pod-hash.ts';
 import { factsScript, parseFacts } from './pod-names.ts';
+import { packPlacing, receive } from './receive.ts';
 import { BIG_BYTES, sendBig } from './send-big.ts';
 import type { Look } from './sync-look.ts';
 import { type PlannedFile, totalBytes } from './sync-plan.ts';
 import type { TreeListing } from './tree-listing.ts';
+import { createUsedAgain } from './used-again.ts';
 
 export interface Sent {
   readonly placed: readonly PlannedFile[];
@@ -53,14 +52,14 @@ export interface Parcel {
   /** For files without a hash. */
   readonly late: LateHash;
   readonly meter: Meter;
+  /** Told when the last file was read. */
+  readonly packed: () => void;
 }
 export interface Pace {
   rates(): Rates;
   note(codec: Codec, contentBytes: number, seconds: number): void;
 }
 
-const PLACE_NAME = '.gpu-lease-place-';
-const NO_FOLDER = 42;
 /** Below this no packer is worth its start. */
 const SMALL_PARCEL_BYTES = 64 << 10;
 
@@ -139,32 +138,54 @@ async function sendThrough(
     .filter(({ path }) => !sent.has(path))
     // What was read in vain before need not be read once more to be known.
     .map((file) => withHash(file, parcel.late));
+  const arrived = (some: readonly PlannedFile[]): readonly PlannedFile[] =>
+    some.flatMap((file) => asSent(file, sent.get(file.path), parcel.late));
+  const parts = createHashParts(left);
+  const memory = createUsedAgain(SLAB_BYTES);
   let placed: readonly PlannedFile[] = [];
-  const parts = async function* (): AsyncGenerator<Buffer, void, undefined> {
-    yield* packFiles(left, (path, sha256) => sent.set(path, sha256), {
-      late: parcel.late,
-      signal: pod.call.signal,
-    });
-    placed = files.flatMap((file) => asSent(file, sent.get(file.path), parcel.late));
+  const stream = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    const pack = (some: readonly PlannedFile[]): AsyncGenerator<Buffer, void, undefined> =>
+      packFiles(some, (path, sha256) => sent.set(path, sha256), {
+        late: parcel.late,
+        memory,
+        signal: pod.call.signal,
+      });
+    const inParts: PlannedFile[] = [];
+    for (const group of parts.groups) {
+      yield* pack(group);
+      const whole = arrived(group);
+      yield parts.member(whole);
+      for (const file of whole) inParts.push(file);
+    }
+    yield* pack(parts.rest);
+    const others = files.filter(({ path }) => !parts.has(path));
+    placed = [...inParts, ...arrived(others)];
     const script = placeScript({
       ...parcel.place,
       target: look.real,
       staging: parcel.staging,
       files: placed,
       sums: built?.sums,
+      parts,
       // Nothing else can be in the staging folder.
       alone: !parcel.resume && placed.length === files.length,
     });
-    const name = `./${PLACE_NAME}${createHash('sha256').update(script).digest('hex')}`;
-    yield packText(name, script);
+    parcel.packed();
+    yield packPlacing(script);
     yield END_OF_TAR;
   };
   const openedMs = nowMs();
-  const wire = openWire(parts(), codec, { meter: parcel.meter, nowMs });
+  const wire = openWire(stream(), codec, { meter: parcel.meter, nowMs });
   wire.stream.once('end', () => {
     pace.note(codec, totalBytes(left), (nowMs() - openedMs) / 1000 - wire.sourceSeconds());
   });
-  const answer = await streamTo(pod, parcel, wire, UNPACK[codec]);
+  const answer = await receive(pod, wire, {
+    folder: stagingPath(parcel),
+    files,
+    unpack: `${UNPACK[codec]}tar -xof -`,
+    parts,
+    taken: codec === 'none' ? memory.taken : undefined,
+  });
   const after = readPlaced(answer, placed, parcel.read);
   return {
     placed,
@@ -172,37 +193,6 @@ async function sendThrough(
     changed: placed.length === files.length ? [] : without(files, [...placed, ...same]),
     after,
   };
-}
-
-async function streamTo(pod: Pod, parcel: Parcel, wire: Wire, unpack: string): Promise<Answer> {
-  const bytes = totalBytes(parcel.files);
-  const printed = collect();
-  const script = [
-    HASH_FUNCTION,
-    'LC_ALL=C; export LC_ALL; umask 022',
-    `mkdir -p -- ${shellQuote(stagingPath(parcel))} && cd ${shellQuote(stagingPath(parcel))} || exit ${NO_FOLDER}`,
-    `for f in ./${PLACE_NAME}*; do if [ -e "$f" ]; then rm -f "$f"; fi; done`,
-    `${unpack}tar -xof - || exit ${RECEIVE_EXIT.unpack}`,
-    `for f in ./${PLACE_NAME}*; do x=$(H - <"$f"); [ "./${PLACE_NAME}\${x%% *}" = "$f" ] && exec sh "$f"; done`,
-    `exit ${RECEIVE_EXIT.cut}`,
-  ].join('\n');
-  const { exitCode, stderr } = await pod.remote
-    .stream(pod.podId, script, {
-      ...pod.call,
-      timeoutSeconds: transferSeconds(bytes + parcel.files.length * 1024) + hashSeconds(bytes),
-      stdin: wire.stream,
-      stdout: printed.sink,
-    })
-    .catch((failure: unknown) => {
-      // What was refused here is why the line was cut off.
-      throw isAppError(wire.failure()) ? wire.failure() : failure;
-    })
-    // A transport that failed early leaves the source, and the file it has open, to us.
-    .finally(() => wire.stream.destroy());
-  const broken = wire.failure();
-  if (isAppError(broken)) throw broken;
-  if (broken !== undefined) throwUnsent(broken);
-  return { exitCode, stderr, stdout: printed.bytes() };
 }
 
 /** Of an attempt that was cut off: what the pod holds whole. Big files are asked for block by block. */

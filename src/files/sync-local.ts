@@ -135,6 +135,7 @@ export async function hashLocal(
   }
 
   const { files } = walked;
+  let saving: Promise<void> | undefined;
   /** Each with its hash where that is known and holds nothing to tell of. */
   function reused(): readonly (PlannedFile | undefined)[] {
     if (last.files === files && last.whole !== undefined) return last.whole;
@@ -195,7 +196,12 @@ export async function hashLocal(
       return again && { ...again.file, sha256: again.hash.sha256, mayHaveGrown: true };
     },
     warnings: () => warnings.slice(0, 20),
-    save: async () => cache.save(files),
+    save: async () => {
+      saving ??= cache.save(files).finally(() => {
+        saving = undefined;
+      });
+      return saving;
+    },
   };
 }
 

@@ -124,7 +124,19 @@ function rememberPlaced(
     listed.isFile && listed.bytes === file.bytes && listed.modified === String(sentSeconds(file));
   if (!untouched || fenceSeconds === undefined || listed.changedSeconds > fenceSeconds)
     return unsure(listed);
-  return { ...listed, sha256: file.sha256, sure: true };
+  const { isFile, isFolder, executable, bytes, stamp, modified, changedSeconds } = listed;
+  const { sha256 } = file;
+  return {
+    isFile,
+    isFolder,
+    executable,
+    bytes,
+    stamp,
+    modified,
+    changedSeconds,
+    sha256,
+    sure: true,
+  };
 }
 
 /** What was known of a name counts while its stamp is the same. */
@@ -134,7 +146,8 @@ function asBefore(old: Remembered | undefined, listed: Listed): Remembered {
 }
 
 function unsure(listed: Listed): Remembered {
-  return { ...plainOf(listed), sure: false };
+  const { isFile, isFolder, executable, bytes, stamp, modified, changedSeconds } = listed;
+  return { isFile, isFolder, executable, bytes, stamp, modified, changedSeconds, sure: false };
 }
 
 /** No more than was listed, also of one that is remembered. */

@@ -76,6 +76,7 @@ export function createStates(home: string): (podId: PodId, target: string) => St
   async function add(file: string, state: SyncState): Promise<Kept | undefined> {
     const known = kept.get(file);
     if (known?.sum === undefined || known.state.real !== state.real) return undefined;
+    if (isMostlyNew(known.state.entries, state.entries)) return undefined;
     const { text, sum } = formatPiece(known.sum, changesOf(known.state, state));
     const chars = known.chars + text.length;
     if (chars > MOST_GROWTH * known.wholeChars) return undefined;
@@ -116,6 +117,13 @@ const OTHER = 'o';
 const GONE = 'g';
 
 type Entries = SyncState['entries'];
+
+function isMostlyNew(before: Entries, now: Entries): boolean {
+  if (before === now) return false;
+  let fresh = 0;
+  for (const [name, entry] of now) if (before.get(name) !== entry) fresh += 1;
+  return fresh > now.size / 2;
+}
 
 /** Most names are as they were the time before. */
 const formatted = new WeakMap<Remembered, string>();

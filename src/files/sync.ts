@@ -185,9 +185,10 @@ async function syncFiles(
       ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
     };
   };
-  // What is said of edits there is said again until they are replaced.
+  // What is said of edits there is said again until they are replaced. What the pod hashed is kept whatever happens next.
+  const isNews = plan.send.length === 0 || request.dryRun || look.facts.size > 0;
   if (state !== remembered && overwritten.length === 0 && !isSameState(state, remembered))
-    await memory.save(state);
+    if (isNews || state.entries !== before.entries) await memory.save(state);
   if (request.dryRun) return answer({ ...NOTHING, files: plan.send });
 
   refuseFull(look, plan.send);

@@ -8,7 +8,8 @@ import { systemClock } from '../../../src/core/call.ts';
 import type { Remote } from '../../../src/core/remote.ts';
 import { createLateHash, mayWait } from '../../../src/files/late-hash.ts';
 import { openHashCache } from '../../../src/files/local-hash.ts';
-import { packFiles } from '../../../src/files/pack.ts';
+import { packFiles, SLAB_BYTES } from '../../../src/files/pack.ts';
+import { createUsedAgain } from '../../../src/files/used-again.ts';
 import { type LocalFile, localFile } from '../../../src/files/walk.ts';
 import { call, openWorld, sha, syncRequest, treeOf, type World } from './harness.ts';
 
@@ -170,9 +171,10 @@ it('a file that grew between the listing and the hashing leaves the others of th
   const parts: Buffer[] = [];
   for await (const part of packFiles(planned, (name, sha256) => sent.set(name, sha256), {
     late,
+    memory: createUsedAgain(SLAB_BYTES),
     signal,
   }))
-    parts.push(part);
+    parts.push(Buffer.from(part));
   // Two members of a header and one block each.
   expect(Buffer.concat(parts)).toHaveLength(4 * 512);
   expect(sent.get('a.txt')).not.toBe(planned[0]?.sha256);
