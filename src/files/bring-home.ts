@@ -1,19 +1,23 @@
+import type { KeptFile } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
 import type { FilesDeps } from './deps.ts';
 import { type Gathered, gather, type Settled } from './gather.ts';
 import type { HomeCache } from './home-cache.ts';
+import { createKeeper } from './keep-edited.ts';
 import { checkLanded, checkLanding, landFiles, removeFolder } from './land.ts';
 import { withLocalFailures } from './local-failure.ts';
 import type { Sighting, Wanted } from './manifest.ts';
 import { takePartial } from './partial.ts';
 import type { Pod } from './pod.ts';
 import type { RemoteEntry } from './pod-listing.ts';
-import { refuseOthersOnly } from './records.ts';
+import { recordedHere, refuseOthersOnly } from './records.ts';
 import { refuseNothing } from './refused.ts';
 
 export interface Home extends Gathered {
   /** Neither side touched these since an earlier fetch. */
   readonly untouched: ReadonlySet<string>;
+  /** Were in the way, and are beside what came. */
+  readonly kept: readonly KeptFile[];
 }
 
 /**
@@ -37,7 +41,14 @@ export async function bringHome(
   }
   const untouched = new Set(known.keys());
   if (known.size === seen.files.length)
-    return { ...seen, files: [...known.values()], unsettled: [], vanished: [], untouched };
+    return {
+      ...seen,
+      files: [...known.values()],
+      unsettled: [],
+      vanished: [],
+      untouched,
+      kept: [],
+    };
 
   const seenPaths = new Set(seen.files.map(({ path }) => path));
   return withLocalFailures(async () => {
@@ -61,9 +72,14 @@ export async function bringHome(
       arrived === undefined ? [] : [{ path, bytes, arrived }],
     );
     pod.call.signal.throwIfAborted();
-    await landFiles(destination, partial.folder, landing);
+    const keeper = createKeeper(
+      destination,
+      { isUntouched: cache.isUntouched, isOurs: recordedHere(deps) },
+      pod.call.signal,
+    );
+    await landFiles(destination, partial.folder, landing, keeper.giveWay);
     await removeFolder(partial.folder);
     await checkLanded(destination, landing, pod.call.signal);
-    return { ...gathered, untouched };
+    return { ...gathered, untouched, kept: keeper.kept };
   });
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
 import { count } from '../core/count.ts';
 import { ConfigError, InputError } from '../core/errors.ts';
-import type { FetchRequest, FetchResult } from '../core/files.ts';
+import type { FetchRequest, FetchResult, KeptFile } from '../core/files.ts';
 import { providerOf, randomToken } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
@@ -118,11 +118,12 @@ async function fetchOnce(
     ...shared,
     manifest: {
       ...listed(wanted.root, files),
-      manifestPath: await writeManifest(deps, request, wanted.root, files),
+      manifestPath: await writeManifest(deps, request, wanted.root, files, home.kept),
     },
     missing: [...home.missing],
     ...left,
     ...refusedOf(home, wanted.patterns, MAX_LISTED),
+    ...(home.kept.length === 0 ? {} : { kept: home.kept }),
   };
 }
 
@@ -211,6 +212,7 @@ async function writeManifest(
   request: FetchRequest,
   root: string,
   files: readonly Fetched[],
+  kept: readonly KeptFile[],
 ): Promise<string> {
   const folder = path.join(deps.home, 'manifests');
   const at = deps.clock.now().toISOString();
@@ -218,7 +220,7 @@ async function writeManifest(
   const { podId, jobId } = request;
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(file, JSON.stringify({ podId, jobId, root, at, files }, null, 1), {
+    await writeFile(file, JSON.stringify({ podId, jobId, root, at, files, kept }, null, 1), {
       mode: 0o600,
     });
   } catch (cause) {

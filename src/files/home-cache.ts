@@ -31,6 +31,8 @@ interface Seen {
 export interface HomeCache {
   /** The sha256 of a file that neither side touched since both had it; undefined when that is not sure. */
   known(file: Seen): string | undefined;
+  /** Whether the file here is the one that an earlier fetch put there, whatever the pod has now. */
+  readonly isUntouched: (path: string) => boolean;
   verdict(path: string, limit: string): Verdict | undefined;
   /** Remembers files that are home now. What changed a moment ago on either side is not remembered. */
   save(
@@ -56,14 +58,18 @@ export async function openHomeCache(options: {
   const name = createHash('sha256').update(JSON.stringify([podId, root, destination]));
   const file = path.join(folder, `${name.digest('hex').slice(0, 32)}.json`);
   const entries = await readCache(file);
+  const isUntouched: HomeCache['isUntouched'] = (relative) => {
+    const stats = statsOf(path.join(destination, relative));
+    return stats !== undefined && keyOf(stats) === entries.get(relative)?.key;
+  };
   const known: HomeCache['known'] = ({ path: relative, bytes, stamp }) => {
     const entry = entries.get(relative);
     if (entry?.stamp !== stamp || entry.bytes !== bytes) return undefined;
-    const stats = statsOf(path.join(destination, relative));
-    return stats !== undefined && keyOf(stats) === entry.key ? entry.sha256 : undefined;
+    return isUntouched(relative) ? entry.sha256 : undefined;
   };
   return {
     known,
+    isUntouched,
     verdict: (relative, limit) => entries.get(relative)?.verdicts[limit],
     async save(files, { limit, nowSeconds, ...call }) {
       const fresh = files.filter((one) => known(one) === undefined);

@@ -86,11 +86,15 @@ export interface Landing {
   readonly arrived: Arrived;
 }
 
-/** Flushes what was pulled, then renames each file into place. One that is wanted under several names is copied. */
+/**
+ * Flushes what was pulled, then renames each file into place. One that is wanted under several names is copied. `giveWay` is
+ * called for what stands in its place.
+ */
 export async function landFiles(
   destination: string,
   partialFolder: string,
   files: readonly Landing[],
+  giveWay: (name: string, sha256: string) => Promise<void>,
 ): Promise<void> {
   const uses = new Map<string, number>();
   for (const { arrived } of files) uses.set(arrived.partial, (uses.get(arrived.partial) ?? 0) + 1);
@@ -107,6 +111,7 @@ export async function landFiles(
       await mkdir(path.dirname(target), { recursive: true });
       folders.add(path.dirname(target));
     }
+    if (lstatOf(target) !== undefined) await giveWay(name, arrived.sha256);
     if (left > 0 || !renamed(partial, target)) await copyInto(partial, target);
     count += 1;
     if (count % YIELD_FILES === 0) await new Promise((resolve) => setImmediate(resolve));

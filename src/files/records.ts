@@ -164,12 +164,7 @@ export async function refuseOthersOnly(
   files: readonly { readonly path: string }[],
   { signal }: CallOptions,
 ): Promise<void> {
-  const records = new Map<string, ArtifactRecord[]>();
-  for (const record of await deps.store.artifacts.list()) {
-    const known = records.get(record.localPath);
-    if (known === undefined) records.set(record.localPath, [record]);
-    else known.push(record);
-  }
+  const records = await recordsByPlace(deps);
   for (const file of files) {
     const localPath = path.join(destination, file.path);
     const own = artifactIdOf(podId, path.posix.join(root, file.path));
@@ -186,4 +181,28 @@ export async function refuseOthersOnly(
           },
         );
   }
+}
+
+async function recordsByPlace(
+  deps: Pick<FilesDeps, 'store'>,
+): Promise<ReadonlyMap<string, readonly ArtifactRecord[]>> {
+  const records = new Map<string, ArtifactRecord[]>();
+  for (const record of await deps.store.artifacts.list()) {
+    const known = records.get(record.localPath);
+    if (known === undefined) records.set(record.localPath, [record]);
+    else known.push(record);
+  }
+  return records;
+}
+
+/** Whether a fetch put a file of that content there. The records are read when they are first asked. */
+export function recordedHere(
+  deps: Pick<FilesDeps, 'store'>,
+): (file: string, bytes: number, sha256: string) => Promise<boolean> {
+  let records: ReturnType<typeof recordsByPlace> | undefined;
+  return async (file, bytes, sha256) => {
+    records ??= recordsByPlace(deps);
+    const there = (await records).get(file) ?? [];
+    return there.some((record) => record.bytes === bytes && record.sha256 === sha256);
+  };
 }

@@ -108,6 +108,7 @@ describe('what nobody touched', () => {
     expect(await treeOf(world.local('results'))).toEqual({
       'out/a.txt': sha('AAAA'),
       'out/b.txt': sha('bbbb'),
+      [`out/b.txt.kept-${sha('BBBB').slice(0, 12)}`]: sha('BBBB'),
     });
     expect(result.manifest.files.map(({ sha256 }) => sha256)).toEqual([sha('AAAA'), sha('bbbb')]);
     expect(seen.bytes).toBe(8);

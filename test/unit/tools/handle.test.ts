@@ -640,6 +640,40 @@ it.each([
   },
 );
 
+it('fetch_artifacts tells what it kept beside what came, by both names', async () => {
+  const base = context();
+  const kept = ['a', 'b\nc', 'd', 'e'].map((name) => ({
+    path: `out/${name}`,
+    keptAs: `/w/out/${name}.kept-0123456789ab`,
+  }));
+  const keeping = async (some: typeof kept): Promise<Answer> =>
+    run(
+      'fetch_artifacts',
+      { podId: POD, paths: ['out'], localPath: 'out' },
+      context({
+        jobs: { list: async () => Promise.resolve([]) },
+        files: {
+          fetch: async (request, options) => ({
+            ...(await base.files.fetch(request, options)),
+            kept: some,
+          }),
+        },
+      }),
+    );
+  const one = await keeping(kept.slice(0, 1));
+  expect(one.summary).toContain(
+    '1 file here was not what a fetch had put there, and is kept beside what came: out/a as /w/out/a.kept-0123456789ab.',
+  );
+  expect(one).not.toHaveProperty('kept');
+  const all = await keeping(kept);
+  expect(all.summary).toContain(
+    '4 files here were not what a fetch had put there, and are kept beside what came: out/a as ',
+  );
+  expect(all.summary).toContain('out/b c as');
+  expect(all.summary).toContain('; the others are named in the manifest file.');
+  expect(all.summary).not.toContain('out/e');
+});
+
 describe('fetch_artifacts names the next call that the gate of destroy agrees with [AR-05]', () => {
   const done = aJob({ status: 'completed' });
   const other = jobIdSchema.parse('job_zzzzzzzzzzzz');
