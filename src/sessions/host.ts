@@ -1,4 +1,4 @@
-import { type CallOptions, timeLimit } from '../core/call.ts';
+import { after, type CallOptions } from '../core/call.ts';
 import { RemoteError } from '../core/errors.ts';
 import { MAX_LANES } from '../core/remote.ts';
 import { SilenceError } from './connect-failure.ts';
@@ -131,36 +131,50 @@ export function createHost({
     async open(command, options) {
       const { signal, withinSeconds = QUEUE_SECONDS, holder = 'commands', onLate } = options;
       const lane = laneOf(options.lane);
-      const late = timeLimit(Math.max(LEAST_QUEUE_SECONDS, withinSeconds));
-      const either = AbortSignal.any([signal, late]);
+      const late = new AbortController();
+      const cancel = after(Math.max(LEAST_QUEUE_SECONDS, withinSeconds), () => {
+        late.abort();
+      });
+      const either = AbortSignal.any([signal, late.signal]);
       let broken = 0;
-      for (let first = false; ; first = true) {
-        const line = await lane.take(either, first).catch((failure: unknown) => {
-          throw late.aborted && !signal.aborted ? noPlace(lane, held) : failure;
-        });
-        const isFirst = line.uses === 1;
-        const asked = line.connection.exec(command);
-        const opened = await settledOr(asked, either);
-        if (opened === undefined) {
-          void asked.then((known) => {
-            settle(lane, line, known, holder)?.channel.destroy();
-            if (known.kind === 'opened') onLate?.();
+      try {
+        for (let first = false; ; first = true) {
+          const line = await lane.take(either, first).catch((failure: unknown) => {
+            throw late.signal.aborted && !signal.aborted ? noPlace(lane, held) : failure;
           });
-          throw new RemoteError('link_lost', 'The machine did not say whether the command began.');
+          const isFirst = line.uses === 1;
+          const asked = line.connection.exec(command);
+          const opened = await settledOr(asked, either);
+          if (opened === undefined) {
+            void asked.then((known) => {
+              settle(lane, line, known, holder)?.channel.destroy();
+              if (known.kind === 'opened') onLate?.();
+            });
+            throw new RemoteError(
+              'link_lost',
+              'The machine did not say whether the command began.',
+            );
+          }
+          const channel = settle(lane, line, opened, holder);
+          if (channel !== undefined) return channel;
+          if (opened.kind === 'refused' || (opened.kind === 'full' && isFirst)) throw execRefused();
+          if (opened.kind === 'unknown')
+            throw new RemoteError(
+              'link_lost',
+              'The link broke while a command was being started.',
+              {
+                cause: opened.cause,
+              },
+            );
+          if (opened.kind === 'gone') broken += 1;
+          if (broken >= MAX_BROKEN)
+            throw new RemoteError(
+              'ssh_unreachable',
+              'The link to the machine breaks again and again.',
+            );
         }
-        const channel = settle(lane, line, opened, holder);
-        if (channel !== undefined) return channel;
-        if (opened.kind === 'refused' || (opened.kind === 'full' && isFirst)) throw execRefused();
-        if (opened.kind === 'unknown')
-          throw new RemoteError('link_lost', 'The link broke while a command was being started.', {
-            cause: opened.cause,
-          });
-        if (opened.kind === 'gone') broken += 1;
-        if (broken >= MAX_BROKEN)
-          throw new RemoteError(
-            'ssh_unreachable',
-            'The link to the machine breaks again and again.',
-          );
+      } finally {
+        cancel();
       }
     },
     async openSpare(command) {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { finished, pipeline } from 'node:stream/promises';
-import { type CallOptions, timeLimit } from '../core/call.ts';
+import { after, type CallOptions } from '../core/call.ts';
 import { POD_TOKEN_VARIABLE } from '../core/embedded-pod.ts';
 import { CancelledError, isAppError, RemoteError } from '../core/errors.ts';
 import type { PodId } from '../core/ids.ts';
@@ -43,15 +43,13 @@ export function createRemote({
     work: Promise<T>,
     { signal, timeoutSeconds }: CallOptions & { readonly timeoutSeconds: number },
   ): Promise<T> {
-    const timer = timeLimit(timeoutSeconds);
     let stop: ((why: Why) => void) | undefined;
     const why = new Promise<Why>((resolve) => {
       stop = resolve;
     });
     const onAbort = (): void => stop?.('abort');
-    const onTimeout = (): void => stop?.('timeout');
+    const cancel = after(timeoutSeconds, () => stop?.('timeout'));
     signal.addEventListener('abort', onAbort, { once: true });
-    timer.addEventListener('abort', onTimeout, { once: true });
     if (signal.aborted) onAbort();
     try {
       const first = await Promise.race([work.then((value) => ({ value })), why]);
@@ -60,7 +58,7 @@ export function createRemote({
       throw await endRun(podId, run, first);
     } finally {
       signal.removeEventListener('abort', onAbort);
-      timer.removeEventListener('abort', onTimeout);
+      cancel();
     }
   }
 

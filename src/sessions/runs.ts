@@ -1,3 +1,4 @@
+import { after } from '../core/call.ts';
 import { InputError } from '../core/errors.ts';
 import { type PodId, randomToken } from '../core/ids.ts';
 import type { OpenOptions } from './host.ts';
@@ -38,15 +39,15 @@ async function handOver(run: Run, line: string, options: RunOptions): Promise<Ru
   else run.channel.write(line);
   if (options.input !== undefined) run.channel.end(options.input);
   if (options.eager === true) return { ...run, maybeUntold: true };
-  const late = AbortSignal.timeout(HAND_OVER_SECONDS * 1000);
   const end = await new Promise<RunEnd | undefined>((resolve) => {
     const leave = (): void => {
       resolve(undefined);
     };
-    late.addEventListener('abort', leave, { once: true });
+    const cancel = after(HAND_OVER_SECONDS, leave);
     options.signal.addEventListener('abort', leave, { once: true });
     void Promise.race([begins, run.ended]).then((first) => {
-      for (const signal of [late, options.signal]) signal.removeEventListener('abort', leave);
+      cancel();
+      options.signal.removeEventListener('abort', leave);
       resolve(first ?? undefined);
     });
   });

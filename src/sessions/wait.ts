@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type CallOptions, OVER, systemClock, timeLimit } from '../core/call.ts';
+import { after, type CallOptions, OVER, systemClock, timeLimit } from '../core/call.ts';
 import { CancelledError } from '../core/errors.ts';
 
 /** Stops waiting when the caller does; the work goes on for whoever else waits for it. */
@@ -52,15 +52,11 @@ export async function within<T>(
  * is only forgotten keeps all that its listener sees until it rings. Holds no process open.
  */
 export async function soon<T>(work: Promise<T>, seconds: number): Promise<T | undefined> {
-  const late = timeLimit(seconds);
   return new Promise((resolve, reject) => {
-    const leave = (): void => {
+    const cancel = after(seconds, () => {
       resolve(undefined);
-    };
-    late.addEventListener('abort', leave, { once: true });
-    work.then(resolve, reject).finally(() => {
-      late.removeEventListener('abort', leave);
     });
+    work.then(resolve, reject).finally(cancel);
   });
 }
 

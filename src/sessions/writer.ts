@@ -1,4 +1,4 @@
-import type { CallOptions } from '../core/call.ts';
+import { after, type CallOptions } from '../core/call.ts';
 import type { PodId } from '../core/ids.ts';
 import { IDLE_SECONDS, whenIdle } from './idle.ts';
 import { WRITER_SCRIPT } from './pod-script/deliver.ts';
@@ -109,13 +109,11 @@ function writerOn(run: Run): Writer {
     async ask(id, call) {
       writer.busy = true;
       writer.uses += 1;
-      const late = AbortSignal.timeout(ANSWER_SECONDS * 1000);
-      const giveUp = (): void => {
+      const cancel = after(ANSWER_SECONDS, () => {
         run.channel.destroy();
         over = true;
         wake?.();
-      };
-      late.addEventListener('abort', giveUp, { once: true });
+      });
       try {
         text = '';
         run.channel.write(`=${id} ${call}\n`);
@@ -127,7 +125,7 @@ function writerOn(run: Run): Writer {
         const at = text.indexOf(end);
         return at < 0 ? undefined : text.slice(0, at);
       } finally {
-        late.removeEventListener('abort', giveUp);
+        cancel();
         writer.busy = false;
       }
     },
