@@ -166,7 +166,12 @@ export async function watch(
 
   async function change(limit: number): Promise<boolean> {
     const stopSleep = new AbortController();
-    const signal = AbortSignal.any([stopSleep.signal, options.signal]);
+    const { signal } = stopSleep;
+    const stop = (): void => {
+      stopSleep.abort(OVER);
+    };
+    options.signal.addEventListener('abort', stop, { once: true });
+    if (options.signal.aborted) stop();
     const changed = new Promise<true>((resolve) => {
       wake = () => {
         resolve(true);
@@ -178,7 +183,8 @@ export async function watch(
     );
     const result = await Promise.race([changed, slept]);
     wake = undefined;
-    stopSleep.abort(OVER);
+    options.signal.removeEventListener('abort', stop);
+    stop();
     stopIfAborted();
     return result;
   }

@@ -1,9 +1,6 @@
 import { shellQuote } from '../../core/shell-quote.ts';
 import { MARK } from '../framing.ts';
 
-const mark = (kind: string, values: string): string =>
-  `printf '\\033]${MARK};${kind};%s;%s${values}\\007'`;
-
 /**
  * Start-up file of the shell. The start-up file of the person is read first and may print or set what it likes: the end of
  * a command is told by our own functions, again from the prompt where a command was cut short (Ctrl-C, `return`, a syntax
@@ -20,9 +17,8 @@ __gl_d=${shellQuote(folder)} __gl_c= __gl_n= __gl_s=0
 __gl_b() {
   __gl_c=$1 __gl_n=$2
   printf %s "$1" 1<>"$__gl_d/started"
-  ${mark('S', '')} "$1" "$2"
-  printf '%s\\n' "$3"
-  ${mark('T', '')} "$1" "$2"
+  # At once: every piece wakes whoever records and follows the transcript.
+  printf '\\033]${MARK};S;%s;%s\\007%s\\n\\033]${MARK};T;%s;%s\\007' "$1" "$2" "$3" "$1" "$2"
   return "$__gl_s"
 }
 __gl_u() {
@@ -48,7 +44,7 @@ __gl_e() {
   printf %s "$__gl_c" 1<>"$__gl_d/ending"
   if [ -e "$__gl_d/fed" ] || [ -e "$__gl_d/feeding" ]; then __gl_u; fi
   printf %s "$__gl_c" 1<>"$__gl_d/ended"
-  ${mark('E', ';%s')} "$__gl_c" "$__gl_n" "$__gl_s"
+  printf '\\033]${MARK};E;%s;%s;%s\\007' "$__gl_c" "$__gl_n" "$__gl_s"
   __gl_c=
   ${bash ? 'PROMPT_COMMAND=__gl_p' : 'PS1=$__gl_ps'}
   return "$__gl_s"
