@@ -33,6 +33,8 @@ export const fetchedFileSchema = z.object({
   sha256: z.string(),
   proof: proofSchema,
   problem: z.string().exactOptional(),
+  /** Absolute, on this machine: what stood at `localPath` and was not what an earlier fetch put there. */
+  keptAs: z.string().exactOptional(),
 });
 export const fetchResultSchema = z.object({
   podId: podIdSchema,
@@ -63,18 +65,12 @@ const refusalSchema = z.object({
   holdsData: z.boolean(),
 });
 export type Refusal = Readonly<z.output<typeof refusalSchema>>;
-/** A file here that was not what an earlier fetch put there, and was in the way of one that came. */
-const keptFileSchema = z.object({
-  path: z.string(),
-  /** Where it is now, on this machine. */
-  keptAs: z.string(),
-});
-export type KeptFile = Readonly<z.output<typeof keptFileSchema>>;
 /** All that a fetch answers; a tool shows `fetchResultSchema` of it. */
 export const fetchOutcomeSchema = fetchResultSchema.extend({
   /** `refused` by reason, and counted whole. */
   refusals: z.array(refusalSchema).readonly().exactOptional(),
-  kept: z.array(keptFileSchema).readonly().exactOptional(),
+  /** How many of all files have `keptAs`. */
+  kept: z.int().positive().exactOptional(),
 });
 export type FetchResult = z.output<typeof fetchOutcomeSchema>;
 

@@ -1,9 +1,8 @@
-import type { KeptFile } from '../core/files.ts';
 import type { PodId } from '../core/ids.ts';
 import type { FilesDeps } from './deps.ts';
 import { type Gathered, gather, type Settled } from './gather.ts';
 import type { HomeCache } from './home-cache.ts';
-import { createKeeper } from './keep-edited.ts';
+import { createKeeper, type Keeper } from './keep-edited.ts';
 import { checkLanded, checkLanding, landFiles, removeFolder } from './land.ts';
 import { withLocalFailures } from './local-failure.ts';
 import type { Sighting, Wanted } from './manifest.ts';
@@ -16,8 +15,7 @@ import { refuseNothing } from './refused.ts';
 export interface Home extends Gathered {
   /** Neither side touched these since an earlier fetch. */
   readonly untouched: ReadonlySet<string>;
-  /** Were in the way, and are beside what came. */
-  readonly kept: readonly KeptFile[];
+  readonly kept: Keeper['kept'];
 }
 
 /**
@@ -47,7 +45,7 @@ export async function bringHome(
       unsettled: [],
       vanished: [],
       untouched,
-      kept: [],
+      kept: new Map(),
     };
 
   const seenPaths = new Set(seen.files.map(({ path }) => path));

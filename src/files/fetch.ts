@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { CallOptions } from '../core/call.ts';
 import { count } from '../core/count.ts';
 import { ConfigError, InputError } from '../core/errors.ts';
-import type { FetchRequest, FetchResult, KeptFile } from '../core/files.ts';
+import type { FetchRequest, FetchResult } from '../core/files.ts';
 import { providerOf, randomToken } from '../core/ids.ts';
 import { isTerminal } from '../core/job.ts';
 import { KeyedLock } from '../core/keyed-lock.ts';
@@ -111,19 +111,24 @@ async function fetchOnce(
   );
   // Of this job and this moment: no verdict on the bytes, which are remembered.
   const times = { sinceSeconds: wanted.sinceSeconds, nowSeconds: home.nowSeconds };
-  const { files, stale } = await withFreshness(proven, home.files, times);
+  const fresh = await withFreshness(proven, home.files, times);
+  const { stale } = fresh;
+  const files = fresh.files.map((file) => {
+    const keptAs = home.kept.get(file.path);
+    return keptAs === undefined ? file : { ...file, keptAs };
+  });
   const seenThere = whatWasSeen(request, wanted.patterns, home);
   await keepRecords(deps, request, wanted.root, files, { fetchedAt, stale, ...seenThere });
   return {
     ...shared,
     manifest: {
       ...listed(wanted.root, files),
-      manifestPath: await writeManifest(deps, request, wanted.root, files, home.kept),
+      manifestPath: await writeManifest(deps, request, wanted.root, files),
     },
     missing: [...home.missing],
     ...left,
     ...refusedOf(home, wanted.patterns, MAX_LISTED),
-    ...(home.kept.length === 0 ? {} : { kept: home.kept }),
+    ...(home.kept.size === 0 ? {} : { kept: home.kept.size }),
   };
 }
 
@@ -195,13 +200,15 @@ async function leftOf(
   };
 }
 
-/** Files with a problem first; the whole list is in the manifest file. */
+/** Files with a problem first, then those in whose place something else stood; the whole list is in the manifest file. */
 function listed(root: string, files: readonly Fetched[]): FetchResult['manifest'] {
   const broken = files.filter((file) => file.problem !== undefined);
-  const rest = files.filter((file) => file.problem === undefined);
+  const whole = files.filter((file) => file.problem === undefined);
+  const kept = whole.filter((file) => file.keptAs !== undefined);
+  const rest = whole.filter((file) => file.keptAs === undefined);
   return {
     root,
-    files: [...broken, ...rest].slice(0, MAX_LISTED),
+    files: [...broken, ...kept, ...rest].slice(0, MAX_LISTED),
     totalFiles: files.length,
     totalBytes: totalBytes(files),
   };
@@ -212,7 +219,6 @@ async function writeManifest(
   request: FetchRequest,
   root: string,
   files: readonly Fetched[],
-  kept: readonly KeptFile[],
 ): Promise<string> {
   const folder = path.join(deps.home, 'manifests');
   const at = deps.clock.now().toISOString();
@@ -220,7 +226,7 @@ async function writeManifest(
   const { podId, jobId } = request;
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(file, JSON.stringify({ podId, jobId, root, at, files, kept }, null, 1), {
+    await writeFile(file, JSON.stringify({ podId, jobId, root, at, files }, null, 1), {
       mode: 0o600,
     });
   } catch (cause) {

@@ -2,7 +2,6 @@ import { type BigIntStats, constants } from 'node:fs';
 import { copyFile, link, lstat } from 'node:fs/promises';
 import path from 'node:path';
 import { InputError } from '../core/errors.ts';
-import type { KeptFile } from '../core/files.ts';
 import { hashLocalFile, isHome } from './land.ts';
 import { goneIsNothing } from './open-local.ts';
 import { identityOf } from './partial-file.ts';
@@ -10,7 +9,8 @@ import { identityOf } from './partial-file.ts';
 export interface Keeper {
   /** Called just before a file with that hash takes the name below the destination. */
   readonly giveWay: (name: string, sha256: string) => Promise<void>;
-  readonly kept: readonly KeptFile[];
+  /** Where what gave way is now, by the name below the destination. */
+  readonly kept: ReadonlyMap<string, string>;
 }
 /** What earlier fetches put below the destination. */
 export interface PutBefore {
@@ -28,7 +28,7 @@ const MAX_NAME_BYTES = 255;
  * what lands: a person's file is not replaced without being kept. The name ends in its hash: the same bytes are kept once.
  */
 export function createKeeper(destination: string, before: PutBefore, signal: AbortSignal): Keeper {
-  const kept: KeptFile[] = [];
+  const kept = new Map<string, string>();
   return {
     kept,
     async giveWay(name, lands) {
@@ -44,7 +44,7 @@ export function createKeeper(destination: string, before: PutBefore, signal: Abo
           continue;
         if (sha256 === lands || (await before.isOurs(file, bytes, sha256))) return;
         const keptAs = await keep(file, { bytes, sha256 }, signal);
-        kept.push({ path: name, keptAs: path.join(path.dirname(file), keptAs) });
+        kept.set(name, path.join(path.dirname(file), keptAs));
         return;
       }
       throw new InputError(

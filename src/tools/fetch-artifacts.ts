@@ -7,7 +7,7 @@ import { isTerminal, type Job } from '../core/job.ts';
 import { unfetchedOf } from '../core/unfetched.ts';
 import { exactlyOne, jobIdParam, names, pathParam, podIdParam } from './params.ts';
 import { defineTool, resultShape, type ToolContext } from './tool.ts';
-import { bytes, fetchCall, GIVE_UP, list, type Next, oneLine, renderResult } from './words.ts';
+import { bytes, fetchCall, GIVE_UP, list, type Next, renderResult } from './words.ts';
 
 export const fetchArtifacts = defineTool({
   name: 'fetch_artifacts',
@@ -60,8 +60,8 @@ export const fetchArtifacts = defineTool({
       result,
       list(
         manifest.files.map(
-          ({ path, localPath, bytes: size, sha256, proof, problem }) =>
-            `${path} -> ${localPath}: ${bytes(size)}, ${proof}, sha256 ${sha256.slice(0, 12)}…${problem === undefined ? '' : `, PROBLEM: ${problem}`}`,
+          ({ path, localPath, bytes: size, sha256, proof, problem, keptAs }) =>
+            `${path} -> ${localPath}: ${bytes(size)}, ${proof}, sha256 ${sha256.slice(0, 12)}…${problem === undefined ? '' : `, PROBLEM: ${problem}`}${keptAs === undefined ? '' : `; what stood there is kept as ${keptAs}`}`,
         ),
       ),
       missing.length > 0 && `Missing:\n${list(missing)}`,
@@ -77,7 +77,7 @@ export const fetchArtifacts = defineTool({
 const MAX_REASONS = 4;
 
 function summaryOf(
-  { podId, manifest, missing, left, dryRun, refusals = [], kept = [] }: FetchResult,
+  { podId, manifest, missing, left, dryRun, refusals = [], kept = 0 }: FetchResult,
   unopened: number,
 ): string {
   const isOwn = podId.startsWith('ssh:');
@@ -87,7 +87,7 @@ function summaryOf(
   return [
     `${count(manifest.totalFiles, 'file')} (${bytes(manifest.totalBytes)}) ${dryRun ? 'would come' : 'came'} home${proven}.`,
     broken > 0 && `${count(broken, 'file')} with a problem.`,
-    kept.length > 0 && keptWords(kept),
+    kept > 0 && keptWords(kept),
     unopened > 0 && `${count(unopened, 'file')} not opened: destroy asks whether each opens.`,
     missing.length > 0 &&
       `${count(missing.length, 'declared path')} missing. ${isOwn ? '' : GIVE_UP}`.trimEnd(),
@@ -101,15 +101,9 @@ function summaryOf(
     .join(' ');
 }
 
-const SHOWN_KEPT = 3;
-
-function keptWords(kept: NonNullable<FetchResult['kept']>): string {
-  const shown = kept
-    .slice(0, SHOWN_KEPT)
-    .map(({ path, keptAs }) => `${oneLine(path, 80)} as ${oneLine(keptAs, 300)}`);
-  const more = kept.length > SHOWN_KEPT ? '; the others are named in the manifest file' : '';
-  const [was, is] = kept.length === 1 ? ['was', 'is'] : ['were', 'are'];
-  return `${count(kept.length, 'file')} here ${was} not what a fetch had put there, and ${is} kept beside what came: ${shown.join(', ')}${more}.`;
+function keptWords(kept: number): string {
+  const [was, is] = kept === 1 ? ['was', 'is'] : ['were', 'are'];
+  return `${count(kept, 'file')} here ${was} not what a fetch had put there, and ${is} kept beside what came: keptAs in manifest says where.`;
 }
 
 /** What comes before any thought of the end; `undefined`: nothing does. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, it, vi } from 'vitest';
+import type { FetchResult } from '../../src/core/files.ts';
 import { fetchOf } from '../support/file-requests.ts';
 import { type TransportBench, within } from '../support/transport-bench.ts';
 import { fetch, keepBenches } from '../support/transport-calls.ts';
@@ -15,6 +16,11 @@ const sha = (content: string | Buffer): string =>
   createHash('sha256').update(content).digest('hex');
 const keptName = (name: string, content: string | Buffer): string =>
   `${name}.kept-${sha(content).slice(0, 12)}`;
+
+const keptOf = ({ manifest }: FetchResult): readonly (readonly [string, string])[] =>
+  manifest.files.flatMap(({ path: name, keptAs }) =>
+    keptAs === undefined ? [] : [[name, keptAs] as const],
+  );
 
 async function withResults(
   content: Readonly<Record<string, string | Buffer>>,
@@ -38,22 +44,23 @@ it.each([
   for (const round of [1, 2]) {
     await writeFile(file, 'edited here');
     const result = await fetch(bench);
-    expect(result.kept, String(round)).toEqual([
-      { path: 'out/a.bin', keptAs: path.join(home, kept) },
-    ]);
+    expect(keptOf(result), String(round)).toEqual([['out/a.bin', path.join(home, kept)]]);
+    expect(result.kept).toBe(1);
     expect(await hashesOf(home)).toEqual({
       'a.bin': sha(bytes),
       'b.txt': sha('b'),
       [kept]: sha('edited here'),
     });
     const { manifestPath = '' } = result.manifest;
-    expect(JSON.parse(await readFile(manifestPath, 'utf8'))).toMatchObject({ kept: result.kept });
+    expect(JSON.parse(await readFile(manifestPath, 'utf8'))).toMatchObject({
+      files: [{ path: 'out/a.bin', keptAs: path.join(home, kept) }, { path: 'out/b.txt' }],
+    });
   }
   // Nobody touched it since.
   expect(await fetch(bench)).not.toHaveProperty('kept');
   await writeFile(file, 'another edit');
   await writeFile(path.join(bench.podHome, 'out/a.bin'), 'another result');
-  expect((await fetch(bench)).kept).toHaveLength(1);
+  expect((await fetch(bench)).kept).toBe(1);
   expect(await hashesOf(home)).toEqual({
     'a.bin': sha('another result'),
     'b.txt': sha('b'),
@@ -93,11 +100,11 @@ it("a person's own file where a result lands is kept; one that holds the same is
   // Somebody has that name.
   const taken = keptName('notes.md', 'my notes');
   await writeFile(path.join(home, taken), 'something else');
-  const { kept = [] } = await fetch(bench);
-  expect(kept.map(({ path: name }) => name).toSorted()).toEqual(
-    ['out/notes.md', `out/${long}`].toSorted(),
-  );
-  const longKept = kept.find(({ path: name }) => name.endsWith('.json'))?.keptAs ?? '';
+  const result = await fetch(bench);
+  const kept = keptOf(result);
+  expect(result.kept).toBe(2);
+  expect(kept.map(([name]) => name).toSorted()).toEqual(['out/notes.md', `out/${long}`].toSorted());
+  const longKept = kept.find(([name]) => name.endsWith('.json'))?.[1] ?? '';
   expect(Buffer.byteLength(path.basename(longKept))).toBeLessThanOrEqual(255);
   expect(await hashesOf(home)).toEqual({
     'notes.md': sha('of the job'),
