@@ -10,7 +10,6 @@ const BLOCK = 512;
 const CHUNK = 1 << 20;
 /** What small files are read into: memory of its own for each would cost more than reading it. */
 export const SLAB_BYTES = 512 << 10;
-const LONG_LINK = Buffer.from('././@LongLink');
 /** No hash of anything. */
 const CHANGED = 'changed';
 
@@ -76,7 +75,7 @@ export function packText(name: string, text: string): Buffer {
     seconds: 0,
     type: '0',
   } as const;
-  writeHeader(member, 0, { ...entry, name: Buffer.from(name) });
+  writeHeader(member, 0, { ...entry, name });
   content.copy(member, BLOCK);
   return member;
 }
@@ -144,14 +143,14 @@ function roomFor(file: LocalFile, whole: boolean): number {
 
 /** Answers where the content begins. */
 function writeHeaders(slab: Buffer, at: number, file: LocalFile): number {
-  const name = Buffer.from(`./${file.path}`);
+  const name = `./${file.path}`;
+  const nameBytes = Buffer.byteLength(name);
   let end = at;
-  if (name.length >= 100) {
-    const bytes = name.length + 1;
-    const entry = { mode: 0o644, bytes, seconds: 0, type: 'L' } as const;
-    end = writeHeader(slab, end, { ...entry, name: LONG_LINK });
+  if (nameBytes > MOST_NAME_BYTES) {
+    const bytes = nameBytes + 1;
+    end = writeHeader(slab, end, { ...LONG_NAME, bytes });
     slab.fill(0, end, end + bytes + paddingBytes(bytes));
-    name.copy(slab, end);
+    slab.write(name, end);
     end += bytes + paddingBytes(bytes);
   }
   return writeHeader(slab, end, {
@@ -163,46 +162,64 @@ function writeHeaders(slab: Buffer, at: number, file: LocalFile): number {
   });
 }
 
+const MOST_NAME_BYTES = 99;
+const LONG_NAME = { name: '././@LongLink', mode: 0o644, seconds: 0, type: 'L' } as const;
+const AT = { mode: 100, size: 124, seconds: 136, sum: 148, type: 156 } as const;
+const ZERO = '0'.charCodeAt(0);
+/** What all headers have: no owner, and spaces where the sum will stand. */
+const SAME = Buffer.alloc(BLOCK);
+SAME.write('0000000', 108, 'latin1');
+SAME.write('0000000', 116, 'latin1');
+SAME.write('        ', AT.sum, 'latin1');
+SAME.write('ustar  ', 257, 'latin1');
+const SUM_OF_SAME = SAME.reduce((sum, byte) => sum + byte, 0);
+
+/** Of a name that is too long, as much as fits: the long one stands before it. */
 function writeHeader(
   slab: Buffer,
   at: number,
   entry: {
-    readonly name: Buffer;
+    readonly name: string;
     readonly mode: number;
     readonly bytes: number;
     readonly seconds: number;
     readonly type: '0' | 'L';
   },
 ): number {
-  const block = slab.subarray(at, at + BLOCK).fill(0);
-  entry.name.copy(block, 0, 0, Math.min(entry.name.length, 99));
-  block.write(octal(entry.mode, 7), 100, 'latin1');
-  block.write('0000000', 108, 'latin1');
-  block.write('0000000', 116, 'latin1');
-  writeSize(block, entry.bytes);
-  block.write(octal(entry.seconds, 11), 136, 'latin1');
-  block.write('        ', 148, 'latin1');
-  block.write(entry.type, 156, 'latin1');
-  block.write('ustar  ', 257, 'latin1');
-  let sum = 0;
-  // All behind the magic word is zeros.
-  for (let byte = 0; byte < 265; byte += 1) sum += block[byte] ?? 0;
-  block.write(`${octal(sum, 6)}\0 `, 148, 'latin1');
+  SAME.copy(slab, at);
+  slab.write(entry.name, at, MOST_NAME_BYTES);
+  let sum = SUM_OF_SAME + writeOctal(slab, at + AT.mode, entry.mode, 7);
+  sum += writeSize(slab, at + AT.size, entry.bytes);
+  sum += writeOctal(slab, at + AT.seconds, entry.seconds, 11);
+  const type = entry.type.charCodeAt(0);
+  slab[at + AT.type] = type;
+  sum += type;
+  for (let byte = at; byte < at + MOST_NAME_BYTES && slab[byte] !== 0; byte += 1)
+    sum += slab[byte] ?? 0;
+  writeOctal(slab, at + AT.sum, sum, 6);
+  slab[at + AT.sum + 6] = 0;
   return at + BLOCK;
 }
 
-/** Eleven octal digits hold 8 GiB; above, GNU's binary form. */
-function writeSize(block: Buffer, bytes: number): void {
-  if (bytes < 8 ** 11) {
-    block.write(octal(bytes, 11), 124, 'latin1');
-    return;
-  }
-  block.writeUInt8(0x80, 124);
-  block.writeBigUInt64BE(BigInt(bytes), 128);
+/** Eleven octal digits hold 8 GiB; above, GNU's binary form. Answers the sum of what it wrote. */
+function writeSize(slab: Buffer, at: number, bytes: number): number {
+  if (bytes < 8 ** 11) return writeOctal(slab, at, bytes, 11);
+  slab.writeUInt8(0x80, at);
+  slab.writeBigUInt64BE(BigInt(bytes), at + 4);
+  return slab.subarray(at, at + 12).reduce((sum, byte) => sum + byte, 0);
 }
 
-function octal(value: number, digits: number): string {
-  return value.toString(8).padStart(digits, '0');
+/** Answers the sum of the digits as they are written. */
+function writeOctal(slab: Buffer, at: number, value: number, digits: number): number {
+  let left = value;
+  let sum = 0;
+  for (let digit = digits - 1; digit >= 0; digit -= 1) {
+    const rest = left % 8;
+    slab[at + digit] = ZERO + rest;
+    sum += ZERO + rest;
+    left = (left - rest) / 8;
+  }
+  return sum;
 }
 
 function paddingBytes(bytes: number): number {
