@@ -1,4 +1,5 @@
 import { type AppError, InputError, RemoteError } from '../core/errors.ts';
+import { isGone } from './open-local.ts';
 
 const FULL = ['ENOSPC', 'EDQUOT'];
 const FORBIDDEN = ['EACCES', 'EPERM', 'EROFS'];
@@ -68,10 +69,11 @@ function nameIn(failure: unknown): string | undefined {
   return typeof failure.path === 'string' ? JSON.stringify(failure.path) : undefined;
 }
 
-/** Throws on what a sync threw; a file or folder of this machine that it may not read, as `invalid_input` by its name. */
+/** Throws on what a sync threw: a file or folder of this machine that it may not read, or that is gone, by its name. */
 export function throwUnreadable(thrown: unknown): never {
   if (!(thrown instanceof Error) || !('code' in thrown) || typeof thrown.code !== 'string')
     throw thrown;
+  if (isGone(thrown)) throwUnsent(thrown);
   if (!FORBIDDEN.includes(thrown.code)) throw thrown;
   const name = nameIn(thrown) ?? 'a file';
   throw new InputError('invalid_input', `This machine does not let us read ${name}.`, {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open, readdir, readFile, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline, Transform } from 'node:stream';
@@ -9,8 +9,9 @@ import type { Remote } from '../../../src/core/remote.ts';
 import { createLateHash, mayWait } from '../../../src/files/late-hash.ts';
 import { openHashCache } from '../../../src/files/local-hash.ts';
 import { packFiles, SLAB_BYTES } from '../../../src/files/pack.ts';
+import { createRules } from '../../../src/files/rules.ts';
 import { createUsedAgain } from '../../../src/files/used-again.ts';
-import { type LocalFile, localFile } from '../../../src/files/walk.ts';
+import { type LocalFile, localFile, walkTree } from '../../../src/files/walk.ts';
 import { call, openWorld, sha, syncRequest, treeOf, type World } from './harness.ts';
 
 const MANY = 600;
@@ -212,4 +213,40 @@ describe('a file of some megabytes', () => {
       expect(hashed.includes(true)).toBe(isHashed);
     }
   }, 60_000);
+});
+
+it('a folder that goes between its name and its content is as if it had never been', async () => {
+  await using world = await openWorld();
+  await world.write({ 'a.txt': 'a', 'gone/b.txt': 'b', 'last/c.txt': 'c' });
+  const root = world.local('project');
+  const rules = createRules(syncRequest());
+  const walked = await walkTree(
+    root,
+    {
+      ...rules,
+      whyNot: (name, isFolder) => {
+        if (name === 'gone') rmSync(path.join(root, 'gone'), { recursive: true });
+        return rules.whyNot(name, isFolder);
+      },
+    },
+    { signal, allowSecrets: () => false, explicit: () => false },
+  );
+  expect(walked.files.map((file) => file.path)).toEqual(['a.txt', 'last/c.txt']);
+  rmSync(root, { recursive: true });
+  await expect(
+    walkTree(root, rules, { signal, allowSecrets: () => false, explicit: () => false }),
+  ).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+it('a localPath that goes while it is read is named', async () => {
+  await using world = await openWorld();
+  await world.write({ 'a.txt': 'a' });
+  const root = world.local('project');
+  const progress = (message: string): void => {
+    if (message.startsWith('Reading')) rmSync(root, { recursive: true });
+  };
+  await expect(world.files.sync(syncRequest(), { ...call, progress })).rejects.toMatchObject({
+    code: 'checksum_mismatch',
+    message: `${JSON.stringify(root)} vanished while it was being sent.`,
+  });
 });
