@@ -262,6 +262,19 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
     expect(await write('echo whole')).toMatchObject({ output: 'whole\n', exitCode: 0 });
   });
 
+  it('a command that is thrown away with the half line before it runs all the same, once', async () => {
+    const on = await fresh();
+    // It takes what is typed while it runs.
+    await write(`cd; trap 'sleep 0.5; read -r -t 0.1 taken' INT`, { on });
+    await write('echo ha', { on, newline: false, waitSeconds: 0 });
+    expect(await write('echo whole >>slow; echo whole', { on })).toMatchObject({
+      output: 'whole\n',
+      exitCode: 0,
+    });
+    expect((await write('echo "$taken"', { on })).output).toContain('. ');
+    expect(await onPod('cat slow')).toBe('whole\n');
+  });
+
   it('pages by bytes, never splits a character, and repeats nothing [SE-10] [SE-11]', async () => {
     const on = await fresh();
     await write(`i=0; while [ $i -lt 300 ]; do echo "$i äöü€😀"; i=$((i+1)); done`, { on });

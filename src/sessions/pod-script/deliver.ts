@@ -58,6 +58,15 @@ unwritten() {
   rm -f "$w.n"
   say=
 }
+# Whether the command of that id begins within three seconds.
+begun() {
+  n=0; while [ "$started" != "$1" ] && [ $n -lt 100 ]; do
+    sleep 0.03 2>/dev/null || sleep 1; n=$((n+1)); { read -r started < "$d/started"; } 2>/dev/null
+  done
+  [ "$started" = "$1" ]
+}
+# For a line that was thrown away. One that comes after all runs no second time.
+retype() { printf "$erase"' [ "$(command cat "$__gl_d/started")" = %s ] || . "$__gl_d/c/%s"\\n' "$1" "$1" 1<>"$d/in"; }
 # A request names only what it has, since the shell that waits reads it byte by byte.
 blank() { d= id= qw= nonce= shown= input= bytes= at= isText= newline= secret= signal= isInterrupt= isLongLine=; }
 deliver() {
@@ -104,9 +113,11 @@ if [ -n "$nonce" ] && [ "$st" = idle ]; then
   else printf '%s\\n' "$input" > "$f" || { unwritten; return; }; fi
   [ -z "$secret" ] || { { printf 'command rm -f %s\\n' "$qw.sh"; cat "$f"; } > "$f.n" && mv "$f.n" "$f"; } || { unwritten; return; }
   ${WRAPPER} > "$w" || { unwritten; return; }
-  if [ -e "$d/raw" ]; then rm -f "$d/raw"; [ "$terminal" = pty ] && { printf '\\003' 1<>"$d/in"; sleep 0.2; }; fi
+  if [ -e "$d/raw" ]; then rm -f "$d/raw"; [ "$terminal" = pty ] && { printf '\\003' 1<>"$d/in"; sleep 0.2; again=1; }; fi
   printf %s "$id" 1<>"$d/typed"
   printf "$erase"' . %s\\n' "$qw" 1<>"$d/in"
+  # A shell that is slow to throw the half line away throws this one away with it.
+  [ -z "$again" ] || { begun "$id" || retype "$id"; }
   say="command $at"
   printf '%s\\n' "$say" > "$w.at"
   return
@@ -120,9 +131,7 @@ if [ -n "$bytes" ]; then mv "$t" "$f" || { unwritten; return; }; else printf %s 
 : > "$w"
 if [ -n "$isInterrupt" ]; then
   # An interrupt empties the terminal's queue: a command on its way must have begun.
-  n=0; while [ "$run" != - ] && [ "$started" != "$typed" ] && [ $n -lt 100 ]; do
-    sleep 0.03 2>/dev/null || sleep 1; n=$((n+1)); { read -r started < "$d/started"; } 2>/dev/null
-  done
+  [ "$run" = - ] || begun "$typed"
   # One that has not is dropped with the queue, and nobody would ever see its end: it is typed again, to do nothing but end.
   if [ "$terminal" = pty ] && [ "$run" != - ] && [ "$started" != "$typed" ]; then
     printf 'return 130\\n' > "$d/c/$run.sh.n" && mv "$d/c/$run.sh.n" "$d/c/$run.sh" && again=1
@@ -147,7 +156,7 @@ else
 fi
 if [ -n "$again" ]; then
   sleep 0.1 2>/dev/null
-  printf "$erase"' [ "$(command cat "$__gl_d/started")" = %s ] || . "$__gl_d/c/%s"\\n' "$run" "$run" 1<>"$d/in"
+  retype "$run"
 fi
 say="typed $run $to $at"
 printf '%s\\n' "$say" > "$w.at"
