@@ -156,6 +156,20 @@ export class PolicyError extends AppError<
 export class CancelledError extends AppError<'cancelled'> {}
 export class InternalError extends AppError<'internal'> {}
 
+/** A failure with more to tell: as it was, with our `words` behind its message and a machine's text behind its own. */
+export class ToldError extends AppError {
+  constructor(failure: AppError, words: string, foreignText: string) {
+    const { code, message, hint, retryAfterSeconds } = failure;
+    const text = [failure.foreignText, foreignText].filter((part) => part !== undefined);
+    super(code, `${message} ${words}`, {
+      hint,
+      foreignText: text.join('\n'),
+      cause: failure,
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    });
+  }
+}
+
 export function isAppError(thrown: unknown): thrown is AppError {
   return thrown instanceof AppError;
 }

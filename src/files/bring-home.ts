@@ -2,10 +2,11 @@ import type { PodId } from '../core/ids.ts';
 import type { FilesDeps } from './deps.ts';
 import { type Gathered, gather, type Settled } from './gather.ts';
 import type { HomeCache } from './home-cache.ts';
-import { createKeeper, type Keeper } from './keep-edited.ts';
-import { checkLanded, checkLanding, landFiles, removeFolder } from './land.ts';
+import { createKeeper, type Keeper, throwWithKept } from './keep-edited.ts';
+import { checkLanded, landFiles, removeFolder } from './land.ts';
 import { withLocalFailures } from './local-failure.ts';
 import type { Sighting, Wanted } from './manifest.ts';
+import { checkLanding } from './may-land.ts';
 import { takePartial } from './partial.ts';
 import type { Pod } from './pod.ts';
 import type { RemoteEntry } from './pod-listing.ts';
@@ -48,6 +49,11 @@ export async function bringHome(
       kept: new Map(),
     };
 
+  const keeper = createKeeper(
+    destination,
+    { isUntouched: cache.isUntouched, isOurs: recordedHere(deps) },
+    pod.call.signal,
+  );
   const seenPaths = new Set(seen.files.map(({ path }) => path));
   return withLocalFailures(async () => {
     await using partial = await takePartial(deps.workspace, destination, podId);
@@ -70,14 +76,9 @@ export async function bringHome(
       arrived === undefined ? [] : [{ path, bytes, arrived }],
     );
     pod.call.signal.throwIfAborted();
-    const keeper = createKeeper(
-      destination,
-      { isUntouched: cache.isUntouched, isOurs: recordedHere(deps) },
-      pod.call.signal,
-    );
     await landFiles(destination, partial.folder, landing, keeper.giveWay);
     await removeFolder(partial.folder);
     await checkLanded(destination, landing, pod.call.signal);
     return { ...gathered, untouched, kept: keeper.kept };
-  });
+  }).catch((thrown: unknown) => throwWithKept(thrown, keeper.kept));
 }

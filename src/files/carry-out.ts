@@ -45,6 +45,8 @@ export interface CarriedOut {
   /** Were other files each time they were sent: not in place. */
   readonly unsettled: readonly PlannedFile[];
   readonly wireBytes: number;
+  /** Another sync of this home worked on the same target meanwhile. */
+  readonly isBeside: boolean;
   readonly state: SyncState;
 }
 
@@ -56,7 +58,8 @@ export async function carryOut(
 ): Promise<CarriedOut> {
   const { pod, look, hashing, extras } = errand;
   const abandoned = await errand.stagings.abandoned(look.stagings);
-  const nothing = { files: [], grown: [], same: [], vanished: [], unsettled: [], wireBytes: 0 };
+  const none = { files: [], grown: [], same: [], vanished: [], unsettled: [] };
+  const nothing = { ...none, wireBytes: 0, isBeside: false };
   if (planned.length + extras.length + abandoned.length === 0) return { ...nothing, state: before };
   const listed = listedAgain(look, errand.files);
   if (planned.length === 0) {
@@ -103,7 +106,9 @@ export async function carryOut(
     left = again;
   }
   const grown = done.filter((file) => file.mayHaveGrown === true && !isUntouched(file));
-  return { files: done, grown, same, vanished, unsettled: left, wireBytes: meter.bytes, state };
+  const { isBeside } = staging;
+  const { bytes: wireBytes } = meter;
+  return { files: done, grown, same, vanished, unsettled: left, wireBytes, isBeside, state };
 }
 
 /** A broken link is tried again after five seconds: nothing was replaced, so repeating is safe. */

@@ -1,7 +1,9 @@
 import { type BigIntStats, constants } from 'node:fs';
 import { copyFile, link, lstat } from 'node:fs/promises';
 import path from 'node:path';
-import { InputError } from '../core/errors.ts';
+import { count } from '../core/count.ts';
+import { InputError, isAppError, ToldError } from '../core/errors.ts';
+import { quoteForeign } from '../core/untrusted.ts';
 import { hashLocalFile, isHome } from './land.ts';
 import { goneIsNothing } from './open-local.ts';
 import { identityOf } from './partial-file.ts';
@@ -54,6 +56,20 @@ export function createKeeper(destination: string, before: PutBefore, signal: Abo
       );
     },
   };
+}
+
+const SHOWN_KEPT = 20;
+
+/** Throws what broke a fetch that had kept files already, with their names: no later answer has them. */
+export function throwWithKept(thrown: unknown, kept: Keeper['kept']): never {
+  if (kept.size === 0 || !isAppError(thrown)) throw thrown;
+  const names = [...kept.values()];
+  const more = names.length > SHOWN_KEPT ? `\nand ${names.length - SHOWN_KEPT} more` : '';
+  throw new ToldError(
+    thrown,
+    `Before that, ${count(kept.size, 'file')} here gave way and ${kept.size === 1 ? 'is' : 'are'} kept beside what came, under the names given.`,
+    quoteForeign(`kept: ${names.slice(0, SHOWN_KEPT).join('\nkept: ')}${more}`, 6000),
+  );
 }
 
 async function keep(

@@ -11,7 +11,7 @@ import {
 import { copyFile, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { count } from '../core/count.ts';
-import { InputError, RemoteError } from '../core/errors.ts';
+import { RemoteError } from '../core/errors.ts';
 import { randomToken } from '../core/ids.ts';
 import { quoteForeign } from '../core/untrusted.ts';
 import { SMALL_BYTES } from './local-hash.ts';
@@ -44,39 +44,6 @@ export async function isHome(
   const stats = await lstat(file).catch(() => undefined);
   if (stats?.isFile() !== true || stats.size !== bytes) return false;
   return (await hashLocalFile(file, bytes, signal)) === sha256;
-}
-
-/**
- * Throws before anything moves when a file could not land: a link or a folder in its way, a name too long, or one file
- * that is the folder of another.
- */
-export async function checkLanding(
-  destination: string,
-  files: readonly { readonly path: string }[],
-): Promise<void> {
-  const names = new Set(files.map((file) => file.path));
-  const checked = new Set<string>();
-  for (const { path: name } of files) {
-    const folder = path.posix.dirname(name);
-    if (!checked.has(folder)) {
-      for (let at = name.indexOf('/'); at >= 0; at = name.indexOf('/', at + 1))
-        if (names.has(name.slice(0, at)))
-          throw new RemoteError(
-            'unsafe_archive',
-            'The pod lists one name both as a file and as a folder. Nothing was written.',
-          );
-      await refuseLinksBelow(destination, name);
-      checked.add(folder);
-    }
-    if (name.split('/').some((part) => Buffer.byteLength(part) > 255))
-      throw new RemoteError('unsafe_archive', 'The pod lists a name that no file can have.');
-    if (lstatOf(path.join(destination, name))?.isFile() === false)
-      throw new InputError(
-        'invalid_input',
-        'Below localPath something that is not a regular file stands where a file should land.',
-        { hint: 'Choose an empty localPath.' },
-      );
-  }
 }
 
 /** A file that arrived, and the name it gets. */
@@ -191,7 +158,7 @@ export async function quarantine(beside: string, files: readonly Arrived[]): Pro
   return folder;
 }
 
-function lstatOf(file: string): BigIntStats | undefined {
+export function lstatOf(file: string): BigIntStats | undefined {
   try {
     return lstatSync(file, { bigint: true, throwIfNoEntry: false });
   } catch {

@@ -1,4 +1,5 @@
 import { type AppError, InputError, RemoteError } from '../core/errors.ts';
+import { quoteForeign } from '../core/untrusted.ts';
 import { isGone } from './open-local.ts';
 
 const FULL = ['ENOSPC', 'EDQUOT'];
@@ -28,15 +29,27 @@ export function localFailure(thrown: unknown): AppError | undefined {
   if (FORBIDDEN.includes(code))
     return new InputError('invalid_input', 'This machine does not let us write below localPath.', {
       cause,
-      hint: 'Choose another localPath.',
+      hint: 'Make it writable, or choose another localPath.',
+      ...placeIn(cause),
     });
   if (IN_THE_WAY.includes(code))
     return new InputError(
       'invalid_input',
       'Below localPath something changed while files were landing. Those that landed are whole.',
-      { cause, hint: 'Call again when nothing else writes there, or choose an empty localPath.' },
+      {
+        cause,
+        hint: 'Call again when nothing else writes there, or choose an empty localPath.',
+        ...placeIn(cause),
+      },
     );
   return undefined;
+}
+
+/** Below localPath names are the pod's. */
+function placeIn(failure: Error): { readonly foreignText?: string } {
+  return 'path' in failure && typeof failure.path === 'string'
+    ? { foreignText: quoteForeign(failure.path) }
+    : {};
 }
 
 /** Runs local file work; what it throws is typed where it can be. */

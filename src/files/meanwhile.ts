@@ -5,6 +5,8 @@ import { amountOf, type PlannedFile } from './sync-plan.ts';
 import type { Skipped } from './walk.ts';
 
 const SHOWN = 5;
+const BESIDE =
+  'Another server was sending to the same place at the same time: what is there now may be a mix of both. Call again when it is done.';
 const VANISHED = 'vanished while it was being sent';
 
 /** What is left out since it is no file any more. */
@@ -16,8 +18,10 @@ export function vanishedOf(files: CarriedOut['vanished']): readonly Skipped[] {
 export function meanwhileWords({
   vanished,
   grown,
-}: Pick<CarriedOut, 'vanished' | 'grown'>): readonly string[] {
+  isBeside,
+}: Pick<CarriedOut, 'vanished' | 'grown' | 'isBeside'>): readonly string[] {
   return [
+    ...(isBeside ? [BESIDE] : []),
     ...(vanished.length === 0
       ? []
       : [

@@ -10,6 +10,8 @@ import { STAGING_PREFIX } from './sync-look.ts';
 /** A folder on a pod into which this process alone writes, inside the target so that a rename is enough. */
 export interface Staging extends AsyncDisposable {
   readonly name: string;
+  /** Another sync of this home was at work on the same target when this one began to send. */
+  readonly isBeside: boolean;
 }
 export interface Stagings {
   /** The one of this pod and target, so that what a killed process sent is found again; another while that one is in use. */
@@ -30,11 +32,13 @@ export function createStagings(home: string): Stagings {
     async open(podId, real) {
       const own = `${STAGING_PREFIX}${await homeId()}-`;
       const key = createHash('sha256').update(`${podId}\0${real}`).digest('hex').slice(0, 16);
-      for (const name of [`${own}${key}`, `${own}${randomToken(12)}`]) {
+      const usual = `${own}${key}`;
+      for (const name of [usual, `${own}${randomToken(12)}`]) {
         const lock = path.join(folder, name);
         if (await take(lock))
           return {
             name,
+            isBeside: name !== usual,
             // One that stays is this process's own until it ends; why the call ended must not be hidden by it.
             [Symbol.asyncDispose]: async () => rm(lock, { force: true }).catch(() => undefined),
           };
@@ -42,6 +46,7 @@ export function createStagings(home: string): Stagings {
       // A home that cannot be written: a name nobody else can have, and nothing to go on with later.
       return {
         name: `${STAGING_PREFIX}${randomToken(20)}`,
+        isBeside: await isHeld(path.join(folder, usual)),
         [Symbol.asyncDispose]: async () => Promise.resolve(),
       };
     },

@@ -31,7 +31,7 @@ import { createTrees, type TreeMemory } from './sync-trees.ts';
 import { resolveExisting } from './workspace.ts';
 
 const MAX_SKIPPED = 200;
-const NOTHING = { grown: [], same: [], vanished: [], wireBytes: 0 };
+const NOTHING = { grown: [], same: [], vanished: [], wireBytes: 0, isBeside: false };
 
 interface Desk extends DeleteDesk {
   readonly deps: FilesDeps;
@@ -162,9 +162,7 @@ async function syncFiles(
       ? await findExtras(desk, pod, look, request, { files, walked, rules })
       : NO_EXTRAS;
   const overwritten = overwrittenWords(remembered, state, plan.send);
-  const answer = (
-    done: Pick<CarriedOut, 'files' | 'grown' | 'same' | 'vanished' | 'wireBytes'>,
-  ): SyncResult => {
+  const answer = (done: Omit<CarriedOut, 'unsettled' | 'state'>): SyncResult => {
     const { files: sent, same, wireBytes } = done;
     const unchanged = same.length === 0 ? plan.unchanged : [...plan.unchanged, ...same];
     const told = meanwhileWords(done);

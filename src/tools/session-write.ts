@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import type { SessionId } from '../core/ids.ts';
-import { KEY_NAMES, type SessionWritten, sessionWrittenSchema } from '../core/session.ts';
+import {
+  KEY_NAMES,
+  type SessionWrite,
+  type SessionWritten,
+  sessionWrittenSchema,
+} from '../core/session.ts';
 import { exactlyOne, MAX_COMMAND_CHARS, sessionIdParam, waitParam } from './params.ts';
 import { defineTool, resultShape } from './tool.ts';
 import { type Next, renderPage, renderResult } from './words.ts';
@@ -30,12 +35,34 @@ export const sessionWrite = defineTool({
   async handle({ sessionId, ...request }, { sessions, signal, progress }) {
     exactlyOne({ input: request.input, key: request.key });
     const written = await sessions.write(sessionId, request, { signal, progress });
+    if (isHalfLine(request, written))
+      return { ...written, summary: HALF_LINE, next: [runHalfLine(sessionId)] };
     return { ...written, summary: summaryOf(written), next: nextOf(sessionId, written) };
   },
   render(result) {
     return renderResult(result, renderPage(result));
   },
 });
+
+const HALF_LINE =
+  'Typed at the shell and not run: key enter runs it, more input without newline goes on with it, and a command drops it.';
+
+/** Nobody reads a line before it ends; the shell has it in its queue. */
+function isHalfLine(
+  { input, newline }: Pick<SessionWrite, 'input' | 'newline'>,
+  { typedTo, state, commandId }: SessionWritten,
+): boolean {
+  const isPart = input !== undefined && !newline && !input.includes('\n');
+  return isPart && typedTo === 'shell' && state === 'idle' && commandId === undefined;
+}
+
+function runHalfLine(sessionId: SessionId): Next[number] {
+  return {
+    tool: 'session_write',
+    why: 'Run the line.',
+    arguments: { sessionId, key: 'enter' },
+  };
+}
 
 function summaryOf(written: SessionWritten): string {
   const { typedTo, commandId, done, exitCode, state } = written;

@@ -130,3 +130,41 @@ it('an edited result in whose place the pod has a folder now stays, and the fetc
   expect(await refused).toMatchObject({ code: 'invalid_input' });
   expect(await hashesOf(homeOf(bench))).toEqual({ 'a.txt': sha('edited') });
 });
+
+it('what was kept before a fetch broke is named by what is told of it, and so is what was in the way', async () => {
+  const bench = await withResults({ 'a.txt': 'pod a', 'b.txt': 'pod b' });
+  await mkdir(path.join(bench.podHome, 'out/z'));
+  await writeFile(path.join(bench.podHome, 'out/z/f.txt'), 'pod f');
+  const home = homeOf(bench);
+  await mkdir(home, { recursive: true });
+  await writeFile(path.join(home, 'a.txt'), 'mine a');
+  await writeFile(path.join(home, 'b.txt'), 'mine b');
+  let blocked: Promise<void> | undefined;
+  // After it was seen that everything may land.
+  const progress = (words: string): void => {
+    if (words.startsWith('Fetching')) blocked ??= writeFile(path.join(home, 'z'), 'in the way');
+  };
+  const { files, podId } = bench;
+  const failure = await within(60, async (signal) =>
+    files.fetch(fetchOf(podId), { signal, progress }).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    ),
+  );
+  await blocked;
+  expect(failure).toMatchObject({
+    code: 'invalid_input',
+    message: expect.stringMatching(
+      / 2 files here gave way and are kept beside what came/,
+    ) as string,
+    foreignText: expect.stringContaining(path.join(home, 'z')) as string,
+  });
+  const { foreignText } = failure as { readonly foreignText: string };
+  for (const [name, content] of [
+    ['a.txt', 'mine a'],
+    ['b.txt', 'mine b'],
+  ] as const) {
+    expect(foreignText).toContain(`kept: ${path.join(home, keptName(name, content))}`);
+    expect(await readFile(path.join(home, keptName(name, content)), 'utf8')).toBe(content);
+  }
+});

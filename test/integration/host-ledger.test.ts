@@ -8,6 +8,9 @@ import { createHosts } from '../../src/leases/hosts.ts';
 import { createSqliteStore } from '../../src/store/sqlite.ts';
 import { anOffer } from '../support/fake-provider.ts';
 
+/** No more than are remembered of each kind. */
+const LEASES = 10;
+
 it('two servers write one ledger of machines: nothing is lost, nothing counts twice', async () => {
   const home = await mkdtemp(path.join(os.tmpdir(), 'host-ledger-'));
   try {
@@ -19,7 +22,7 @@ it('two servers write one ledger of machines: nothing is lost, nothing counts tw
       const lease = (leaseId: string) =>
         ({ leaseId, provider: 'vast', offer: anOffer({ machineId: '7' }) }) as Lease;
       await Promise.all(
-        Array.from({ length: 12 }, (_, index) => index).flatMap((index) =>
+        Array.from({ length: LEASES }, (_, index) => index).flatMap((index) =>
           servers.flatMap((hosts) => [
             hosts.succeeded(lease(`both-${index}`), { bootSeconds: 10 + index }),
             hosts.failed(lease(`bad-${index}`), {
@@ -33,8 +36,8 @@ it('two servers write one ledger of machines: nothing is lost, nothing counts tw
     }
     await using later = createSqliteStore({ file });
     const host = (await createHosts({ store: later, clock: systemClock }).all()).get('vast:7');
-    expect(host).toMatchObject({ bootCount: 12, failureCount: 12 });
-    expect(new Set(host?.failures.map(({ leaseId }) => leaseId)).size).toBe(12);
+    expect(host).toMatchObject({ bootCount: LEASES, failureCount: LEASES });
+    expect(new Set(host?.failures.map(({ leaseId }) => leaseId)).size).toBe(LEASES);
   } finally {
     await rm(home, { recursive: true, force: true });
   }

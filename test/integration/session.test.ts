@@ -257,6 +257,11 @@ describe.each(MACHINES)('sessions on $name', ({ open }) => {
     expect(await write('echo two')).toMatchObject({ done: true, exitCode: 0 });
   });
 
+  it('makes files as readable as a shell of the person does', async () => {
+    expect((await write('umask')).output).toBe(await onPod('umask'));
+    expect((await write('umask 027; umask', { on: await fresh() })).output).toMatch(/^0?027\n$/);
+  });
+
   it('a half line waits for the rest, and the next command starts on a clean one', async () => {
     await write('echo ha', { newline: false, waitSeconds: 0 });
     expect(await write('echo whole')).toMatchObject({ output: 'whole\n', exitCode: 0 });

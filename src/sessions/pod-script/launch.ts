@@ -54,7 +54,8 @@ export function launchScript({
   readonly keptBytes: number;
 }): string {
   const exitMark = `printf '\\033]${MARK};X;exit;${nonceOf(key, 'exit')};%s\\007' "$code" >> "$d/out"`;
-  return `umask 077
+  return `GPU_LEASE_UMASK=$(umask)
+umask 077
 d=${shellQuote(folder)}
 [ -d ${shellQuote(cwd)} ] || { echo no_cwd; exit 0; }
 n=0
@@ -101,7 +102,7 @@ put terminal "$terminal"
   echo ${shellQuote(exitMark)}
 } > "$d/outer" || unwritten
 GPU_LEASE_SHELL=\${SHELL:-} SHELL=/bin/sh GPU_LEASE_SESSION=${sessionId}
-export GPU_LEASE_SHELL SHELL GPU_LEASE_SESSION
+export GPU_LEASE_SHELL SHELL GPU_LEASE_SESSION GPU_LEASE_UMASK
 unset GPU_LEASE_EXEC
 if setsid --version 2>/dev/null | grep -q util-linux; then
   setsid -f sh "$d/outer" </dev/null >/dev/null 2>&1

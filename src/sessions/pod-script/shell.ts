@@ -92,6 +92,8 @@ born=; [ -n "$l" ] && { shift 19; born=$1; }
 boot=; { IFS= read -r boot < /proc/sys/kernel/random/boot_id; } 2>/dev/null
 echo "$$ \${born:--} \${boot:--}" > ${shellQuote(`${folder}/pid`)}
 set --
+# What the person makes is as readable as what they make in a shell of their own.
+umask "\$GPU_LEASE_UMASK"; unset GPU_LEASE_UMASK
 ${start}
 `;
 }

@@ -433,6 +433,14 @@ describe('more than one writer', () => {
     for (const result of results) expect(result.verified).toBe(true);
     expect(await treeOf(world.pod('project'))).toEqual(await treeOf(world.local('project')));
     expect((await readdir(world.pod('project'))).length).toBe(60);
+    // Who came second of one home knows of the first.
+    const told = results.map(({ warnings = [] }) =>
+      warnings.join(' ').includes('at the same time'),
+    );
+    expect(told[0]).toBe(false);
+    expect(told.slice(1).toSorted()).toEqual([false, true]);
+    await world.write({ f0: 'once more' });
+    expect(await servers[1]?.sync(syncRequest(), call)).not.toHaveProperty('warnings');
   });
 
   it('a deletion of most of the target needs a dry run first [SY-14]', async () => {

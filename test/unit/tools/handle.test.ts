@@ -343,6 +343,30 @@ describe('destroy', () => {
   });
 });
 
+describe('session_write', () => {
+  const page = { output: '', offset: 5, nextOffset: 5, hasMore: false };
+  const idle = {
+    sessionId: SESSION,
+    state: 'idle',
+    typedTo: 'shell',
+    done: true,
+    ...page,
+  } as const;
+  const write = async (): Promise<typeof idle> => Promise.resolve(idle);
+  const half = async (input: string, more: object): Promise<Answer> =>
+    run('session_write', { sessionId: SESSION, input, ...more }, context({ sessions: { write } }));
+
+  it('says of half a line that nothing has run, and how it would', async () => {
+    const answer = await half('echo ha', { newline: false });
+    expect(answer.summary).toMatch(/^Typed at the shell and not run: key enter runs it/);
+    expect(answer.next).toMatchObject([
+      { tool: 'session_write', arguments: { sessionId: SESSION, key: 'enter' } },
+    ]);
+    expect((await half('echo ha\n', { newline: false })).summary).not.toContain('not run');
+    expect((await half('', {})).summary).not.toContain('not run');
+  });
+});
+
 describe('list_pods', () => {
   it('puts sessions, jobs and what is not home beside each pod, and profiles after them', async () => {
     const answer = await run('list_pods', {}, context());
