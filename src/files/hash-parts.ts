@@ -15,6 +15,10 @@ export interface HashParts {
   /** A member of the stream, to be sent behind the files of a group, which arrive as `arrived` says. */
   readonly member: (arrived: readonly PlannedFile[]) => Buffer;
   readonly has: (path: string) => boolean;
+  /** Shell lines that choose the program; what it prints is one digest with the rest. Undefined: nothing comes in parts. */
+  readonly program: readonly string[] | undefined;
+  /** Begins the names of these members; those of others that begin with `PART_NAME` are of attempts that were cut off. */
+  readonly ours: string;
   /** Shell lines around `unpack`, which end the script with its exit code when it fails. */
   readonly around: (unpack: string) => string;
   /** Files in the staging folder with the lines of each part, in order. */
@@ -27,6 +31,8 @@ export interface HashParts {
 export const PART_NAME = '.gpu-lease-part-';
 /** A program's start takes as long as to hash so much. */
 const PART_BYTES = 24 << 20;
+/** Where several streams share the parts, the last of them should not be waited for long. */
+export const SHARED_PART_BYTES = 6 << 20;
 /** To open a file takes as long as to hash so much. */
 export const FILE_COST_BYTES = 16 << 10;
 /** A start of a program costs as much as hashing several files; their names must fit into one line. */
@@ -34,8 +40,10 @@ export const HASHED_AT_ONCE = 1500;
 /** sha256sum and openssl differ in what they print before the name. */
 export const MARKS = ['  ', ' *'] as const;
 
-export function createHashParts(files: readonly PlannedFile[]): HashParts {
-  const { groups, rest } = inParts(files);
+export function createHashParts(files: readonly PlannedFile[], partBytes = PART_BYTES): HashParts {
+  const { groups, rest } = inParts(files, partBytes);
+  const bytes = groups.reduce((sum, some) => sum + totalBytes(some), 0);
+  const program = groups.length === 0 ? undefined : fastHash(bytes);
   const names = new Set<string>();
   const sums = new Map<string, Hash>(MARKS.map((mark) => [mark, createHash('sha256')]));
   // A shell of an attempt that was cut off may not have ended yet.
@@ -44,8 +52,10 @@ export function createHashParts(files: readonly PlannedFile[]): HashParts {
   return {
     groups,
     rest,
+    program,
+    ours,
     around: (unpack) =>
-      groups.length === 0 ? `${unpack} || exit $?` : hashWhile(unpack, ours, groups),
+      groups.length === 0 ? `${unpack} || exit $?` : hashWhile(unpack, ours, program ?? []),
     member(arrived) {
       for (const { path } of arrived) names.add(path);
       for (const [mark, sum] of sums) sum.update(linesOf(arrived, mark));
@@ -69,11 +79,14 @@ export function linesOf(files: readonly PlannedFile[], mark: string): string {
   return files.map(({ path, sha256 }) => `${sha256}${mark}${dotted(path)}\n`).join('');
 }
 
-function inParts(files: readonly PlannedFile[]): Pick<HashParts, 'groups' | 'rest'> {
+function inParts(
+  files: readonly PlannedFile[],
+  partBytes: number,
+): Pick<HashParts, 'groups' | 'rest'> {
   const isPlain = ({ path, bytes }: PlannedFile): boolean => bytes < BIG_BYTES && !isOdd(path);
   const plain = files.filter(isPlain);
   const cost = totalBytes(plain) + plain.length * FILE_COST_BYTES;
-  const count = Math.floor(cost / PART_BYTES);
+  const count = Math.floor(cost / partBytes);
   if (count < 2) return { groups: [], rest: files };
   const groups: PlannedFile[][] = Array.from({ length: count }, () => []);
   let seen = 0;
@@ -90,14 +103,9 @@ function inParts(files: readonly PlannedFile[]): Pick<HashParts, 'groups' | 'res
 const POLL_SECONDS = 0.05;
 
 /** A second shell hashes each part that has arrived, and both share those that are left at the end. */
-function hashWhile(
-  unpack: string,
-  ours: string,
-  groups: readonly (readonly PlannedFile[])[],
-): string {
-  const bytes = groups.reduce((sum, files) => sum + totalBytes(files), 0);
+function hashWhile(unpack: string, ours: string, program: readonly string[]): string {
   return [
-    ...fastHash(bytes),
+    ...program,
     'b() { G "$@" </dev/null; }',
     // Whoever makes the file `mine` hashes that part. One that is not whole yet has another hash than its name.
     'p() { set -C; for f in ./PART*-*; do i=${f#./PART}; i=./PART${i%%-*}',

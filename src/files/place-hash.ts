@@ -41,7 +41,7 @@ export function hashLines({
 }: {
   readonly files: readonly PlannedFile[];
   readonly sums: ReadonlyMap<string, string> | undefined;
-  readonly parts: Pick<HashParts, 'has' | 'got' | 'digest'> | undefined;
+  readonly parts: Pick<HashParts, 'has' | 'got' | 'digest' | 'program'> | undefined;
 }): readonly string[] {
   const files = parts === undefined ? all : all.filter(({ path }) => !parts.has(path));
   const plain = files.filter((file) => file.bytes < BIG_BYTES && !isOdd(file.path));
@@ -64,7 +64,7 @@ export function hashLines({
     return parts?.digest(mark, behind) ?? createHash('sha256').update(behind).digest('hex');
   });
   return [
-    ...fastHash(totalBytes(files)),
+    ...(parts?.program ?? fastHash(totalBytes(files))),
     'b() { G "$@" </dev/null; }',
     `q() { s=$(G <"$1") && printf '%.64s\\n' "$s"; }`,
     // These came piece by piece, without what tar sets.

@@ -27,7 +27,7 @@ export interface Placing {
   /** By path: a file in the staging folder with the hash of what was written there, as it was written. */
   readonly sums?: ReadonlyMap<string, string> | undefined;
   /** Of `files`, those that were hashed as they arrived. */
-  readonly parts?: Pick<HashParts, 'has' | 'got' | 'digest'>;
+  readonly parts?: Pick<HashParts, 'has' | 'got' | 'digest' | 'program'>;
   /** The staging folder holds these files and nothing else, so that whole folders of it can be moved. */
   readonly alone: boolean;
   /** Relative names that are removed afterwards. */

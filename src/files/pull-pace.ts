@@ -8,8 +8,9 @@ const OWN_LINK_BYTES = 48 * MEBI;
 export const MOST_AHEAD_BYTES = 64 * MEBI;
 /** The window binds when this much of what it allows is reached; round trips are estimated, so not all of it. */
 const BINDING = 0.45;
-/** About what a login over a long link takes, with some for what it is good for. */
-const LOGIN_SECONDS = 1.5;
+/** About what a login takes, with some for what it is good for. */
+const LOGIN_ROUND_TRIPS = 15;
+const LOGIN_SECONDS = 0.3;
 /** gzip takes text at about this speed; a faster link is better used plain. */
 const SLOW_LINK_BYTES_PER_SECOND = 30e6;
 const WORTH_SECONDS = 1;
@@ -55,9 +56,10 @@ export function isWorthLogin(now: {
   readonly leftBytes: number;
 }): boolean {
   const { rttSeconds, bytesPerSecond, leftBytes } = now;
+  const loginSeconds = LOGIN_SECONDS + LOGIN_ROUND_TRIPS * rttSeconds;
   return (
     rttSeconds > LONG_LINK_SECONDS &&
-    leftBytes > Math.max(WORTH_BYTES, bytesPerSecond * LOGIN_SECONDS)
+    leftBytes > Math.max(WORTH_BYTES, bytesPerSecond * loginSeconds)
   );
 }
 

@@ -18,6 +18,16 @@ export function packPlacing(script: string): Buffer {
   return packText(`./${PLACE_NAME}${createHash('sha256').update(script).digest('hex')}`, script);
 }
 
+const enter = (folder: string): readonly string[] => [
+  'LC_ALL=C; export LC_ALL; umask 022',
+  `mkdir -p -- ${shellQuote(folder)} && cd ${shellQuote(folder)} || exit ${NO_FOLDER}`,
+];
+
+/** A script that only unpacks its input into `folder` on the pod. */
+export function unpackScript(folder: string, unpack: string): string {
+  return [...enter(folder), `${unpack} || exit ${RECEIVE_EXIT.unpack}`].join('\n');
+}
+
 /** Unpacks the stream into `folder` on the pod and runs the script at its end. Throws what made the source fail. */
 export async function receive(
   pod: Pod,
@@ -35,7 +45,7 @@ export async function receive(
     readonly files: readonly { readonly bytes: number }[];
     /** Reads the stream. */
     readonly unpack: string;
-    readonly parts: Pick<HashParts, 'around'>;
+    readonly parts: Pick<HashParts, 'around' | 'ours'>;
     /** Told of each piece of the wire that is needed no more. */
     readonly taken: ((piece: Buffer) => void) | undefined;
   },
@@ -44,9 +54,9 @@ export async function receive(
   const printed = collect();
   const script = [
     HASH_FUNCTION,
-    'LC_ALL=C; export LC_ALL; umask 022',
-    `mkdir -p -- ${shellQuote(folder)} && cd ${shellQuote(folder)} || exit ${NO_FOLDER}`,
-    `for f in ./${PLACE_NAME}* ./${PART_NAME}*; do if [ -e "$f" ]; then rm -f "$f"; fi; done`,
+    ...enter(folder),
+    // What comes beside this stream may be here already.
+    `for f in ./${PLACE_NAME}* ./${PART_NAME}*; do case $f in ./${parts.ours}*) ;; *) if [ -e "$f" ]; then rm -f "$f"; fi;; esac; done`,
     `u() { ${unpack} || return ${RECEIVE_EXIT.unpack}; }`,
     parts.around('u'),
     `for f in ./${PLACE_NAME}*; do x=$(H - <"$f"); [ "./${PLACE_NAME}\${x%% *}" = "$f" ] && exec sh "$f"; done`,

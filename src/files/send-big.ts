@@ -188,7 +188,7 @@ async function proven(
 }
 
 /** Seconds. A short way that seems long is asked again: the pod may have been busy. */
-async function roundTrip(pod: Pod, nowMs: () => number): Promise<number> {
+export async function roundTrip(pod: Pod, nowMs: () => number): Promise<number> {
   let seconds = Infinity;
   for (let ask = 0; ask < 2 && seconds > LONG_SECONDS; ask += 1) {
     if (seconds < Infinity && seconds > CERTAINLY_SECONDS) break;

@@ -11,7 +11,7 @@ import {
   sampleRatio,
   UNPACK,
 } from './codec.ts';
-import { createHashParts } from './hash-parts.ts';
+import { createHashParts, SHARED_PART_BYTES } from './hash-parts.ts';
 import type { LateHash } from './late-hash.ts';
 import { END_OF_TAR, packFiles, SLAB_BYTES } from './pack.ts';
 import { type Placing, placeScript } from './place-script.ts';
@@ -20,11 +20,12 @@ import { hashSeconds, type Pod } from './pod.ts';
 import { fastHash } from './pod-hash.ts';
 import { factsScript, parseFacts } from './pod-names.ts';
 import { packPlacing, receive } from './receive.ts';
-import { BIG_BYTES, sendBig } from './send-big.ts';
+import { sendBeside, streamsBeside } from './send-beside.ts';
+import { BIG_BYTES, roundTrip, sendBig } from './send-big.ts';
 import type { Look } from './sync-look.ts';
 import { type PlannedFile, totalBytes } from './sync-plan.ts';
 import type { TreeListing } from './tree-listing.ts';
-import { createUsedAgain } from './used-again.ts';
+import { createUsedAgain, type UsedAgain } from './used-again.ts';
 
 export interface Sent {
   readonly placed: readonly PlannedFile[];
@@ -60,8 +61,11 @@ export interface Pace {
   note(codec: Codec, contentBytes: number, seconds: number): void;
 }
 
+const REMOVE_TRIES = 30;
 /** Below this no packer is worth its start. */
 const SMALL_PARCEL_BYTES = 64 << 10;
+/** Below this one stream carries it before another has logged in. */
+const SHARED_PARCEL_BYTES = 16 << 20;
 
 /**
  * One stream into a staging folder inside the target, ending with the script that hashes everything there and then moves
@@ -83,7 +87,9 @@ export async function sendFiles(
       await pod
         .run(
           [
-            `rm -rf -- ${shellQuote(stagingPath(parcel))}`,
+            // What unpacks there has not heard yet that it is over; in a folder that is gone it makes nothing.
+            `n=0; while ! rm -rf -- ${shellQuote(stagingPath(parcel))} 2>/dev/null && [ $n -lt ${REMOVE_TRIES} ]; do`,
+            'n=$((n+1)); sleep 0.1 2>/dev/null || sleep 1; done',
             ...(parcel.look.kind === 'absent' ? [`rmdir -- ${shellQuote(parcel.look.real)}`] : []),
             '',
           ].join('\n'),
@@ -105,15 +111,16 @@ async function sendThrough(
   if (parcel.resume)
     for (const file of await alreadyThere(pod, parcel)) sent.set(file.path, file.sha256);
   const missing = files.filter(({ path }) => !sent.has(path));
-  const codec =
-    totalBytes(missing) < SMALL_PARCEL_BYTES
-      ? 'none'
-      : chooseCodec({
-          ratio: sampleRatio(missing),
-          rates: pace.rates(),
-          zstd: look.programs.has('zstd') && (await hasZstd()),
-          gzip: look.programs.has('gzip'),
-        });
+  const isSmall = totalBytes(missing) < SMALL_PARCEL_BYTES;
+  const ratio = isSmall ? 1 : sampleRatio(missing);
+  const codec = isSmall
+    ? 'none'
+    : chooseCodec({
+        ratio,
+        rates: pace.rates(),
+        zstd: look.programs.has('zstd') && (await hasZstd()),
+        gzip: look.programs.has('gzip'),
+      });
   const big = missing.filter(({ bytes }) => bytes >= BIG_BYTES);
   const startedMs = nowMs();
   const built = big.length === 0 ? undefined : await sendBig(pod, parcel, big, { codec, nowMs });
@@ -140,24 +147,42 @@ async function sendThrough(
     .map((file) => withHash(file, parcel.late));
   const arrived = (some: readonly PlannedFile[]): readonly PlannedFile[] =>
     some.flatMap((file) => asSent(file, sent.get(file.path), parcel.late));
-  const parts = createHashParts(left);
-  const memory = createUsedAgain(SLAB_BYTES);
-  let placed: readonly PlannedFile[] = [];
-  const stream = async function* (): AsyncGenerator<Buffer, void, undefined> {
-    const pack = (some: readonly PlannedFile[]): AsyncGenerator<Buffer, void, undefined> =>
-      packFiles(some, (path, sha256) => sent.set(path, sha256), {
-        late: parcel.late,
-        memory,
-        signal: pod.call.signal,
-      });
-    const inParts: PlannedFile[] = [];
-    for (const group of parts.groups) {
-      yield* pack(group);
+  const wireBytes = totalBytes(left) * (codec === 'none' ? 1 : ratio);
+  const streams =
+    wireBytes < SHARED_PARCEL_BYTES ? 0 : streamsBeside(await roundTrip(pod, nowMs), wireBytes);
+  const parts = createHashParts(left, streams > 0 ? SHARED_PART_BYTES : undefined);
+  const inParts: PlannedFile[] = [];
+  const pack = (
+    some: readonly PlannedFile[],
+    memory: UsedAgain,
+  ): AsyncGenerator<Buffer, void, undefined> =>
+    packFiles(some, (path, sha256) => sent.set(path, sha256), {
+      late: parcel.late,
+      memory,
+      signal: pod.call.signal,
+    });
+  const queue = [...parts.groups];
+  const packGroups = async function* (memory: UsedAgain): AsyncGenerator<Buffer, void, undefined> {
+    for (let group = queue.shift(); group !== undefined; group = queue.shift()) {
+      yield* pack(group, memory);
       const whole = arrived(group);
       yield parts.member(whole);
       for (const file of whole) inParts.push(file);
     }
-    yield* pack(parts.rest);
+  };
+  const beside = sendBeside(pod, Math.min(streams, parts.groups.length - 1), {
+    folder: stagingPath(parcel),
+    bytes: totalBytes(left),
+    codec,
+    meter: parcel.meter,
+    pack: packGroups,
+  });
+  const memory = createUsedAgain(SLAB_BYTES);
+  let placed: readonly PlannedFile[] = [];
+  const stream = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    yield* packGroups(memory);
+    yield* pack(parts.rest, memory);
+    await beside.finish();
     const others = files.filter(({ path }) => !parts.has(path));
     placed = [...inParts, ...arrived(others)];
     const script = placeScript({
@@ -177,15 +202,18 @@ async function sendThrough(
   const openedMs = nowMs();
   const wire = openWire(stream(), codec, { meter: parcel.meter, nowMs });
   wire.stream.once('end', () => {
-    pace.note(codec, totalBytes(left), (nowMs() - openedMs) / 1000 - wire.sourceSeconds());
+    // What goes beside it is waited for.
+    const waited = streams > 0 ? 0 : wire.sourceSeconds();
+    pace.note(codec, totalBytes(left), (nowMs() - openedMs) / 1000 - waited);
   });
-  const answer = await receive(pod, wire, {
+  const unpacked = receive(pod, wire, {
     folder: stagingPath(parcel),
     files,
     unpack: `${UNPACK[codec]}tar -xof -`,
     parts,
     taken: codec === 'none' ? memory.taken : undefined,
   });
+  const answer = await unpacked.finally(async () => beside.stop());
   const after = readPlaced(answer, placed, parcel.read);
   return {
     placed,

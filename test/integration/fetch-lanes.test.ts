@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { CancelledError, RemoteError } from '../../src/core/errors.ts';
-import { openFarBench } from '../support/far-bench.ts';
+import { openFarBench, refused, refusedWhenAborted } from '../support/far-bench.ts';
 import { treeOf } from '../unit/files/harness.ts';
 
 /* How a fetch over real OpenSSH follows the link that it measures. */
@@ -76,11 +75,7 @@ it('over a slow link much leaves the connection that commands go over, and one m
 
 it.each([
   ['hang', async (signal: AbortSignal): Promise<never> => refusedWhenAborted(signal)],
-  [
-    'are refused',
-    async (): Promise<never> =>
-      Promise.reject(new RemoteError('ssh_unreachable', 'No more connections.')),
-  ],
+  ['are refused', refused],
 ])(
   'logins that %s hold up nobody',
   async (_how, outcome) => {
@@ -97,11 +92,3 @@ it.each([
   },
   60_000,
 );
-
-async function refusedWhenAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => {
-      reject(new CancelledError('cancelled', 'Cancelled.'));
-    });
-  });
-}

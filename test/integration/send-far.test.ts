@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { openFarBench } from '../support/far-bench.ts';
+import { openFarBench, refused, refusedWhenAborted } from '../support/far-bench.ts';
 import { treeOf } from '../unit/files/harness.ts';
 
 /* Big files over a real OpenSSH connection with a long round trip: several streams, each file read through just ahead of them. */
@@ -66,4 +66,83 @@ it('a file that is cut short while it goes is read anew and arrives as it is now
   expect(result).toMatchObject({ sent: { files: 2 }, verified: true });
   expect((await stat(path.join(bench.pod, 'project/weights.xyz'))).size).toBe(1 << 20);
   expect(await treeOf(path.join(bench.pod, 'project'))).toEqual(await treeOf(local));
+}, 60_000);
+
+/** Text and noise of so many files of 40 to 160 KiB in folders, some 60 MiB. */
+async function tree(local: string): Promise<void> {
+  for (let folder = 0; folder < 30; folder += 1) {
+    const into = path.join(local, `d${folder % 7}/e${folder}`);
+    await mkdir(into, { recursive: true });
+    for (let nth = 0; nth < 20; nth += 1)
+      await writeFile(path.join(into, `f ${nth}.xyz`), randomBytes((40 + 6 * nth) << 10));
+  }
+}
+
+it('many files go over several connections at once, and arrive as one sync', async () => {
+  await using bench = await openFarBench(RTT);
+  const local = path.join(bench.workspace, 'project');
+  await tree(local);
+  const result = await bench.sync({ localPath: 'project', remotePath: 'project' });
+  expect(result).toMatchObject({ sent: { files: 600 }, verified: true });
+  expect(await treeOf(path.join(bench.pod, 'project'))).toEqual(await treeOf(local));
+  const lanes = new Set(bench.streams.map(({ lane = 0 }) => lane));
+  expect(lanes.size).toBeGreaterThan(2);
+  expect(await readdir(bench.pod)).toEqual(['out', 'project']);
+}, 60_000);
+
+it.each(['hang', 'are refused'])(
+  'logins that %s leave it all to the first stream',
+  async (how) => {
+    await using bench = await openFarBench(RTT, {
+      stand: ({ lane = 0, signal }) =>
+        lane === 0
+          ? undefined
+          : async () => (how === 'hang' ? refusedWhenAborted(signal) : refused()),
+    });
+    const local = path.join(bench.workspace, 'project');
+    await tree(local);
+    const result = await bench.sync({ localPath: 'project', remotePath: 'project' });
+    expect(result).toMatchObject({ sent: { files: 600 }, verified: true });
+    expect(await treeOf(path.join(bench.pod, 'project'))).toEqual(await treeOf(local));
+    expect(bench.streams.filter(({ lane = 0 }) => lane > 0).length).toBeGreaterThan(0);
+  },
+  60_000,
+);
+
+it('a link that breaks while several streams run is gone on over, and nothing is doubled or lost', async () => {
+  await using bench = await openFarBench({ ...RTT, bytesPerSecond: 15e6 });
+  const local = path.join(bench.workspace, 'project');
+  await tree(local);
+  const request = { localPath: 'project', remotePath: 'project' };
+  const sync = bench.sync(request);
+  sync.catch(() => undefined);
+  await expect
+    .poll(() => new Set(bench.streams.map(({ lane = 0 }) => lane)).size, { timeout: 20_000 })
+    .toBeGreaterThan(2);
+  const parts = async (): Promise<number> => {
+    const [staging = ''] = (await readdir(path.join(bench.pod, 'project'))).filter((name) =>
+      name.startsWith('.gpu-lease-sync-'),
+    );
+    return (await readdir(path.join(bench.pod, 'project', staging))).length;
+  };
+  await expect.poll(parts, { timeout: 20_000 }).toBeGreaterThan(3);
+  await bench.cut();
+  expect(await sync).toMatchObject({ sent: { files: 600 }, verified: true });
+  expect(await treeOf(path.join(bench.pod, 'project'))).toEqual(await treeOf(local));
+  expect(await bench.sync(request)).toMatchObject({
+    sent: { files: 0 },
+    unchanged: { files: 600 },
+  });
+}, 90_000);
+
+it('what one stream refuses ends them all, and nothing is placed or left', async () => {
+  await using bench = await openFarBench(RTT);
+  const local = path.join(bench.workspace, 'project');
+  await tree(local);
+  const key = `-----BEGIN OPENSSH PRIVATE KEY-----\n${randomBytes(600).toString('base64')}\n`;
+  await writeFile(path.join(local, 'd6/e27/f 9.xyz'), key);
+  const outcome = bench.sync({ localPath: 'project', remotePath: 'project' });
+  await expect(outcome).rejects.toMatchObject({ code: 'secret_refused' });
+  await expect(outcome).rejects.toThrow(/f 9\.xyz/);
+  expect(await readdir(bench.pod)).toEqual(['out']);
 }, 60_000);

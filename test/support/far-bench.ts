@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../../src/core/call.ts';
+import { CancelledError, RemoteError } from '../../src/core/errors.ts';
 import type { SyncRequest, SyncResult } from '../../src/core/files.ts';
 import { Redactor } from '../../src/core/redact.ts';
 import type { Remote, StreamOptions } from '../../src/core/remote.ts';
@@ -108,4 +109,17 @@ export async function openFarBench(
       await rm(root, { recursive: true, force: true });
     },
   };
+}
+
+/** A connection that never comes. */
+export async function refusedWhenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => {
+      reject(new CancelledError('cancelled', 'Cancelled.'));
+    });
+  });
+}
+
+export async function refused(): Promise<never> {
+  return Promise.reject(new RemoteError('ssh_unreachable', 'No more connections.'));
 }
