@@ -32,6 +32,10 @@ process.exitCode = await run(process.argv.slice(2)).catch((thrown: unknown) => {
   process.stderr.write(said);
   return 1;
 });
+// Nothing is left to do: ended here, and not by Node's own clearing up, which can wait for a handle for ever.
+process.once('beforeExit', () => {
+  process.exit();
+});
 // Whatever still holds the event loop (a half-open socket, a timer of a library) must not keep a host waiting.
 setTimeout(() => process.exit(), 1000).unref();
 
